@@ -1,0 +1,145 @@
+// Runs a script of this repository with the Node.js that the repository brings, after installing the dependencies when
+// they are missing or differ from package-lock.json. Plain JavaScript without dependencies: the machine's own Node.js
+// (18 or newer) runs it.
+//
+//   node deploy/local/ensure.mjs <script> [arguments]
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const node = join(root, 'node_modules/.bin/node');
+
+function readJson(path) {
+  return JSON.parse(readFileSync(path, 'utf8'));
+}
+
+/**
+ * The packages that the lock file wants and node_modules lacks. npm writes what it installed to
+ * node_modules/.package-lock.json, in the lock file's own form.
+ */
+function missingPackages() {
+  const hidden = join(root, 'node_modules/.package-lock.json');
+  if (!existsSync(hidden) || !existsSync(node)) return ['node_modules'];
+  const wanted = readJson(join(root, 'package-lock.json')).packages;
+  const installed = readJson(hidden).packages;
+  return Object.keys(wanted).filter((path) => {
+    const entry = wanted[path];
+    if (!path.includes('node_modules/')) return false;
+    // Packages for other platforms are in the lock file and never installed here.
+    if (entry.optional === true && installed[path] === undefined) return false;
+    return installed[path]?.version !== entry.version || installed[path]?.resolved !== entry.resolved;
+  });
+}
+
+function alive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+/** Takes the install lock, or waits for the process that holds it. A lock whose holder is gone is taken over. */
+async function takeLock(path) {
+  mkdirSync(dirname(path), { recursive: true });
+  let told = false;
+  for (;;) {
+    try {
+      writeFileSync(path, String(process.pid), { flag: 'wx' });
+      return;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    const holder = readHolder(path);
+    if (holder !== undefined && !alive(holder)) rmSync(path, { force: true });
+    else if (!told) console.log('Waiting for another run that installs the dependencies.');
+    told = true;
+    await delay(200);
+  }
+}
+
+/** The process that holds the lock; undefined while it has been created and not yet written, or is gone. */
+function readHolder(path) {
+  try {
+    const text = readFileSync(path, 'utf8');
+    if (text !== '') return Number(text);
+    return Date.now() - statSync(path).mtimeMs > 5000 ? 0x7fffffff : undefined;
+  } catch (error) {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function ensureDependencies() {
+  if (missingPackages().length === 0) return;
+  const lock = join(root, '.cronium/install.lock');
+  await takeLock(lock);
+  try {
+    const missing = missingPackages();
+    if (missing.length === 0) return;
+    console.log(`Installing dependencies: npm ci in ${root} (${missing.slice(0, 3).join(', ')} missing or outdated).`);
+    const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+      cwd: root,
+      stdio: 'inherit',
+    });
+    if (result.error) fail(`npm cannot be started (${result.error.message}). Install npm, which comes with Node.js.`);
+    if (result.status !== 0) fail('npm ci failed; its messages are above. Is the npm registry reachable?');
+    if (!existsSync(node)) {
+      fail('The package "node" did not install its binary. Run: npm rebuild node (install scripts must be allowed).');
+    }
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+function fail(message) {
+  throw new Error(message);
+}
+
+/**
+ * True when the terminal itself sends Ctrl-C to this process and so to the child too (same process group). Then it
+ * must not be passed on: the child would take it for a second, forcing signal.
+ */
+function terminalSignalsChild() {
+  try {
+    const fields = readFileSync('/proc/self/stat', 'utf8').split(') ').pop().split(' ');
+    return fields[2] === fields[5];
+  } catch {
+    return process.stdin.isTTY === true;
+  }
+}
+
+function run(script, args) {
+  const child = spawn(node, [resolve(root, script), ...args], { stdio: 'inherit' });
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  process.on('SIGINT', () => {
+    if (!terminalSignalsChild()) child.kill('SIGINT');
+  });
+  child.on('error', (error) => {
+    console.error(`${node} cannot be started: ${error.message}`);
+    process.exit(1);
+  });
+  child.on('exit', (code, signal) => {
+    if (signal === null) process.exit(code);
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  });
+}
+
+const [script, ...args] = process.argv.slice(2);
+if (script === undefined) {
+  console.error('Usage: node deploy/local/ensure.mjs <script> [arguments]');
+  process.exitCode = 2;
+} else {
+  await ensureDependencies().then(
+    () => run(script, args),
+    (error) => {
+      console.error(error.message);
+      process.exitCode = 1;
+    },
+  );
+}

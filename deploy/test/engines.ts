@@ -1,0 +1,66 @@
+import { join } from 'node:path';
+import type { TestEnvironment } from '@cronium/testing';
+import {
+  type BootstrapContext,
+  ensureDocker,
+  ensureImages,
+  ensurePostgres,
+  ensureValkey,
+  IMAGE_TAGS,
+} from '../local/bootstrap.ts';
+
+const NEEDS = ['valkey', 'postgres', 'docker'] as const;
+
+/** What a test run can be given. */
+export type Need = (typeof NEEDS)[number];
+
+/**
+ * Reads CRONIUM_TEST_NEEDS: what to bring for this run, all by default. `none`, or a part such as `valkey,postgres`, makes
+ * a run of a few files start at once.
+ * @throws RangeError on a word that it does not know
+ */
+export function parseNeeds(text: string | undefined): ReadonlySet<Need> {
+  if (text === undefined || text.trim() === '') return new Set(NEEDS);
+  if (text.trim() === 'none') return new Set();
+  return new Set(
+    text.split(',').map((word) => {
+      const need = NEEDS.find((one) => one === word.trim());
+      if (need === undefined)
+        throw new RangeError(`CRONIUM_TEST_NEEDS: ${word} is none of ${NEEDS.join(', ')}, none`);
+      return need;
+    }),
+  );
+}
+
+/** Brings the engines one after the other; what was started is registered for release on the stack. */
+export async function bringEngines(options: {
+  readonly context: BootstrapContext;
+  /** Where their data goes. */
+  readonly folder: string;
+  readonly stack: AsyncDisposableStack;
+  readonly needs: ReadonlySet<Need>;
+}): Promise<Partial<TestEnvironment>> {
+  const { context, folder, stack, needs } = options;
+  const docker = needs.has('docker') ? await bringDocker(context) : {};
+  const dockerHost = 'dockerHost' in docker ? { dockerHost: docker.dockerHost } : {};
+  const valkey = needs.has('valkey')
+    ? stack.use(await ensureValkey(context, { dir: join(folder, 'valkey'), ...dockerHost }))
+    : undefined;
+  const postgres = needs.has('postgres')
+    ? stack.use(await ensurePostgres(context, { dir: join(folder, 'postgres') }))
+    : undefined;
+  return {
+    ...docker,
+    ...(valkey && { valkeyUrl: valkey.url }),
+    ...(postgres && { databaseUrl: postgres.url }),
+  };
+}
+
+async function bringDocker(
+  context: BootstrapContext,
+): Promise<Pick<TestEnvironment, 'dockerHost' | 'images'>> {
+  const { host: dockerHost } = await ensureDocker(context);
+  await ensureImages(context, { dockerHost });
+  const { runtimeApi: runtime, jobBash: bash, jobPython: python, jobNode: node } = IMAGE_TAGS;
+  return { dockerHost, images: { runtime, bash, python, node } };
+}

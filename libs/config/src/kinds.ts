@@ -1,0 +1,174 @@
+import { isIP } from 'node:net';
+import { keysFor } from '@cronium/contracts';
+import { z } from 'zod';
+
+/** An address range: `10.201.0.0/16`. */
+export interface Cidr {
+  readonly address: string;
+  readonly bits: number;
+}
+
+/** A host name or address with a port: `valkey:6379`. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Any text but an empty one. */
+export const text = z.string().min(1, 'it must not be empty');
+
+/** A whole number within bounds (inclusive). */
+export function integer({ min, max }: { min: number; max: number }): z.ZodType<number, string> {
+  const message = `it must be a whole number from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^[+-]?\d{1,15}$/, message)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, message);
+}
+
+/** A number within bounds (inclusive), fractions allowed. */
+export function decimal({ min, max }: { min: number; max: number }): z.ZodType<number, string> {
+  const message = `it must be a number from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^[+-]?\d{1,15}(\.\d{1,9})?$/, message)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, message);
+}
+
+/** A TCP port; 0 lets the system choose one. */
+export const port = integer({ min: 0, max: 65_535 });
+
+/** A duration in seconds, fractions allowed, at most a year. */
+export const seconds = decimal({ min: 0, max: 31_536_000 });
+
+/** A duration in seconds that may not be 0. */
+export const positiveSeconds = decimal({ min: 0.001, max: 31_536_000 });
+
+const BYTE_UNITS = new Map([
+  ['', 1],
+  ['B', 1],
+  ['KIB', 2 ** 10],
+  ['MIB', 2 ** 20],
+  ['GIB', 2 ** 30],
+  ['TIB', 2 ** 40],
+]);
+
+/** A number of bytes: `1048576`, `64KiB`, `1.5 GiB`. */
+export const bytes: z.ZodType<number, string> = z.string().transform((value, context) => {
+  const match = /^(\d{1,15}(?:\.\d{1,6})?) ?([KMGT]?i?B?)$/i.exec(value);
+  const unit = BYTE_UNITS.get(match?.[2]?.toUpperCase() ?? '?');
+  const count = Math.round(Number(match?.[1]) * (unit ?? Number.NaN));
+  if (Number.isSafeInteger(count)) return count;
+  context.addIssue('it must be a number of bytes, with or without one of the units B, KiB, MiB, GiB, TiB');
+  return z.NEVER;
+});
+
+/** `true` or `false`. */
+export const flag: z.ZodType<boolean, string> = z
+  .enum(['true', 'false'], 'it must be true or false')
+  .transform((value) => value === 'true');
+
+/** One of some words. */
+export function oneOf<const W extends readonly [string, ...string[]]>(
+  words: W,
+): z.ZodType<W[number], string> {
+  return z
+    .string()
+    .refine((value): value is W[number] => words.includes(value), `it must be one of ${words.join(', ')}`);
+}
+
+/** A URL with one of the protocols (without colon). Kept as text, without a slash at the end. */
+export function url(...protocols: readonly string[]): z.ZodType<string, string> {
+  return z
+    .string()
+    .refine(
+      (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol.slice(0, -1)),
+      `it must be a URL that begins with ${protocols.map((one) => `${one}://`).join(' or ')}`,
+    )
+    .transform((value) => value.replace(/\/+$/, ''));
+}
+
+/** Items with commas between them; spaces around an item and empty items are dropped. */
+export function list<T>(item: z.ZodType<T, string>): z.ZodType<readonly T[], string> {
+  return z
+    .string()
+    .transform(splitCommas)
+    .pipe(z.array(item))
+    .transform((items) => Object.freeze(items));
+}
+
+/** `name=value` pairs with commas between them: `a=b,c=d`. A name may stand once. */
+export const pairs: z.ZodType<Readonly<Record<string, string>>, string> = z
+  .string()
+  .transform((value, context) => {
+    const entries = new Map<string, string>();
+    for (const [index, item] of splitCommas(value).entries()) {
+      const equals = item.indexOf('=');
+      const name = item.slice(0, Math.max(equals, 0)).trim();
+      // The item itself may be a secret: it is named by its place.
+      if (name === '') context.addIssue(`item ${index + 1} must be name=value`);
+      else if (entries.has(name)) context.addIssue(`the name ${name} stands twice`);
+      else entries.set(name, item.slice(equals + 1).trim());
+    }
+    return Object.freeze(Object.fromEntries(entries));
+  });
+
+/** The name of a node: as a host name, so that it can stand in labels, keys and URLs. */
+export const nodeName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/,
+    'it must be 1 to 63 letters, digits, dots, dashes or underscores, with a letter or digit at both ends',
+  );
+
+/** An IPv4 range whose host bits are zero: `10.201.0.0/16`. */
+export const cidr: z.ZodType<Cidr, string> = z.string().transform((value, context) => {
+  const match = /^([\d.]+)\/(\d{1,2})$/.exec(value);
+  const [address, bits] = [match?.[1] ?? '', Number(match?.[2] ?? 99)];
+  if (isIP(address) !== 4 || bits > 32) {
+    context.addIssue('it must be an IPv4 range such as 10.201.0.0/16');
+    return z.NEVER;
+  }
+  const number = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+  if (number % 2 ** (32 - bits) !== 0) {
+    context.addIssue(`its address must be the first of the range: the last ${32 - bits} bits must be zero`);
+    return z.NEVER;
+  }
+  return Object.freeze({ address, bits });
+});
+
+/** The size of a subnet as a prefix length, with or without the slash: `/28`. */
+export const prefixLength: z.ZodType<number, string> = z
+  .string()
+  .transform((value) => value.replace(/^\//, ''))
+  .pipe(integer({ min: 8, max: 29 }));
+
+/** `host:port`. */
+export const hostPort: z.ZodType<HostPort, string> = z.string().transform((value, context) => {
+  const match = /^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):(\d{1,5})$/.exec(value);
+  const number = Number(match?.[3]);
+  if (match?.[1] !== undefined && number >= 1 && number <= 65_535) {
+    return Object.freeze({ host: match[1], port: number });
+  }
+  context.addIssue('it must be host:port, for example valkey:6379');
+  return z.NEVER;
+});
+
+/** The hash tag that all keys in Valkey begin with: `{cronium}`. */
+export const keyPrefix = z.string().refine((value) => {
+  try {
+    keysFor(value);
+    return true;
+  } catch {
+    return false;
+  }
+}, 'it must be one hash tag of 1 to 64 letters, digits, dots, dashes or underscores, for example {cronium}');
+
+function splitCommas(value: string): string[] {
+  return value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}

@@ -1,0 +1,25 @@
+import { type ConfigOf, defineConfig, field } from '../define.ts';
+import { apiKeys, http, logging, resultsUrl, shutdown, telemetry, valkey } from '../groups.ts';
+import { bytes, integer } from '../kinds.ts';
+
+/** All that the producer reads from its environment. */
+export const producerConfig = defineConfig({
+  ...http({ port: 7070 }),
+  ...valkey,
+  ...apiKeys,
+  ...resultsUrl,
+  CRONIUM_MAX_JOB_BYTES: field(bytes, {
+    doc: 'The longest body of a single job and the longest line of a batch. Longer ones are refused with 413.',
+    default: '1MiB',
+  }),
+  CRONIUM_MAX_QUEUED: field(integer({ min: 1, max: 1_000_000_000 }), {
+    doc: 'How many jobs may wait in one queue. Above it submits are refused with 429 and Retry-After.',
+    default: '2000000',
+  }),
+  ...shutdown({ seconds: 30 }),
+  ...logging,
+  ...telemetry,
+});
+
+/** The producer's configuration. */
+export type ProducerConfig = ConfigOf<typeof producerConfig>;

@@ -1,0 +1,33 @@
+import { type ConfigOf, defineConfig, field, optionalField } from '../define.ts';
+import { apiKeys, http, logging, producerUrl, shutdown, telemetry, valkey } from '../groups.ts';
+import { integer, text, url } from '../kinds.ts';
+
+/** All that the results service reads from its environment. */
+export const resultsConfig = defineConfig({
+  ...http({ port: 7071 }),
+  CRONIUM_DATABASE_URL: field(url('postgres', 'postgresql'), {
+    doc: 'The PostgreSQL database that holds outcomes, logs and traces. The service makes and updates its tables itself.',
+    example: 'postgres://cronium:password@127.0.0.1:5432/cronium',
+  }),
+  CRONIUM_DATABASE_CONNECTIONS: field(integer({ min: 2, max: 1000 }), {
+    doc: 'How many connections to PostgreSQL one results process opens at most.',
+    default: '10',
+  }),
+  ...valkey,
+  ...apiKeys,
+  ...producerUrl,
+  CRONIUM_RETENTION_DAYS: field(integer({ min: 1, max: 36_500 }), {
+    doc: 'How long logs, traces and ended jobs are kept. Older days are dropped whole.',
+    default: '30',
+  }),
+  CRONIUM_SECRETS_KEY: optionalField(text, {
+    doc: 'The key that seals stored secrets and credentials: 32 bytes as base64 (openssl rand -base64 32). Without it secrets and credentials can’t be stored.',
+    secret: true,
+  }),
+  ...shutdown({ seconds: 30 }),
+  ...logging,
+  ...telemetry,
+});
+
+/** The configuration of the results service. */
+export type ResultsConfig = ConfigOf<typeof resultsConfig>;

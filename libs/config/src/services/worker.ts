@@ -1,0 +1,123 @@
+import { availableParallelism, hostname } from 'node:os';
+import { type ConfigOf, defineConfig, field } from '../define.ts';
+import { http, logging, resultsUrl, shutdown, telemetry, valkey } from '../groups.ts';
+import {
+  bytes,
+  cidr,
+  hostPort,
+  integer,
+  list,
+  nodeName,
+  pairs,
+  positiveSeconds,
+  prefixLength,
+  text,
+  url,
+} from '../kinds.ts';
+
+const node = {
+  CRONIUM_NODE: field(nodeName, {
+    doc: 'The name of this node. Two workers must never share one.',
+    default: { text: 'the host’s name', value: hostname },
+  }),
+  CRONIUM_STATE_DIR: field(text, {
+    doc: 'The folder for what must outlive the worker: its key, its containers’ bindings, outcomes not yet reported. One per node.',
+    default: '/var/lib/cronium',
+  }),
+  CRONIUM_SLOTS: field(integer({ min: 1, max: 1000 }), {
+    doc: 'How many jobs this node runs at once.',
+    default: { text: 'two for each processor', value: () => String(availableParallelism() * 2) },
+  }),
+  CRONIUM_POOLS: field(list(text), {
+    doc: 'The pools that this node serves, with commas between them.',
+    default: 'default',
+  }),
+  CRONIUM_NODE_LABELS: field(pairs, {
+    doc: 'What jobs may require of a node, as name=value pairs.',
+    default: '',
+    example: 'gpu=true,zone=a',
+  }),
+};
+
+const docker = {
+  DOCKER_HOST: field(url('unix', 'tcp', 'http'), {
+    doc: 'The Docker engine that this node drives.',
+    default: 'unix:///var/run/docker.sock',
+  }),
+  CRONIUM_SHARED_NETWORK: field(text, {
+    doc: 'The Docker network on which sidecars reach the shared services. Job containers are never on it.',
+    default: 'cronium-shared',
+  }),
+  CRONIUM_SHARED_NAMES: field(list(hostPort), {
+    doc: 'What must resolve and accept connections on the shared network before this node takes jobs. The first is Valkey, the second results.',
+    default: 'valkey:6379,results:7071',
+  }),
+  CRONIUM_SUBNET_RANGE: field(cidr, {
+    doc: 'The addresses from which this node cuts a small subnet for each job. Nothing else on the host may use them; nodes may use the same.',
+    default: '10.201.0.0/16',
+  }),
+  CRONIUM_SUBNET_SIZE: field(prefixLength, {
+    doc: 'The size of each job’s subnet.',
+    default: '/28',
+  }),
+  CRONIUM_RUNTIME_IMAGE: field(text, {
+    doc: 'The image of the sidecar.',
+    default: 'cronium/runtime-api:local',
+  }),
+  CRONIUM_BASH_IMAGE: field(text, {
+    doc: 'The image for Bash scripts that name none.',
+    default: 'cronium/job-bash:local',
+  }),
+  CRONIUM_PYTHON_IMAGE: field(text, {
+    doc: 'The image for Python scripts that name none.',
+    default: 'cronium/job-python:local',
+  }),
+  CRONIUM_NODE_IMAGE: field(text, {
+    doc: 'The image for Node scripts that name none, and for http and tool jobs.',
+    default: 'cronium/job-node:local',
+  }),
+};
+
+const attempts = {
+  CRONIUM_LOCK_SECONDS: field(positiveSeconds, {
+    doc: 'How long a job stays with a worker that has gone silent. After it another node runs the job again.',
+    default: '15',
+  }),
+  CRONIUM_STALLED_CHECK_SECONDS: field(positiveSeconds, {
+    doc: 'How often this worker looks for jobs whose worker has gone silent.',
+    default: '5',
+  }),
+  CRONIUM_SETUP_TIMEOUT_SECONDS: field(positiveSeconds, {
+    doc: 'How long a script’s setup and preTask may take together. The job’s own timeout counts from the main program alone.',
+    default: '120',
+  }),
+  CRONIUM_STOP_GRACE_SECONDS: field(positiveSeconds, {
+    doc: 'How long a job has between SIGTERM and SIGKILL when it is cancelled or out of time.',
+    default: '10',
+  }),
+  CRONIUM_LOG_MAX_BYTES: field(bytes, {
+    doc: 'How much output of one attempt is kept. Past it the head and the tail are kept and the omitted bytes are counted.',
+    default: '256MiB',
+  }),
+  CRONIUM_EGRESS_ALLOW_PRIVATE: field(list(text), {
+    doc: 'Private addresses that jobs with egress may reach all the same, as ranges (10.1.0.0/16) or host:port. All others are refused.',
+    default: '',
+    example: '10.1.0.0/16,192.168.7.4:443',
+  }),
+};
+
+/** All that the worker reads from its environment. */
+export const workerConfig = defineConfig({
+  ...node,
+  ...docker,
+  ...http({ port: 7072 }),
+  ...valkey,
+  ...resultsUrl,
+  ...attempts,
+  ...shutdown({ seconds: 60 }),
+  ...logging,
+  ...telemetry,
+});
+
+/** The worker's configuration. */
+export type WorkerConfig = ConfigOf<typeof workerConfig>;

@@ -1,0 +1,76 @@
+import { createHash, randomBytes } from 'node:crypto';
+
+const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const ID_LENGTH = 12;
+
+/** `job_` and 12 alphanumerics. */
+export const JOB_ID = /^job_[0-9A-Za-z]{12}$/;
+/** `batch_` and 12 alphanumerics. */
+export const BATCH_ID = /^batch_[0-9A-Za-z]{12}$/;
+/** `<jobId>.<n>`, n from 1. */
+export const ATTEMPT_ID = /^job_[0-9A-Za-z]{12}\.[1-9][0-9]{0,8}$/;
+
+/** Twelve alphanumerics drawn from the bytes; 71 bits when the bytes are uniform. */
+function alphanumerics(bytes: Uint8Array): string {
+  let value = BigInt(`0x${Buffer.from(bytes.subarray(0, 16)).toString('hex')}`);
+  let text = '';
+  for (let i = 0; i < ID_LENGTH; i++) {
+    text += ALPHABET[Number(value % 62n)];
+    value /= 62n;
+  }
+  return text;
+}
+
+/** A new random job id. */
+export function newJobId(): string {
+  return `job_${alphanumerics(randomBytes(16))}`;
+}
+
+/** A new random batch id. */
+export function newBatchId(): string {
+  return `batch_${alphanumerics(randomBytes(16))}`;
+}
+
+function digest(...parts: readonly string[]): Buffer {
+  return createHash('sha256').update(parts.join('\0')).digest();
+}
+
+/** The id of the job that a tenant submitted under an idempotency key: the same key gives the same id. */
+export function jobIdForKey(tenant: string, key: string): string {
+  return `job_${alphanumerics(digest('job', tenant, key))}`;
+}
+
+/** The id of the batch that a tenant submitted under an idempotency key. */
+export function batchIdForKey(tenant: string, key: string): string {
+  return `batch_${alphanumerics(digest('batch', tenant, key))}`;
+}
+
+/** The id of the job on a line (from 1) of a batch: a batch sent again gives the same ids. */
+export function jobIdForLine(batchId: string, line: number): string {
+  return `job_${alphanumerics(digest('line', batchId, String(line)))}`;
+}
+
+/** `<jobId>.<n>`. */
+export function attemptIdOf(jobId: string, attempt: number): string {
+  return `${jobId}.${attempt}`;
+}
+
+/**
+ * Splits an attempt id.
+ * @throws RangeError when it is not of the form `<jobId>.<n>`
+ */
+export function parseAttemptId(attemptId: string): { jobId: string; attempt: number } {
+  if (!ATTEMPT_ID.test(attemptId)) throw new RangeError(`not an attempt id: ${JSON.stringify(attemptId)}`);
+  const dot = attemptId.indexOf('.');
+  return { jobId: attemptId.slice(0, dot), attempt: Number(attemptId.slice(dot + 1)) };
+}
+
+/** The trace of a job that came without a `traceparent`: 32 hex digits, derived from its id. */
+export function traceIdForJob(jobId: string): string {
+  return digest('trace', jobId).toString('hex').slice(0, 32);
+}
+
+/** The id of a span that the fleet itself makes: 16 hex digits, derived from its owner (a job or attempt id) and its name. */
+export function spanIdFor(owner: string, spanName: string): string {
+  return digest('span', owner, spanName).toString('hex').slice(0, 16);
+}

@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest';
+import { keysFor, queueName, serves, toQueuePriority } from './keys.ts';
+import { formatTraceparent, parseTraceparent } from './traceparent.ts';
+
+test('every key carries the hash tag', () => {
+  const keys = keysFor('{abc}');
+  const names = Object.values(keys).map((key) => (typeof key === 'function' ? key('a', 'b') : key));
+  for (const name of names) expect(name).toMatch(/^\{abc\}:/);
+  expect(new Set(names).size).toBe(names.length);
+});
+
+test.each(['', 'abc', '{a}{b}', '{}', '{a:b}'])('not a key prefix: %j', (prefix) => {
+  expect(() => keysFor(prefix)).toThrow(RangeError);
+});
+
+test('jobs with the same needs share a queue, whatever the order they were written in', () => {
+  const queue = { pool: 'default', requires: { a: '1', b: '2' } };
+  expect(queueName(queue)).toBe(queueName({ pool: 'default', requires: { b: '2', a: '1' } }));
+  expect(queueName(queue)).not.toBe(queueName({ pool: 'default', requires: { a: '1', b: '3' } }));
+  expect(queueName({ pool: 'default', requires: {} })).toBe('default');
+});
+
+test('a node serves the queues of its pools whose needs its labels meet', () => {
+  const node = { pools: ['default'], labels: { gpu: 'true' } };
+  expect(serves(node, { pool: 'default', requires: {} })).toBe(true);
+  expect(serves(node, { pool: 'default', requires: { gpu: 'true' } })).toBe(true);
+  expect(serves(node, { pool: 'default', requires: { gpu: 'false' } })).toBe(false);
+  expect(serves(node, { pool: 'other', requires: {} })).toBe(false);
+});
+
+test('a higher priority is a smaller positive number in the queue', () => {
+  expect(toQueuePriority(1000)).toBe(1);
+  expect(toQueuePriority(5)).toBeLessThan(toQueuePriority(4));
+  expect(toQueuePriority(-1000)).toBe(2001);
+});
+
+const header = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+
+test('a traceparent is read and written', () => {
+  const context = parseTraceparent(header);
+  expect(context).toEqual({ traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', sampled: true });
+  if (context) expect(formatTraceparent(context)).toBe(header);
+  expect(parseTraceparent(`cc${header.slice(2)}-future`)).toEqual(context);
+});
+
+test.each([undefined, '', 'x', header.toUpperCase(), `ff${header.slice(2)}`, `${header}-more`, header.replace(/0af\w+9c/, '0'.repeat(32))])(
+  'an invalid traceparent is ignored: %j',
+  (text) => {
+    expect(parseTraceparent(text)).toBeUndefined();
+  },
+);

@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+
+/** The fleet's keys in Valkey. All carry the prefix, whose hash tag keeps them in one cluster slot. */
+export interface Keys {
+  /** Stream of {@link FleetEvent}s from producers, read by the consumer group of results. */
+  readonly events: string;
+  /** Hash: queue name -> JSON {@link QueueRecord}. */
+  readonly queues: string;
+  /** Hash: node name -> JSON NodeRecord, written by each worker's heartbeat. */
+  readonly nodes: string;
+  /** Hash: sha256 (hex) of an API key -> JSON ApiKeyRecord. */
+  readonly apiKeys: string;
+  /** Pub/sub channel of ControlMessage JSON. */
+  readonly control: string;
+  /** Pub/sub channel: a queue was registered (payload: its name). */
+  readonly queuesChanged: string;
+  /** Set of paused pools. */
+  readonly pausedPools: string;
+  /** Hash: node -> 'drain', the wish of an operator. */
+  readonly drains: string;
+  /** String, JSON: someone wants this job cancelled. */
+  cancel(jobId: string): string;
+  /** String: the execution token with this jti is no longer good. */
+  revoked(jti: string): string;
+  /** String: which job holds a concurrency key. */
+  concurrency(tenant: string, key: string): string;
+  /** String: sha256 of the request that first used this idempotency key. */
+  idempotency(tenant: string, key: string): string;
+  /** String, JSON: a tenant's cached variable. */
+  variable(tenant: string, key: string): string;
+}
+
+/** The consumer group with which results reads {@link Keys.events}. */
+export const EVENTS_GROUP = 'results';
+
+const PREFIX = /^\{[A-Za-z0-9._-]{1,64}\}$/;
+
+/**
+ * Names every key under a prefix.
+ * @throws RangeError when the prefix is not one hash tag such as `{cronium}`
+ */
+export function keysFor(prefix: string): Keys {
+  if (!PREFIX.test(prefix)) {
+    throw new RangeError(`a key prefix is one hash tag such as {cronium}, not ${JSON.stringify(prefix)}`);
+  }
+  const of = (...parts: readonly string[]) => [prefix, ...parts].join(':');
+  return Object.freeze({
+    events: of('events'),
+    queues: of('queues'),
+    nodes: of('nodes'),
+    apiKeys: of('api-keys'),
+    control: of('control'),
+    queuesChanged: of('queues-changed'),
+    pausedPools: of('paused-pools'),
+    drains: of('drains'),
+    cancel: (jobId: string) => of('cancel', jobId),
+    revoked: (jti: string) => of('revoked', jti),
+    concurrency: (tenant: string, key: string) => of('concurrency', tenant, key),
+    idempotency: (tenant: string, key: string) => of('idempotency', tenant, key),
+    variable: (tenant: string, key: string) => of('variable', tenant, key),
+  });
+}
+
+/** What a worker must know to decide whether it may serve a queue. */
+export interface QueueRecord {
+  readonly pool: string;
+  readonly requires: Readonly<Record<string, string>>;
+}
+
+/**
+ * The BullMQ queue of a pool and a set of required node labels. Jobs with different requirements wait in different
+ * queues, so a worker never takes one that it cannot run.
+ */
+export function queueName({ pool, requires }: QueueRecord): string {
+  const entries = Object.entries(requires).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (entries.length === 0) return pool;
+  return `${pool}~${createHash('sha256').update(JSON.stringify(entries)).digest('hex').slice(0, 12)}`;
+}
+
+/** May a node with these pools and labels serve the queue? */
+export function serves(
+  node: { readonly pools: readonly string[]; readonly labels: Readonly<Record<string, string>> },
+  queue: QueueRecord,
+): boolean {
+  if (!node.pools.includes(queue.pool)) return false;
+  return Object.entries(queue.requires).every(([name, value]) => node.labels[name] === value);
+}
+
+/** BullMQ serves small numbers first and 0 before all others; a job's priority is higher for sooner. */
+export function toQueuePriority(priority: number): number {
+  return 1001 - priority;
+}

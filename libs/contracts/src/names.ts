@@ -1,0 +1,33 @@
+/** The labels on everything that the fleet creates in Docker. A label's value never changes after creation. */
+export const LABEL = {
+  managed: 'cronium.managed',
+  node: 'cronium.node',
+  role: 'cronium.role',
+  slot: 'cronium.slot',
+  job: 'cronium.job',
+  attempt: 'cronium.attempt',
+  /** Unix milliseconds at which the object was asked for; the reconciler's grace counts from here. */
+  createdAt: 'cronium.created-at',
+  /** The hash of all that an image was built from. */
+  source: 'cronium.source',
+} as const;
+
+/** What a labelled object is for. */
+export type Role = 'job' | 'runtime' | 'holder' | 'network' | 'toolkit' | 'probe';
+
+export const networkName = (jobId: string): string => `cronium-job-${jobId}`;
+export const sidecarName = (jobId: string): string => `cronium-runtime-${jobId}`;
+export const jobContainerName = (jobId: string): string => `cronium-job-${jobId}`;
+
+/** The sidecar's name and port as the job sees them. */
+export const RUNTIME_HOST = 'runtime-api';
+export const RUNTIME_PORT = 8081;
+export const RUNTIME_URL = `http://${RUNTIME_HOST}:${RUNTIME_PORT}`;
+/** The sidecar's forward proxy, for jobs with egress. */
+export const EGRESS_PORT = 8082;
+
+/** Where the toolkit volume is mounted in a job container, and the shell in it. */
+export const TOOLKIT_PATH = '/.cronium';
+export const TOOLKIT_BUSYBOX = `${TOOLKIT_PATH}/busybox`;
+/** The folder in the runtime-api image that Docker copies into the toolkit volume. */
+export const TOOLKIT_SOURCE = '/toolkit';

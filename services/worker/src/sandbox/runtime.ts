@@ -1,0 +1,160 @@
+import type { JobSpec, LogRecord, NodeKey, QueuePayload } from '@cronium/contracts';
+
+/** The attempt that a sandbox is for. */
+export interface AttemptIdentity {
+  readonly jobId: string;
+  /** The fencing epoch, from 1. */
+  readonly attempt: number;
+  readonly attemptId: string;
+}
+
+export interface SandboxRequest extends AttemptIdentity {
+  readonly payload: QueuePayload;
+  readonly spec: JobSpec;
+  /** The attempt's execution token; travels over stdin, never in a container's configuration. */
+  readonly executionToken: string;
+  readonly nodeKey: NodeKey;
+}
+
+/** What preparation reports while it goes on; each becomes a timeline moment. */
+export type PreparationStep = 'network' | 'image' | 'sidecar' | 'create' | 'start';
+export interface PreparationObserver {
+  begin(step: PreparationStep): void;
+  end(step: PreparationStep, attributes?: Readonly<Record<string, string | number | boolean>>): void;
+}
+
+/** The durable names of a prepared sandbox, enough to find it again after a crash of the worker. */
+export interface SandboxBinding extends AttemptIdentity {
+  readonly containerId: string;
+  readonly sidecarId: string;
+  readonly networkId: string;
+  readonly subnet: string;
+  /** 32 hex digits that begin each phase marker in the job's output. */
+  readonly nonce: string;
+  readonly image: { readonly reference: string; readonly id: string };
+}
+
+/** A phase marker of the entry program, cut out of the job's output. */
+export interface PhaseMarker {
+  readonly phase: 'setup' | 'preTask' | 'main';
+  readonly event: 'started' | 'ended' | 'unrunnable';
+  /** With `ended`: the phase's exit code; with `unrunnable` of main: 127 (no such program) or 126. */
+  readonly exitCode?: number;
+  readonly at: number;
+}
+
+/** What the log source yields, in order. */
+export type LogItem =
+  | { readonly type: 'record'; readonly record: LogRecord }
+  | { readonly type: 'marker'; readonly marker: PhaseMarker };
+
+/** How far a log has been acknowledged: bytes of each of the job's streams, phase markers not counted. */
+export interface LogOffsets {
+  readonly stdout: number;
+  readonly stderr: number;
+}
+
+/** What Docker says of a container that has stopped, or of one that is gone. */
+export type ExitReport =
+  | {
+      readonly type: 'exited';
+      readonly exitCode: number;
+      readonly oomKilled: boolean;
+      readonly startedAt: string;
+      readonly finishedAt: string;
+      /** `State.Error`, e.g. when the entry program could not be started. */
+      readonly error: string;
+    }
+  /** The container does not exist any more; someone removed it. */
+  | { readonly type: 'vanished' }
+  /** The daemon stopped or restarted; whether the job's end was its own cannot be said. */
+  | { readonly type: 'daemon'; readonly detail: string };
+
+/** Evidence that Docker's event stream and the host gave about one container while it lived. */
+export interface ContainerEvidence {
+  readonly events: readonly { readonly action: string; readonly at: number; readonly attributes: Readonly<Record<string, string>> }[];
+  readonly oomEvents: number;
+  /** Signals sent through the Docker API, by anybody. */
+  readonly kills: readonly { readonly signal: string; readonly at: number }[];
+  readonly sidecarDied: boolean;
+  readonly memoryPeakBytes: number | undefined;
+}
+
+/**
+ * A prepared sandbox: network, sidecar (ready, bound to the attempt) and a started job container that waits for its
+ * program on stdin. No user code has run.
+ */
+export interface Sandbox {
+  readonly binding: SandboxBinding;
+  /**
+   * Sends the program; user code runs from here on. Call it only after the binding has been written durably.
+   * @throws SandboxError when the container is gone or its stdin is closed
+   */
+  launch(): Promise<void>;
+  /**
+   * The job's output from the given offsets, in order, until the container has exited and everything that it wrote was
+   * yielded. Live output arrives as it is written. May be called once on a fresh sandbox (from zero) or on an adopted
+   * one (from the acknowledged offsets). The reader may be slow: what it does not take stays in Docker's log file, not
+   * in memory.
+   * @throws SandboxError when the daemon is away; call `reattach` on the runtime and resume from the last offsets
+   */
+  output(from: LogOffsets, signal: AbortSignal): AsyncIterable<LogItem>;
+  /** Resolves when the container has stopped; repeated calls give the same answer. Survives a daemon that hangs or restarts. */
+  exit(signal: AbortSignal): Promise<ExitReport>;
+  /** SIGTERM, then SIGKILL after the grace. Idempotent; a container that has stopped or is gone is fine. */
+  kill(graceMs: number): Promise<void>;
+  evidence(): ContainerEvidence;
+  /**
+   * Removes container, sidecar and network, and waits until they are gone. Idempotent, retried by status code, bounded.
+   * The log is gone afterwards: call it only when the log has been acknowledged or is not wanted.
+   */
+  release(): Promise<void>;
+}
+
+/** A sandbox that stands on this node, found by its labels. */
+export interface ObservedSandbox extends AttemptIdentity {
+  readonly containerId: string | undefined;
+  readonly running: boolean;
+  /** Unix ms; the reconciler spares what is younger than its grace. */
+  readonly createdAt: number;
+}
+
+/**
+ * Where attempts run: the one boundary between the attempt's story and Docker. Implemented by the Docker runtime and,
+ * for tests, by a scripted one. Calls are concurrency-safe. Every method that waits is bounded by a deadline of its own.
+ */
+export interface SandboxRuntime {
+  /**
+   * Makes a sandbox for an attempt. On failure everything made so far is removed before the error is thrown.
+   * @throws SandboxError `image` (a failure of the job: no such image, or it has no usable platform), `capacity` (no
+   *   subnet is free: wait and try again), `docker` (the daemon failed or timed out), `sidecar`, `aborted`
+   */
+  prepare(request: SandboxRequest, observer: PreparationObserver, signal: AbortSignal): Promise<Sandbox>;
+  /** Takes back a sandbox of a former process of this node; `undefined` when its job container is gone. */
+  adopt(binding: SandboxBinding): Promise<Sandbox | undefined>;
+  /** All sandboxes on this node, by label. */
+  observe(): Promise<ObservedSandbox[]>;
+  /** Kills and removes all that belongs to an attempt, or to a former one of the same job up to `attempt`. Idempotent. */
+  purge(identity: AttemptIdentity): Promise<void>;
+  /** Removes labelled objects of this node that none of `living` owns and that are older than the grace. Returns what was removed. */
+  reconcile(living: ReadonlySet<string>, graceMs: number, dryRun: boolean): Promise<string[]>;
+  /** What keeps this node from running jobs: each a name and a message with what to do. Empty when ready. */
+  blockers(signal: AbortSignal): Promise<readonly { readonly name: string; readonly message: string }[]>;
+  /** How many more sandboxes can be made now (free subnets). */
+  capacity(): number;
+  close(): Promise<void>;
+}
+
+/** Thrown by a SandboxRuntime. `code` says whose failure it is; the message says what happened, to what, and what to do. */
+export class SandboxError extends Error {
+  override readonly name = 'SandboxError';
+  readonly code: 'image' | 'capacity' | 'docker' | 'sidecar' | 'aborted';
+  /** Docker's HTTP status, where it answered. */
+  readonly statusCode: number | undefined;
+
+  constructor(code: SandboxError['code'], message: string, options: ErrorOptions & { statusCode?: number } = {}) {
+    super(message, options);
+    this.code = code;
+    this.statusCode = options.statusCode;
+  }
+}
