@@ -11,18 +11,19 @@
  * machine or the environment offers first, and throws `MissingError` (what is missing, how to get it) otherwise.
  * All of them are safe to call from several processes at once.
  */
-export { bootstrapContext } from './engine/context.ts';
+
 export type { BootstrapContext, Report } from './engine/context.ts';
-export { dockerClient, ensureDocker } from './engine/docker.ts';
+export { bootstrapContext } from './engine/context.ts';
 export type { DockerEngine } from './engine/docker.ts';
+export { dockerClient, ensureDocker } from './engine/docker.ts';
 export { MissingError } from './engine/missing-error.ts';
 export { freePort } from './engine/ports.ts';
-export { ensurePostgres } from './engine/postgres.ts';
 export type { PostgresOptions } from './engine/postgres.ts';
+export { ensurePostgres } from './engine/postgres.ts';
 export type { LocalService } from './engine/service.ts';
-export { ensureValkey } from './engine/valkey.ts';
 export type { ValkeyOptions } from './engine/valkey.ts';
+export { ensureValkey } from './engine/valkey.ts';
 export { copyImages } from './images/copy-images.ts';
+export type { EnsuredImage, EnsureImagesOptions } from './images/ensure-images.ts';
 export { ensureImages } from './images/ensure-images.ts';
-export type { EnsureImagesOptions, EnsuredImage } from './images/ensure-images.ts';
 export { IMAGE_TAGS } from './images/recipes.ts';

@@ -32,35 +32,30 @@ export function parseNeeds(text: string | undefined): ReadonlySet<Need> {
   );
 }
 
-/** Brings the engines one after the other; what was started is registered for release on the stack. */
-export async function bringEngines(options: {
-  readonly context: BootstrapContext;
-  /** Where their data goes. */
-  readonly folder: string;
-  readonly stack: AsyncDisposableStack;
-  readonly needs: ReadonlySet<Need>;
-}): Promise<Partial<TestEnvironment>> {
-  const { context, folder, stack, needs } = options;
-  const docker = needs.has('docker') ? await bringDocker(context) : {};
-  const dockerHost = 'dockerHost' in docker ? { dockerHost: docker.dockerHost } : {};
-  const valkey = needs.has('valkey')
-    ? stack.use(await ensureValkey(context, { dir: join(folder, 'valkey'), ...dockerHost }))
-    : undefined;
-  const postgres = needs.has('postgres')
-    ? stack.use(await ensurePostgres(context, { dir: join(folder, 'postgres') }))
-    : undefined;
-  return {
-    ...docker,
-    ...(valkey && { valkeyUrl: valkey.url }),
-    ...(postgres && { databaseUrl: postgres.url }),
-  };
-}
-
-async function bringDocker(
+/** Brings Docker and the images. */
+export async function bringDocker(
   context: BootstrapContext,
 ): Promise<Pick<TestEnvironment, 'dockerHost' | 'images'>> {
   const { host: dockerHost } = await ensureDocker(context);
   await ensureImages(context, { dockerHost });
   const { runtimeApi: runtime, jobBash: bash, jobPython: python, jobNode: node } = IMAGE_TAGS;
   return { dockerHost, images: { runtime, bash, python, node } };
+}
+
+/** Brings Valkey and PostgreSQL; what was started is registered for release on the stack. */
+export async function bringStores(options: {
+  readonly context: BootstrapContext;
+  readonly needs: ReadonlySet<Need>;
+  readonly stack: AsyncDisposableStack;
+  /** Where their data goes. */
+  readonly folder: string;
+}): Promise<Partial<Pick<TestEnvironment, 'valkeyUrl' | 'databaseUrl'>>> {
+  const { context, needs, stack, folder } = options;
+  const valkey = needs.has('valkey')
+    ? stack.use(await ensureValkey(context, { dir: join(folder, 'valkey') }))
+    : undefined;
+  const postgres = needs.has('postgres')
+    ? stack.use(await ensurePostgres(context, { dir: join(folder, 'postgres') }))
+    : undefined;
+  return { ...(valkey && { valkeyUrl: valkey.url }), ...(postgres && { databaseUrl: postgres.url }) };
 }

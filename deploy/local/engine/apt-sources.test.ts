@@ -65,6 +65,7 @@ describe('choosing sources', () => {
       'deb http://mirror.example/debian bookworm-updates main',
       'deb http://mirror.example/security bookworm-security main',
       'deb http://mirror.example/debian bookworm-backports main',
+      'deb cdrom:[Debian]/ bookworm main',
       'deb http://vendor.example/apt nodistro main',
       'deb http://vendor.example/apt bookworm stable',
     ].join('\n'),

@@ -99,7 +99,9 @@ export function distributionSources(sources: readonly AptSource[], codename: str
   const wanted = releases.flatMap((name) => [name, `${name}-updates`, `${name}-security`, `${name}/updates`]);
   return sources.flatMap((source) => {
     const suites = source.suites.filter((suite) => wanted.includes(suite));
-    return suites.length > 0 && source.components.includes('main') ? [{ ...source, suites }] : [];
+    const uris = source.uris.filter((uri) => !uri.startsWith('cdrom:'));
+    const usable = suites.length > 0 && uris.length > 0 && source.components.includes('main');
+    return usable ? [{ ...source, uris, suites }] : [];
   });
 }
 

@@ -60,7 +60,13 @@ export const attemptView = z.object({
   message: z.string().nullable(),
   startedAt: time,
   endedAt: time,
-  timeline: z.array(z.object({ moment: z.enum(TIMELINE_MOMENTS), at: unixMs, attributes: z.record(z.string(), z.unknown()).optional() })),
+  timeline: z.array(
+    z.object({
+      moment: z.enum(TIMELINE_MOMENTS),
+      at: unixMs,
+      attributes: z.record(z.string(), z.unknown()).optional(),
+    }),
+  ),
   log: z.object({ lines: z.int(), bytes: z.int(), omittedBytes: z.int(), complete: z.boolean() }),
 });
 export type AttemptView = z.infer<typeof attemptView>;
@@ -130,7 +136,9 @@ export const spanView = z.object({
   endMs: z.number().nullable(),
   status: z.enum(['unset', 'ok', 'error']),
   attributes: z.record(z.string(), z.unknown()),
-  events: z.array(z.object({ name: z.string(), atMs: z.number(), attributes: z.record(z.string(), z.unknown()) })),
+  events: z.array(
+    z.object({ name: z.string(), atMs: z.number(), attributes: z.record(z.string(), z.unknown()) }),
+  ),
 });
 export type SpanView = z.infer<typeof spanView>;
 
@@ -152,7 +160,11 @@ export const batchView = z.object({
   /** 0 to 1. */
   progress: z.number(),
   /** Milliseconds of the running phase of ended jobs. */
-  percentiles: z.object({ p50: z.number().nullable(), p95: z.number().nullable(), p99: z.number().nullable() }),
+  percentiles: z.object({
+    p50: z.number().nullable(),
+    p95: z.number().nullable(),
+    p99: z.number().nullable(),
+  }),
   /** Seconds until the end at the pace so far; null when unknown. */
   etaSeconds: z.number().nullable(),
   createdAt: time,
@@ -174,7 +186,11 @@ export const batchResult = z.object({
 export type BatchResult = z.infer<typeof batchResult>;
 
 /** `GET /v1/jobs/{id}/why`: why a job is where it is. */
-export const whyView = z.object({ state: jobState, explanation: z.string(), facts: z.record(z.string(), z.unknown()) });
+export const whyView = z.object({
+  state: jobState,
+  explanation: z.string(),
+  facts: z.record(z.string(), z.unknown()),
+});
 export type WhyView = z.infer<typeof whyView>;
 
 /** `GET /v1/workers`. */

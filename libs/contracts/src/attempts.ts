@@ -29,8 +29,20 @@ export const queuePayload = z.strictObject({
   acceptedAt: unixMs,
   /** Attempts made before this stay in the queue (a manual retry continues the count). */
   attemptBase: z.int().nonnegative().default(0),
-  /** Claims that were put back unstarted because the concurrency key was held; they are not attempts. */
+  /** Claims that were put back unstarted (concurrency key held, no subnet free); they are not attempts. */
   postponed: z.int().nonnegative().default(0),
+  /**
+   * Written by a worker, under its lock, when it puts the job back for another attempt: `reported` is the last attempt
+   * whose end was told to results (so that later ones before the present were lost with their nodes), and how many
+   * attempts failed of themselves and how many were lost so far.
+   */
+  history: z
+    .strictObject({
+      reported: z.int().nonnegative(),
+      failures: z.int().nonnegative(),
+      losses: z.int().nonnegative(),
+    })
+    .optional(),
 });
 export type QueuePayload = z.infer<typeof queuePayload>;
 
@@ -102,8 +114,12 @@ export type AttemptUpdateInput = z.input<typeof attemptUpdate>;
 
 export const attemptUpdates = z.array(attemptUpdate).max(1000);
 
-/** The answer to each update, in order. `stale`: a newer attempt of the job is known, the sender must stop. */
+/**
+ * The answer to each update, in order. `stale`: a newer attempt of the job is known, the sender must stop. `ended`: the
+ * job ended with an earlier attempt (its worker died before it could settle the queue), the sender must stop and take
+ * the job out of the queue.
+ */
 export const attemptUpdateResults = z.strictObject({
-  results: z.array(z.strictObject({ attemptId: z.string(), result: z.enum(['stored', 'stale']) })),
+  results: z.array(z.strictObject({ attemptId: z.string(), result: z.enum(['stored', 'stale', 'ended']) })),
 });
 export type AttemptUpdateResults = z.infer<typeof attemptUpdateResults>;

@@ -39,7 +39,13 @@ export const fleetEvent = z.discriminatedUnion('type', [
     at: z.number(),
   }),
   /** An ended job was put into the queue again. */
-  z.strictObject({ type: z.literal('retried'), queue: z.string(), jobId: z.string().regex(JOB_ID), by: z.string(), at: z.number() }),
+  z.strictObject({
+    type: z.literal('retried'),
+    queue: z.string(),
+    jobId: z.string().regex(JOB_ID),
+    by: z.string(),
+    at: z.number(),
+  }),
 ]);
 export type FleetEvent = z.infer<typeof fleetEvent>;
 
@@ -53,10 +59,19 @@ export const controlMessage = z.discriminatedUnion('type', [
 export type ControlMessage = z.infer<typeof controlMessage>;
 
 /** The value of {@link Keys.cancel}. */
-export const cancelRequest = z.strictObject({ by: z.string(), reason: z.string().optional(), at: z.number() });
+export const cancelRequest = z.strictObject({
+  by: z.string(),
+  reason: z.string().optional(),
+  at: z.number(),
+});
 export type CancelRequest = z.infer<typeof cancelRequest>;
 
-const jwk = z.looseObject({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string(), kid: z.string() });
+const jwk = z.looseObject({
+  kty: z.literal('OKP'),
+  crv: z.literal('Ed25519'),
+  x: z.string(),
+  kid: z.string(),
+});
 
 /** A worker node as its heartbeat describes it. */
 export const nodeRecord = z.strictObject({

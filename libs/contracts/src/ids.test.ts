@@ -48,12 +48,16 @@ test('an attempt id can be taken apart again', () => {
   );
 });
 
-test.each(['', 'job_abc.1', 'job_abcdefghijkl', 'job_abcdefghijkl.0', 'job_abcdefghijkl.01', 'job_abcdefghijkl.1 '])(
-  'not an attempt id: %j',
-  (text) => {
-    expect(() => parseAttemptId(text)).toThrow(RangeError);
-  },
-);
+test.each([
+  '',
+  'job_abc.1',
+  'job_abcdefghijkl',
+  'job_abcdefghijkl.0',
+  'job_abcdefghijkl.01',
+  'job_abcdefghijkl.1 ',
+])('not an attempt id: %j', (text) => {
+  expect(() => parseAttemptId(text)).toThrow(RangeError);
+});
 
 test('derived trace and span ids have the lengths of W3C trace context', () => {
   expect(traceIdForJob(newJobId())).toMatch(/^[0-9a-f]{32}$/);

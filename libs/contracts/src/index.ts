@@ -3,6 +3,7 @@ export * from './attempts.ts';
 export * from './events.ts';
 export * from './ids.ts';
 export * from './job.ts';
+export * from './json.ts';
 export * from './keys.ts';
 export * from './log-codec.ts';
 export * from './names.ts';

@@ -33,20 +33,36 @@ test('a partly given object gets the defaults of its other fields', () => {
 
 test.each([
   ['an unknown field', { ...bash, colour: 'red' }, /^colour: unknown field$/],
-  ['an unknown field deep inside', { ...bash, script: { ...bash.script, shell: 'x' } }, /^script\.shell: unknown field$/],
+  [
+    'an unknown field deep inside',
+    { ...bash, script: { ...bash.script, shell: 'x' } },
+    /^script\.shell: unknown field$/,
+  ],
   ['another type', { type: 'vm' }, /^type: /],
   ['no type', {}, /^type: /],
   ['a field of another type', { ...bash, http: { url: 'http://a' } }, /^http: unknown field$/],
   ['a negative timeout', { ...bash, timeoutSeconds: -1 }, /^timeoutSeconds: /],
   ['a timeout as text', { ...bash, timeoutSeconds: '60' }, /^timeoutSeconds: /],
-  ['CRONIUM_ in env', { ...bash, env: { CRONIUM_JOB_ID: 'x' } }, /^env\.CRONIUM_JOB_ID: must not begin with CRONIUM_/],
+  [
+    'CRONIUM_ in env',
+    { ...bash, env: { CRONIUM_JOB_ID: 'x' } },
+    /^env\.CRONIUM_JOB_ID: must not begin with CRONIUM_/,
+  ],
   ['NUL in the script', { ...bash, script: { language: 'bash', source: 'a\0b' } }, /^script\.source: .*NUL/],
   ['an empty script', { ...bash, script: { language: 'bash', source: '' } }, /^script\.source: /],
-  ['a shell in an image name', { type: 'container', image: 'a;rm -rf /' }, /^image: must be an image reference/],
+  [
+    'a shell in an image name',
+    { type: 'container', image: 'a;rm -rf /' },
+    /^image: must be an image reference/,
+  ],
   ['an image name with a space', { type: 'container', image: 'a b' }, /^image: /],
   ['an image name with capitals', { type: 'container', image: 'Tool' }, /^image: /],
   ['a URL that is not http', { type: 'http', http: { url: 'file:///etc/passwd' } }, /^http\.url: /],
-  ['a line break in a header', { type: 'http', http: { url: 'http://a/', headers: { a: 'b\r\nc: d' } } }, /^http\.headers\.a: /],
+  [
+    'a line break in a header',
+    { type: 'http', http: { url: 'http://a/', headers: { a: 'b\r\nc: d' } } },
+    /^http\.headers\.a: /,
+  ],
   ['runAt and delaySeconds', { ...bash, runAt: '2030-01-01T00:00:00Z', delaySeconds: 1 }, /^runAt: /],
   ['a name of 201', { ...bash, name: 'x'.repeat(201) }, /^name: /],
   ['a retry reason of its own', { ...bash, retry: { on: ['sometimes'] } }, /^retry\.on\[0\]: /],
@@ -56,7 +72,10 @@ test.each([
 ])('refused and named: %s', (_, value, expected) => {
   const errors = errorsOf(value);
   expect(errors.length).toBeGreaterThan(0);
-  expect(errors.some((error) => expected.test(error)), errors.join('\n')).toBe(true);
+  expect(
+    errors.some((error) => expected.test(error)),
+    errors.join('\n'),
+  ).toBe(true);
 });
 
 test.each([

@@ -13,13 +13,14 @@ const IMAGE =
   /^(?=.{1,255}$)[a-z0-9]+(?:[._-][a-z0-9]+)*(?::[0-9]{1,5})?(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/;
 
 const noNul = (text: string): boolean => !text.includes('\0');
-const text = (max: number) =>
-  z.string().max(max).refine(noNul, { error: 'must not contain a NUL byte' });
+const text = (max: number) => z.string().max(max).refine(noNul, { error: 'must not contain a NUL byte' });
 
 /** A short name: letters, digits, dot, underscore, hyphen; 63 at most. */
 export const shortName = z
   .string()
-  .regex(NAME, { error: 'must be letters, digits, ".", "_" or "-", at most 63, beginning with a letter or digit' });
+  .regex(NAME, {
+    error: 'must be letters, digits, ".", "_" or "-", at most 63, beginning with a letter or digit',
+  });
 
 /** Labels: short names and texts of 200 at most, 64 pairs. */
 export const labels = z
@@ -54,10 +55,7 @@ const httpRequest = z.strictObject({
     )
     .default({}),
   body: text(1024 * 1024).optional(),
-  expectStatus: z
-    .array(z.int().min(100).max(599))
-    .min(1)
-    .optional(),
+  expectStatus: z.array(z.int().min(100).max(599)).min(1).optional(),
 });
 
 const toolCall = z.strictObject({
@@ -73,14 +71,24 @@ const env = z
     z
       .string()
       .regex(ENV_NAME, { error: 'is not the name of an environment variable' })
-      .refine((name) => !name.startsWith('CRONIUM_'), { error: 'must not begin with CRONIUM_: the fleet sets these' }),
-    z.string().refine(noNul, { error: 'must not contain a NUL byte' }).refine((v) => Buffer.byteLength(v) <= ENV_VALUE_BYTES, {
-      error: `must not be longer than ${ENV_VALUE_BYTES} bytes`,
-    }),
+      .refine((name) => !name.startsWith('CRONIUM_'), {
+        error: 'must not begin with CRONIUM_: the fleet sets these',
+      }),
+    z
+      .string()
+      .refine(noNul, { error: 'must not contain a NUL byte' })
+      .refine((v) => Buffer.byteLength(v) <= ENV_VALUE_BYTES, {
+        error: `must not be longer than ${ENV_VALUE_BYTES} bytes`,
+      }),
   )
-  .refine((map) => Object.entries(map).reduce((sum, [k, v]) => sum + k.length + Buffer.byteLength(v) + 2, 0) <= ENV_TOTAL_BYTES, {
-    error: `must not be longer than ${ENV_TOTAL_BYTES} bytes in all`,
-  });
+  .refine(
+    (map) =>
+      Object.entries(map).reduce((sum, [k, v]) => sum + k.length + Buffer.byteLength(v) + 2, 0) <=
+      ENV_TOTAL_BYTES,
+    {
+      error: `must not be longer than ${ENV_TOTAL_BYTES} bytes in all`,
+    },
+  );
 
 /** The limits of the job's container. */
 const resources = z.strictObject({
@@ -149,7 +157,12 @@ const common = {
   artifacts: z.array(text(500).min(1)).max(100).default([]),
 };
 
-const scriptJob = z.strictObject({ ...common, type: z.literal('script'), script, image: imageReference.optional() });
+const scriptJob = z.strictObject({
+  ...common,
+  type: z.literal('script'),
+  script,
+  image: imageReference.optional(),
+});
 const containerJob = z.strictObject({
   ...common,
   type: z.literal('container'),
@@ -168,7 +181,11 @@ export const jobSpec = z
   .discriminatedUnion('type', [scriptJob, containerJob, httpJob, toolJob])
   .superRefine((job, context) => {
     if (job.runAt !== undefined && job.delaySeconds > 0) {
-      context.addIssue({ code: 'custom', path: ['runAt'], message: 'cannot be given together with delaySeconds' });
+      context.addIssue({
+        code: 'custom',
+        path: ['runAt'],
+        message: 'cannot be given together with delaySeconds',
+      });
     }
   });
 

@@ -38,14 +38,23 @@ const header = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
 test('a traceparent is read and written', () => {
   const context = parseTraceparent(header);
-  expect(context).toEqual({ traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', sampled: true });
+  expect(context).toEqual({
+    traceId: '0af7651916cd43dd8448eb211c80319c',
+    spanId: 'b7ad6b7169203331',
+    sampled: true,
+  });
   if (context) expect(formatTraceparent(context)).toBe(header);
   expect(parseTraceparent(`cc${header.slice(2)}-future`)).toEqual(context);
 });
 
-test.each([undefined, '', 'x', header.toUpperCase(), `ff${header.slice(2)}`, `${header}-more`, header.replace(/0af\w+9c/, '0'.repeat(32))])(
-  'an invalid traceparent is ignored: %j',
-  (text) => {
-    expect(parseTraceparent(text)).toBeUndefined();
-  },
-);
+test.each([
+  undefined,
+  '',
+  'x',
+  header.toUpperCase(),
+  `ff${header.slice(2)}`,
+  `${header}-more`,
+  header.replace(/0af\w+9c/, '0'.repeat(32)),
+])('an invalid traceparent is ignored: %j', (text) => {
+  expect(parseTraceparent(text)).toBeUndefined();
+});

@@ -20,6 +20,10 @@ export interface Keys {
   readonly drains: string;
   /** String, JSON: someone wants this job cancelled. */
   cancel(jobId: string): string;
+  /** String, JSON: someone wants all jobs of this batch cancelled that were accepted (`acceptedAt`) before its `at`. */
+  cancelBatch(batchId: string): string;
+  /** String: the tenant whose batch this is; kept for a week, until results surely knows the batch. */
+  batch(batchId: string): string;
   /** String: the execution token with this jti is no longer good. */
   revoked(jti: string): string;
   /** String: which job holds a concurrency key. */
@@ -54,6 +58,8 @@ export function keysFor(prefix: string): Keys {
     pausedPools: of('paused-pools'),
     drains: of('drains'),
     cancel: (jobId: string) => of('cancel', jobId),
+    cancelBatch: (batchId: string) => of('cancel', batchId),
+    batch: (batchId: string) => of('batch', batchId),
     revoked: (jti: string) => of('revoked', jti),
     concurrency: (tenant: string, key: string) => of('concurrency', tenant, key),
     idempotency: (tenant: string, key: string) => of('idempotency', tenant, key),

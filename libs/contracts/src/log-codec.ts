@@ -80,7 +80,9 @@ export function encodeRecords(records: readonly LogRecord[]): Buffer {
   let at = 0;
   for (const record of records) {
     const flags =
-      (record.stream === 'stderr' ? FLAG.stderr : 0) | (record.newline ? FLAG.newline : 0) | (record.notice ? FLAG.notice : 0);
+      (record.stream === 'stderr' ? FLAG.stderr : 0) |
+      (record.newline ? FLAG.newline : 0) |
+      (record.notice ? FLAG.notice : 0);
     at = buffer.writeUInt8(flags, at);
     at = buffer.writeDoubleBE(record.time, at);
     at = buffer.writeUInt32BE(record.bytes.length, at);
@@ -98,7 +100,8 @@ export function decodeRecords(buffer: Buffer): LogRecord[] {
   const records: LogRecord[] = [];
   let at = 0;
   while (at < buffer.length) {
-    if (at + HEADER_BYTES > buffer.length) throw new LogFormatError('the log chunk ends within a record header');
+    if (at + HEADER_BYTES > buffer.length)
+      throw new LogFormatError('the log chunk ends within a record header');
     const flags = buffer.readUInt8(at);
     const time = buffer.readDoubleBE(at + 1);
     const length = buffer.readUInt32BE(at + 9);
@@ -161,7 +164,8 @@ export function decodeChunks(buffer: Buffer): LogChunk[] {
   };
   while (at < buffer.length) {
     const header = logChunkHeader.safeParse(parseJsonText(take().toString('utf8')));
-    if (!header.success) throw new LogFormatError(`a log chunk's header is wrong: ${z.prettifyError(header.error)}`);
+    if (!header.success)
+      throw new LogFormatError(`a log chunk's header is wrong: ${z.prettifyError(header.error)}`);
     chunks.push({ header: header.data, body: take() });
   }
   return chunks;

@@ -31,7 +31,8 @@ export function fieldErrors(error: z.ZodError): FieldError[] {
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({ path: pathOf([...issue.path, key]), message: 'unknown field' }));
     }
-    const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+    const message =
+      issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
     return [{ path: pathOf(issue.path), message }];
   });
 }
@@ -39,6 +40,11 @@ export function fieldErrors(error: z.ZodError): FieldError[] {
 export const PROBLEM_TYPE = 'application/problem+json';
 
 /** Makes a problem document; `slug` is the stable, documented kind of error. */
-export function makeProblem(slug: string, status: number, title: string, rest: { detail?: string; errors?: FieldError[] } & Record<string, unknown> = {}): Problem {
+export function makeProblem(
+  slug: string,
+  status: number,
+  title: string,
+  rest: { detail?: string; errors?: FieldError[] } & Record<string, unknown> = {},
+): Problem {
   return { type: `https://cronium.dev/problems/${slug}`, title, status, ...rest };
 }

@@ -54,7 +54,10 @@ export type SidecarReply = z.infer<typeof sidecarReply>;
 /** `POST /executions/{id}/output`: the serialised data may have this many bytes. */
 export const MAX_OUTPUT_BYTES = 5 * 1024 * 1024;
 
-export const progressBody = z.strictObject({ percent: z.number().min(0).max(100).optional(), message: z.string().max(1000).optional() });
+export const progressBody = z.strictObject({
+  percent: z.number().min(0).max(100).optional(),
+  message: z.string().max(1000).optional(),
+});
 export const outputBody = z.strictObject({ data: z.json() });
 export const conditionBody = z.strictObject({ condition: z.boolean() });
 export const variablePut = z.strictObject({ value: z.json(), ifVersion: z.int().nonnegative().optional() });

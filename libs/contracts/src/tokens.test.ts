@@ -31,7 +31,10 @@ beforeAll(async () => {
 
 const verify = (token: string) => verifyExecutionToken(token, [key.publicJwk], 'runtime-api');
 
-async function forged(header: Record<string, unknown>, overrides: Record<string, unknown> = {}): Promise<string> {
+async function forged(
+  header: Record<string, unknown>,
+  overrides: Record<string, unknown> = {},
+): Promise<string> {
   const secret = await importJWK(key.privateJwk, 'EdDSA');
   return new SignJWT({ ...claims, ...overrides })
     .setProtectedHeader({ alg: 'EdDSA', typ: 'execution+jwt', kid: key.publicJwk.kid, ...header })
@@ -100,7 +103,7 @@ test('a flipped bit anywhere in the signature or the claims is refused', async (
 
 test('a node token names its node and is refused as an execution token', async () => {
   await expect(verifyNodeToken(await signNodeToken(key, 'node-1'), [key.publicJwk])).resolves.toBe('node-1');
-  await expect(verifyNodeToken(await signExecutionToken(key, claims), [key.publicJwk])).rejects.toBeInstanceOf(
-    TokenRefusedError,
-  );
+  await expect(
+    verifyNodeToken(await signExecutionToken(key, claims), [key.publicJwk]),
+  ).rejects.toBeInstanceOf(TokenRefusedError);
 });

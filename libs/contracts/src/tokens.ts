@@ -1,4 +1,14 @@
-import { calculateJwkThumbprint, createLocalJWKSet, errors, exportJWK, generateKeyPair, importJWK, type JWK, jwtVerify, SignJWT } from 'jose';
+import {
+  calculateJwkThumbprint,
+  createLocalJWKSet,
+  errors,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+  jwtVerify,
+  SignJWT,
+} from 'jose';
 import { z } from 'zod';
 import { ATTEMPT_ID, JOB_ID } from './ids.ts';
 
@@ -70,7 +80,12 @@ export function signNodeToken(key: NodeKey, node: string, nowMs: number = Date.n
   return sign(key, NODE_TYP, { iss: node, sub: node, aud: ['results'], iat, exp: iat + NODE_TOKEN_SECONDS });
 }
 
-async function verify(token: string, jwks: readonly JWK[], typ: string, audience: Audience): Promise<unknown> {
+async function verify(
+  token: string,
+  jwks: readonly JWK[],
+  typ: string,
+  audience: Audience,
+): Promise<unknown> {
   try {
     const { payload } = await jwtVerify(token, createLocalJWKSet({ keys: [...jwks] }), {
       algorithms: [ALGORITHM],
@@ -93,7 +108,11 @@ async function verify(token: string, jwks: readonly JWK[], typ: string, audience
  * @param jwks public keys of the nodes that may sign
  * @throws TokenRefusedError
  */
-export async function verifyExecutionToken(token: string, jwks: readonly JWK[], audience: Audience): Promise<ExecutionClaims> {
+export async function verifyExecutionToken(
+  token: string,
+  jwks: readonly JWK[],
+  audience: Audience,
+): Promise<ExecutionClaims> {
   const claims = executionClaims.safeParse(await verify(token, jwks, EXECUTION_TYP, audience));
   if (!claims.success || claims.data.sub !== claims.data.executionId) {
     throw new TokenRefusedError('TOKEN_INVALID', 'the token is not an execution token');

@@ -57,6 +57,6 @@ export function pauseBefore(
   options: Pick<RetryOptions, 'baseMs' | 'maxMs' | 'jitter'>,
 ): number {
   const { baseMs = 100, maxMs = 10_000, jitter = 'full' } = options;
-  const bound = Math.min(maxMs, baseMs * 2 ** (attempt - 2));
+  const bound = Math.min(maxMs, baseMs * 2 ** Math.min(attempt - 2, 52));
   return jitter === 'full' ? Math.random() * bound : bound;
 }

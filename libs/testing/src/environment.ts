@@ -10,6 +10,8 @@ export interface TestImages {
 
 /** What the global set-up brought for this run: real engines, shared by all test files. */
 export interface TestEnvironment {
+  /** Names this run: nodes, processes and folders of its tests carry it, so that what they leave behind is found. */
+  readonly runId: string;
   readonly valkeyUrl: string;
   /** An administrator's URL; tests make databases of their own: `createTestDatabase()`. */
   readonly databaseUrl: string;
@@ -36,6 +38,9 @@ export function testEnvironment(): TestEnvironment {
     return value;
   };
   return {
+    get runId() {
+      return need('runId');
+    },
     get valkeyUrl() {
       return need('valkeyUrl');
     },

@@ -1,8 +1,14 @@
 export { createTestDatabase, type TestDatabase } from './database.ts';
 export { type TestEnvironment, type TestImages, testEnvironment } from './environment.ts';
 export { type EventuallyOptions, eventually } from './eventually.ts';
-export { leakCheck, removeAll, testDocker } from './leaks.ts';
-export { testNodeName, testPrefix } from './names.ts';
-export { type Exit, type StartProcessOptions, startProcess, type TestProcess } from './process.ts';
+export { leakCheck, leaksOfNodes, removeAll, removeAllOfNodes, testDocker } from './leaks.ts';
+export { nodeNamesOf, testNodeName, testPrefix } from './names.ts';
+export {
+  type Exit,
+  RUN_VARIABLE,
+  type StartProcessOptions,
+  startProcess,
+  type TestProcess,
+} from './process.ts';
 export { releaseDeadSubnets, testSubnetRange } from './subnets.ts';
 export { dropKeys } from './valkey.ts';

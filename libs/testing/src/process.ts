@@ -1,13 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { testEnvironment } from './environment.ts';
+
+/** Every process of a run carries the run's id under this name in its environment. */
+export const RUN_VARIABLE = 'TEST_RUN_ID';
 
 /** How {@link startProcess} starts a program. */
 export interface StartProcessOptions {
   /** A TypeScript or JavaScript file for this Node.js, by absolute path. */
   readonly script: string;
   readonly args?: readonly string[];
-  /** The whole environment apart from PATH and HOME, so that nothing leaks in from the machine. */
+  /** The whole environment apart from PATH, HOME and TMPDIR, so that nothing leaks in from the machine. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /** A line of its output that says it is up. Absent: it counts as up at once. */
@@ -43,10 +47,10 @@ export interface TestProcess extends AsyncDisposable {
  * @throws Error with its output when it ends or time is up before that; it is killed then
  */
 export async function startProcess(options: StartProcessOptions): Promise<TestProcess> {
-  const { PATH = '', HOME = '/' } = process.env;
+  const { PATH = '', HOME = '/', TMPDIR = '/tmp' } = process.env;
   const child = spawn(process.execPath, [options.script, ...(options.args ?? [])], {
     cwd: options.cwd,
-    env: { PATH, HOME, ...options.env },
+    env: { PATH, HOME, TMPDIR, [RUN_VARIABLE]: testEnvironment().runId, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = exitOf(child);

@@ -1,5 +1,5 @@
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { networkInterfaces, tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 
 const FIRST = 10 * 2 ** 24 + 192 * 2 ** 16;
@@ -8,7 +8,8 @@ const RANGES = 1024;
 /** 10.201.0.0/16 is the fleet's default range: a local fleet may be using it. */
 const DEFAULT_RANGE = { from: 10 * 2 ** 24 + 201 * 2 ** 16, size: 2 ** 16 };
 
-const CLAIMS = join(tmpdir(), `cronium-test-subnets-${process.getuid?.() ?? 0}`);
+/** One folder for the whole machine: a run's own TMPDIR would hide other runs. */
+const CLAIMS = `/tmp/cronium-test-subnets-${process.getuid?.() ?? 0}`;
 
 /**
  * A /20 under 10.192.0.0/10 (`10.192.16.0/20`) that no other living process on this machine was given. It is free again when
@@ -16,7 +17,6 @@ const CLAIMS = join(tmpdir(), `cronium-test-subnets-${process.getuid?.() ?? 0}`)
  * @throws Error when all are taken
  */
 export function testSubnetRange(): string {
-  mkdirSync(CLAIMS, { recursive: true });
   const start = process.pid % RANGES;
   for (let step = 0; step < RANGES; step++) {
     const slot = (start + step) % RANGES;
@@ -25,55 +25,58 @@ export function testSubnetRange(): string {
   throw new Error(`no free /20 under 10.192.0.0/10: every file in ${CLAIMS} belongs to a living process`);
 }
 
-/** Gives up the claims of processes that are gone; the global set-up calls it at the end. */
+/** Removes the claims of processes that are gone; the global set-up calls it at the end. */
 export function releaseDeadSubnets(): void {
   try {
     for (const file of readdirSync(CLAIMS))
-      if (!ownerLives(join(CLAIMS, file))) rmSync(join(CLAIMS, file), { force: true });
+      if (!ownerLives(file)) rmSync(join(CLAIMS, file), { force: true });
     rmdirSync(CLAIMS);
   } catch (error) {
     if (!hasCode(error, 'ENOENT', 'ENOTEMPTY')) throw error;
   }
 }
 
-let releasedAtExit = false;
-const claimed: string[] = [];
+const claimed = new Set<string>();
 
+/**
+ * A claim is a file `<slot>.<pid>`. It is written first and then compared with the others: of two processes that want one
+ * slot at the same time at least one sees the other and goes on.
+ */
 function claim(slot: number): boolean {
-  const file = join(CLAIMS, String(slot));
-  if (!createOwned(file)) {
-    if (ownerLives(file)) return false;
-    rmSync(file, { force: true });
-    if (!createOwned(file)) return false;
+  const file = `${slot}.${process.pid}`;
+  if (claimed.has(file)) return false;
+  writeClaim(file);
+  const rivals = readdirSync(CLAIMS).filter((other) => other.startsWith(`${slot}.`) && other !== file);
+  if (rivals.some(ownerLives)) {
+    rmSync(join(CLAIMS, file), { force: true });
+    return false;
   }
-  claimed.push(file);
-  if (!releasedAtExit) process.once('exit', releaseClaims);
-  releasedAtExit = true;
+  if (claimed.size === 0) process.once('exit', releaseClaims);
+  claimed.add(file);
   return true;
 }
 
-function releaseClaims(): void {
-  for (const file of claimed) rmSync(file, { force: true });
-}
-
-function createOwned(file: string): boolean {
+/** Another run that ends may remove the empty folder between the two calls. */
+function writeClaim(file: string): void {
+  mkdirSync(CLAIMS, { recursive: true });
   try {
-    writeFileSync(file, String(process.pid), { flag: 'wx' });
-    return true;
+    writeFileSync(join(CLAIMS, file), '');
   } catch (error) {
-    if (hasCode(error, 'EEXIST')) return false;
-    throw error;
+    if (!hasCode(error, 'ENOENT')) throw error;
+    writeClaim(file);
   }
 }
 
-/** An owner that has not written its id yet counts as living. */
+function releaseClaims(): void {
+  for (const file of claimed) rmSync(join(CLAIMS, file), { force: true });
+}
+
 function ownerLives(file: string): boolean {
   try {
-    const pid = Number(readFileSync(file, 'utf8'));
-    if (pid > 0) process.kill(pid, 0);
+    process.kill(Number(file.split('.')[1]), 0);
     return true;
   } catch (error) {
-    return !hasCode(error, 'ESRCH', 'ENOENT');
+    return !hasCode(error, 'ESRCH');
   }
 }
 

@@ -1,0 +1,54 @@
+import { readdir } from 'node:fs/promises';
+import {
+  eventually,
+  leaksOfNodes,
+  nodeNamesOf,
+  RUN_VARIABLE,
+  removeAllOfNodes,
+  testDocker,
+} from '@cronium/testing';
+import { processesWith } from './processes.ts';
+import { dockerHostOf, foldersOf, RUN_ID, type RunFolders, removeFolders } from './run.ts';
+
+/** What the tests of a run should have cleaned up and did not: Docker objects, processes, temporary files. */
+export async function leftBehind(run: {
+  readonly runId: string;
+  readonly folders: RunFolders;
+}): Promise<string[]> {
+  const { runId, folders } = run;
+  const dockerHost = await dockerHostOf(folders);
+  const files = await readdir(folders.temporary);
+  const processes = await processesWith(RUN_VARIABLE, runId);
+  return [
+    ...(dockerHost === undefined ? [] : await leaksOfNodes(testDocker(dockerHost), nodeNamesOf(runId))),
+    ...processes.map(({ pid, command }) => `process ${pid}: ${command}`),
+    ...files.map((file) => `temporary file ${folders.temporary}/${file}`),
+  ];
+}
+
+/**
+ * Cleans up after a test runner that is gone, also one that was killed and so stopped nothing: ends the run's
+ * processes by id, removes its Docker objects and its folders. Does nothing after a run that ended well.
+ */
+export async function cleanUpAfter(runId: string): Promise<void> {
+  await eventually(() => endProcesses(runId), { what: `no process of test run ${runId} is left` });
+  const folders = foldersOf(runId);
+  const dockerHost = await dockerHostOf(folders);
+  if (dockerHost !== undefined) await removeAllOfNodes(testDocker(dockerHost), nodeNamesOf(runId));
+  await removeFolders(folders);
+}
+
+/** Are there none? Those that there are get SIGKILL. */
+async function endProcesses(runId: string): Promise<boolean> {
+  const found = [...(await processesWith(RUN_VARIABLE, runId)), ...(await processesWith(RUN_ID, runId))];
+  for (const { pid } of found) endProcess(pid);
+  return found.length === 0;
+}
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
+}

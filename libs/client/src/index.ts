@@ -1,0 +1,20 @@
+export {
+  type CallOptions,
+  CroniumClient,
+  type JobFilter,
+  type ListOptions,
+  type SubmitBatchOptions,
+  type SubmitOptions,
+} from './client.ts';
+export {
+  CroniumApiError,
+  CroniumConnectionError,
+  CroniumTimeoutError,
+  CroniumWaitError,
+  type FailedCall,
+  type ServiceName,
+} from './errors.ts';
+export { type AttemptLogLine, type LogOptions, logLineBytes } from './logs.ts';
+export type { BatchSource } from './ndjson.ts';
+export type { ClientOptions } from './transport.ts';
+export type { WaitOptions } from './wait.ts';

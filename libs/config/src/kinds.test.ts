@@ -1,0 +1,155 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  bytes,
+  cidr,
+  flag,
+  hostPort,
+  keyPrefix,
+  list,
+  nodeName,
+  oneOf,
+  pairs,
+  port,
+  positiveSeconds,
+  prefixLength,
+  seconds,
+  text,
+  url,
+} from './kinds.ts';
+
+describe('bytes', () => {
+  it.each([
+    ['0', 0],
+    ['1048576', 1_048_576],
+    ['512B', 512],
+    ['64KiB', 65_536],
+    ['64 MiB', 67_108_864],
+    ['1.5GiB', 1_610_612_736],
+    ['2tib', 2 * 2 ** 40],
+  ])('reads %s', (given, expected) => expect(bytes.parse(given)).toBe(expected));
+
+  it.each(['', '-1', 'MiB', '1MB', '1K', '1e3', '0x10', '1 000', '99999999TiB', '1.5.5KiB'])(
+    'refuses %j',
+    (given) => expect(bytes.safeParse(given).success).toBe(false),
+  );
+
+  it('reads back every whole number of every unit', () => {
+    const units = fc.constantFrom(['B', 0], ['KiB', 10], ['MiB', 20], ['GiB', 30]) as fc.Arbitrary<
+      [string, number]
+    >;
+    fc.assert(
+      fc.property(fc.nat({ max: 4096 }), units, (count, [unit, power]) => {
+        expect(bytes.parse(`${count}${unit}`)).toBe(count * 2 ** power);
+      }),
+    );
+  });
+});
+
+describe('numbers', () => {
+  it('takes ports from 0 to 65535', () => {
+    expect(port.parse('0')).toBe(0);
+    expect(port.parse('65535')).toBe(65_535);
+    for (const bad of ['65536', '-1', '1.0', '0x50', '', ' 80', '１', 'Infinity']) {
+      expect(port.safeParse(bad).success, bad).toBe(false);
+    }
+  });
+
+  it('takes seconds with fractions', () => {
+    expect(seconds.parse('0.25')).toBe(0.25);
+    expect(seconds.parse('0')).toBe(0);
+    expect(positiveSeconds.safeParse('0').success).toBe(false);
+    for (const bad of ['1s', 'NaN', '-1', '1e3']) expect(seconds.safeParse(bad).success, bad).toBe(false);
+  });
+});
+
+describe('addresses', () => {
+  it('takes ranges that begin at their first address', () => {
+    expect(cidr.parse('10.201.0.0/16')).toEqual({ address: '10.201.0.0', bits: 16 });
+    expect(cidr.parse('0.0.0.0/0')).toEqual({ address: '0.0.0.0', bits: 0 });
+    expect(cidr.safeParse('10.201.0.1/16').error?.issues[0]?.message).toContain('last 16 bits must be zero');
+    for (const bad of ['10.201.0.0', '10.201.0.0/33', '10.201.0/16', '256.0.0.0/8', '::/0', '10.0.0.0/']) {
+      expect(cidr.safeParse(bad).success, bad).toBe(false);
+    }
+  });
+
+  it('takes a prefix length with or without its slash', () => {
+    expect(prefixLength.parse('/28')).toBe(28);
+    expect(prefixLength.parse('24')).toBe(24);
+    expect(prefixLength.safeParse('/30').success).toBe(false);
+  });
+
+  it('takes host and port', () => {
+    expect(hostPort.parse('valkey:6379')).toEqual({ host: 'valkey', port: 6379 });
+    for (const bad of ['valkey', 'valkey:', ':1', 'valkey:0', 'valkey:70000', 'a b:1', '-a:1']) {
+      expect(hostPort.safeParse(bad).success, bad).toBe(false);
+    }
+  });
+
+  it('takes URLs of the named protocols, without the last slash', () => {
+    const schema = url('http', 'https');
+    expect(schema.parse('http://127.0.0.1:7071/')).toBe('http://127.0.0.1:7071');
+    expect(schema.safeParse('redis://x').error?.issues[0]?.message).toBe(
+      'it must be a URL that begins with http:// or https://',
+    );
+    expect(schema.safeParse('127.0.0.1:7071').success).toBe(false);
+  });
+});
+
+describe('lists and pairs', () => {
+  it('reads lists, also empty ones', () => {
+    expect(list(text).parse('a, b,,c,')).toEqual(['a', 'b', 'c']);
+    expect(list(text).parse('')).toEqual([]);
+  });
+
+  it('reads pairs; a value may hold an equals sign', () => {
+    expect(pairs.parse('a=b, c = d=e ,f=')).toEqual({ a: 'b', c: 'd=e', f: '' });
+  });
+
+  it('keeps every pair of distinct names, whatever they are called', () => {
+    const name = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_-]{0,12}$/).filter((one) => one !== '');
+    const value = fc.stringMatching(/^[A-Za-z0-9+/=_-]{0,20}$/);
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.tuple(name, value), { selector: ([one]) => one }), (entries) => {
+        const parsed = pairs.parse(entries.map((entry) => entry.join('=')).join(','));
+        expect(Object.entries(parsed).sort()).toEqual([...entries].sort());
+      }),
+    );
+  });
+
+  it('keeps a name that objects know', () => {
+    expect(Object.keys(pairs.parse('__proto__=x'))).toEqual(['__proto__']);
+  });
+
+  it('refuses a name twice, and an item without a name, without showing it', () => {
+    expect(pairs.safeParse('a=1,a=2').error?.issues[0]?.message).toBe('the name a stands twice');
+    expect(pairs.safeParse('a=1,=sesame').error?.message).not.toContain('sesame');
+  });
+});
+
+describe('words', () => {
+  it('takes one of some words', () => {
+    const schema = oneOf(['info', 'debug']);
+    expect(schema.parse('info')).toBe('info');
+    expect(schema.safeParse('INFO').error?.issues[0]?.message).toBe('it must be one of info, debug');
+  });
+
+  it('takes true and false and nothing else', () => {
+    expect(flag.parse('true')).toBe(true);
+    expect(flag.parse('false')).toBe(false);
+    expect(flag.safeParse('1').success).toBe(false);
+  });
+
+  it('takes names that may stand in labels, keys and URLs', () => {
+    for (const good of ['a', 'node-1', 'db1.example.com', 'A_b']) expect(nodeName.parse(good)).toBe(good);
+    for (const bad of ['', '-a', 'a-', 'a b', 'a/b', 'ä', 'a'.repeat(64)]) {
+      expect(nodeName.safeParse(bad).success, bad).toBe(false);
+    }
+  });
+
+  it('takes a key prefix that is one hash tag', () => {
+    expect(keyPrefix.parse('{cronium}')).toBe('{cronium}');
+    for (const bad of ['cronium', '{a}{b}', '{}', '{a b}'])
+      expect(keyPrefix.safeParse(bad).success, bad).toBe(false);
+  });
+});

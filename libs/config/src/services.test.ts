@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+import { allConfigs, allVariables, producerConfig, resultsConfig, workerConfig } from './index.ts';
+
+describe('the services’ variables', () => {
+  const definitions = Object.entries(allConfigs);
+
+  it.each(definitions)('%s has a sentence and a readable default for each', (_service, { fields }) => {
+    for (const [name, { doc, default: given, example, schema }] of Object.entries(fields)) {
+      expect(doc, name).toMatch(/^[A-Z].*\.$/s);
+      for (const sample of [typeof given === 'object' ? given.value() : given, example]) {
+        if (sample !== undefined) expect(schema.safeParse(sample).error, `${name}=${sample}`).toBeUndefined();
+      }
+    }
+  });
+
+  it('start without any variable where nothing is required', () => {
+    expect(producerConfig.parse({}).CRONIUM_PORT).toBe(7070);
+    expect(workerConfig.parse({})).toMatchObject({
+      CRONIUM_PORT: 7072,
+      CRONIUM_LOCK_SECONDS: 15,
+      CRONIUM_STALLED_CHECK_SECONDS: 5,
+      CRONIUM_LOG_MAX_BYTES: 256 * 2 ** 20,
+      CRONIUM_SUBNET_RANGE: { address: '10.201.0.0', bits: 16 },
+      CRONIUM_SUBNET_SIZE: 28,
+      CRONIUM_SHARED_NAMES: [
+        { host: 'valkey', port: 6379 },
+        { host: 'results', port: 7071 },
+      ],
+    });
+  });
+
+  it('name the one that results can not do without', () => {
+    expect(() => resultsConfig.parse({})).toThrow(/1 problem:\n {2}- CRONIUM_DATABASE_URL is not set/);
+  });
+
+  it('are all known to every service, so that one environment can serve all', () => {
+    const env = Object.fromEntries([...allVariables()].map((name) => [name, 'x']));
+    expect(producerConfig.warnings(env, allVariables())).toEqual([]);
+  });
+});

@@ -1,0 +1,46 @@
+#!/usr/bin/env node
+// Runs the command line tool with the Node.js that the repository brings: the machine's own may be too old for it. Plain
+// JavaScript without dependencies.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const main = resolve(dirname(fileURLToPath(import.meta.url)), '../src/main.ts');
+
+/** Node.js 24 and newer run TypeScript as it is. */
+const isNewEnough = Number(process.versions.node.split('.')[0]) >= 24;
+
+function findNode() {
+  for (let folder = dirname(main); ; folder = dirname(folder)) {
+    const candidate = join(folder, 'node_modules/.bin/node');
+    if (existsSync(candidate)) return candidate;
+    if (folder === dirname(folder)) return undefined;
+  }
+}
+
+function runWith(node) {
+  const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit' });
+  // The terminal sends Ctrl-C to both; this process only waits for the other's end.
+  process.on('SIGINT', () => undefined);
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('exit', (code, signal) => {
+    if (signal === null) process.exit(code);
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  });
+}
+
+if (isNewEnough) {
+  await import(main);
+} else {
+  const node = findNode();
+  if (node === undefined) {
+    console.error(
+      `cronium needs Node.js 24 or newer; this is ${process.version}. Run "npm ci" in the repository: it brings one.`,
+    );
+    process.exitCode = 1;
+  } else {
+    runWith(node);
+  }
+}

@@ -1,0 +1,155 @@
+import type { DeathRecord, JobView } from '@cronium/contracts';
+import { type Context, print } from '../context.ts';
+import { between, duration, paintState, plain, waterfall } from '../render/index.ts';
+import { drawingWidth } from '../terminal.ts';
+import { writeLog } from './follow.ts';
+import { numberOption, type Register } from './register.ts';
+
+const attemptOption = [
+  '--attempt <number>',
+  'of this attempt',
+  numberOption({ min: 1, whole: true }),
+] as const;
+
+/** Commands that show one job. */
+export const addInspect: Register = (program, run) => {
+  program.command('job').description('Shows one job.').argument('<id>').action(run(job));
+  program
+    .command('logs')
+    .description('Prints what a job wrote, each stream to its own.')
+    .argument('<id>')
+    .option('-f, --follow', 'go on to the end of the job')
+    .option(...attemptOption)
+    .option('--stdout', 'only its standard output')
+    .option('--stderr', 'only its standard error')
+    .option('--after <seq>', 'only lines after this number', numberOption({ min: 0, whole: true }))
+    .action(run(logs));
+  program
+    .command('trace')
+    .description('Shows where the time of a job went, as a waterfall.')
+    .argument('<id>', 'a job’s id, or a trace’s')
+    .action(run(trace));
+  program.command('why').description('Says why a job is where it is.').argument('<id>').action(run(why));
+  program
+    .command('death')
+    .description('Says what ended an attempt, with the evidence.')
+    .argument('<id>')
+    .option(...attemptOption)
+    .action(run(death));
+};
+
+interface LogsOptions {
+  readonly follow?: boolean;
+  readonly attempt?: number;
+  readonly stdout?: boolean;
+  readonly stderr?: boolean;
+  readonly after?: number;
+}
+
+async function logs(context: Context, id: string, options: LogsOptions): Promise<undefined> {
+  const { follow = false, attempt, after } = options;
+  const stream =
+    options.stdout === options.stderr ? undefined : options.stdout === true ? 'stdout' : 'stderr';
+  await writeLog(context, id, {
+    follow,
+    signal: context.signal,
+    ...(attempt !== undefined && { attempt }),
+    ...(after !== undefined && { after }),
+    ...(stream !== undefined && { stream }),
+  });
+}
+
+async function trace(context: Context, id: string): Promise<undefined> {
+  const { signal, terminal } = context;
+  const isTraceId = /^[0-9a-f]{32}$/.test(id);
+  const view = await (isTraceId
+    ? context.client().traceById(id, { signal })
+    : context.client().trace(id, { signal }));
+  const options = { width: drawingWidth(terminal), paint: terminal.out.paint, nowMs: context.now() };
+  await print(context, view, () => waterfall(view, options));
+}
+
+async function why(context: Context, id: string): Promise<undefined> {
+  const view = await context.client().why(id, { signal: context.signal });
+  const { paint } = context.terminal.out;
+  const facts = Object.entries(view.facts).map(([name, value]) => `  ${name}: ${fact(value)}`);
+  await print(context, view, () => [
+    `${paintState(paint, view.state)}: ${plain(view.explanation)}`,
+    ...facts,
+  ]);
+}
+
+function fact(value: unknown): string {
+  return plain(typeof value === 'string' ? value : JSON.stringify(value));
+}
+
+async function death(context: Context, id: string, options: { attempt?: number }): Promise<undefined> {
+  const { attempt } = options;
+  const record = await context
+    .client()
+    .death(id, { signal: context.signal, ...(attempt !== undefined && { attempt }) });
+  await print(context, record, () => deathLines(context, record));
+}
+
+function deathLines({ terminal }: Context, record: DeathRecord): string[] {
+  const { paint } = terminal.out;
+  const { logTail, events, host, ...evidence } = record.evidence;
+  const ending = [
+    `phase ${record.phase}`,
+    ...(record.exitCode === null ? [] : [`exit code ${record.exitCode}`]),
+    ...(record.signal === null ? [] : [record.signal]),
+  ].join(', ');
+  return [
+    `${paint(['bold', 'red'], record.cause)} (${record.certainty})  attempt ${record.attempt}, ${ending}`,
+    plain(record.message),
+    ...Object.entries({ ...evidence, ...(Object.keys(host).length > 0 && { host }) }).map(
+      ([name, value]) => `  ${name}: ${fact(value)}`,
+    ),
+    ...events.map((event) => `  event: ${fact(event)}`),
+    ...(logTail.length === 0 ? [] : ['  last lines:', ...logTail.map((line) => `    ${plain(line)}`)]),
+  ];
+}
+
+async function job(context: Context, id: string): Promise<undefined> {
+  const view = await context.client().job(id, { signal: context.signal });
+  await print(context, view, () => jobLines(context, view));
+}
+
+function jobLines({ terminal, now }: Context, view: JobView): string[] {
+  const { paint } = terminal.out;
+  const facts: [string, string | null][] = [
+    ['name', view.name || null],
+    ['state', paintState(paint, view.state)],
+    ['exit code', view.exitCode === null ? null : String(view.exitCode)],
+    ['cause', view.cause],
+    ['message', view.attemptList.at(-1)?.message ?? null],
+    ['type', view.type],
+    ['pool', view.pool],
+    ['node', view.node],
+    ['batch', view.batchId],
+    ['attempts', String(view.attempts)],
+    ['accepted', view.acceptedAt],
+    ['ran', view.startedAt === null ? null : between(view.startedAt, view.endedAt, now())],
+    ['phases', phases(view.timings) || null],
+    ['progress', progress(view)],
+    ['output', view.output === null ? null : JSON.stringify(view.output)],
+    ['trace', view.traceId],
+  ];
+  return [
+    paint('bold', view.id),
+    ...facts.flatMap(([name, value]) =>
+      value === null ? [] : [`  ${name.padEnd(10)} ${name === 'state' ? value : plain(value)}`],
+    ),
+  ];
+}
+
+function phases(timings: Readonly<Record<string, number>>): string {
+  return Object.entries(timings)
+    .map(([phase, milliseconds]) => `${phase} ${duration(milliseconds)}`)
+    .join(', ');
+}
+
+function progress({ progress: value }: JobView): string | null {
+  if (value === null) return null;
+  return [value.percent === null ? '' : `${value.percent}%`, value.message ?? ''].join(' ').trim();
+}

@@ -1,0 +1,34 @@
+import { Command } from 'commander';
+import { addBatch } from './commands/batch.ts';
+import { addControl } from './commands/control.ts';
+import { addFleet } from './commands/fleet.ts';
+import { addInspect } from './commands/inspect.ts';
+import { addJobs } from './commands/jobs.ts';
+import type { Run } from './commands/register.ts';
+import { addRun } from './commands/run.ts';
+import { addSubmit } from './commands/submit.ts';
+
+const EXAMPLES = `
+Examples:
+  cronium run -l bash 'echo hi'         run a script and see its output
+  cronium batch jobs.ndjson             many jobs, one a line
+  cronium logs -f job_…                 follow a job's output
+  cronium trace job_…                   where its time went
+  cronium jobs --state failed --json    for programs
+
+Which fleet: CRONIUM_PRODUCER_URL, CRONIUM_RESULTS_URL and CRONIUM_API_KEY, else the local fleet that "npm start" runs
+(.cronium/local.json in this folder or above it).`;
+
+/** All commands of `cronium`. The program never ends the process: errors of usage are thrown as CommanderError. */
+export function buildProgram(run: Run): Command {
+  const program = new Command('cronium')
+    .description('Runs jobs on a Cronium fleet and watches them.')
+    .option('--json', 'print JSON, for programs')
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError('(what there is: cronium --help)')
+    .exitOverride()
+    .addHelpText('after', EXAMPLES);
+  for (const add of [addRun, addSubmit, addBatch, addJobs, addInspect, addControl, addFleet])
+    add(program, run);
+  return program;
+}

@@ -1,0 +1,6 @@
+export { ago, between, duration } from './duration.ts';
+export { columnsOf, cut, noPaint, type Paint, padTo, paintAlways, paintState } from './paint.ts';
+export { LiveLine, type Progress, progressLine } from './progress.ts';
+export { type Column, table } from './table.ts';
+export { plain, plainLog } from './text.ts';
+export { type WaterfallOptions, waterfall } from './waterfall.ts';

@@ -1,0 +1,124 @@
+import { type FieldError, makeProblem, type Problem } from '@cronium/contracts';
+
+/** What {@link HttpProblem} is made of. */
+export interface ProblemOptions {
+  /** The stable kind of error; ends the problem's `type`. */
+  readonly slug: string;
+  readonly status: number;
+  readonly title: string;
+  /** What happened, to what, and what to do next. */
+  readonly detail?: string;
+  readonly errors?: readonly FieldError[];
+  /** Sent as the `Retry-After` header. */
+  readonly retryAfterSeconds?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** More members of the problem document. */
+  readonly members?: Readonly<Record<string, unknown>>;
+  readonly cause?: unknown;
+}
+
+/** Thrown when a request gets a problem document for an answer. */
+export class HttpProblem extends Error {
+  override readonly name = 'HttpProblem';
+  readonly code: string;
+  readonly status: number;
+  readonly problem: Problem;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(options: ProblemOptions) {
+    const { slug, status, title, detail, errors, retryAfterSeconds, headers = {}, members = {}, cause } = options;
+    super(detail ?? title, { cause });
+    this.code = slug;
+    this.status = status;
+    this.problem = makeProblem(slug, status, title, {
+      ...(detail !== undefined && { detail }),
+      ...(errors && { errors: [...errors] }),
+      ...members,
+    });
+    this.headers = retryAfterSeconds === undefined ? headers : { ...headers, 'Retry-After': String(retryAfterSeconds) };
+  }
+
+  /** The same problem with more members, such as how far a batch had come. */
+  with(members: Readonly<Record<string, unknown>>): HttpProblem {
+    const { title, detail, errors } = this.problem;
+    return new HttpProblem({
+      slug: this.code,
+      status: this.status,
+      title,
+      ...(detail !== undefined && { detail }),
+      ...(errors && { errors }),
+      headers: this.headers,
+      members,
+      cause: this.cause,
+    });
+  }
+}
+
+/** Thrown when Valkey can't be reached, answers nothing in time, or is not able to serve now. */
+export class ValkeyUnavailableError extends Error {
+  override readonly name = 'ValkeyUnavailableError';
+  readonly code = 'VALKEY_UNAVAILABLE';
+}
+
+/** Thrown when Valkey refuses a write because its memory is full. */
+export class ValkeyFullError extends Error {
+  override readonly name = 'ValkeyFullError';
+  readonly code = 'VALKEY_FULL';
+}
+
+/** Thrown when results can't be asked. */
+export class ResultsUnavailableError extends Error {
+  override readonly name = 'ResultsUnavailableError';
+  readonly code = 'RESULTS_UNAVAILABLE';
+}
+
+/** Thrown when the client went away, or its connection broke, before the body had come to its end. */
+export class UploadCutOffError extends Error {
+  override readonly name = 'UploadCutOffError';
+  readonly code = 'UPLOAD_CUT_OFF';
+}
+
+/** The answer to an error; `undefined` when it is a fault of this program. */
+export function problemFor(error: unknown): HttpProblem | undefined {
+  if (error instanceof HttpProblem) return error;
+  if (error instanceof ValkeyUnavailableError) {
+    return new HttpProblem({
+      slug: 'valkey-unavailable',
+      status: 503,
+      title: 'The queue is away',
+      detail: 'Valkey does not answer. Nothing of this request counts as accepted; send it again later.',
+      retryAfterSeconds: 2,
+      cause: error,
+    });
+  }
+  if (error instanceof ValkeyFullError) {
+    return new HttpProblem({
+      slug: 'valkey-full',
+      status: 503,
+      title: 'The queue is full',
+      detail: 'Valkey has no memory left for more jobs. Send the request again when some have ended; an operator can raise maxmemory.',
+      retryAfterSeconds: 10,
+      cause: error,
+    });
+  }
+  if (error instanceof ResultsUnavailableError) {
+    return new HttpProblem({
+      slug: 'results-unavailable',
+      status: 503,
+      title: 'The results service is away',
+      detail: `${error.message} This request needs it; send it again later.`,
+      retryAfterSeconds: 2,
+      cause: error,
+    });
+  }
+  if (error instanceof UploadCutOffError) {
+    return new HttpProblem({
+      slug: 'upload-cut-off',
+      status: 400,
+      title: 'The upload was cut off',
+      detail: 'The body ended before it was complete. With an Idempotency-Key it can be sent again without harm.',
+      cause: error,
+    });
+  }
+  return undefined;
+}

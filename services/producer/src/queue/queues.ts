@@ -1,0 +1,193 @@
+import {
+  type FleetEvent,
+  type Keys,
+  notBefore,
+  type QueuePayload,
+  type QueueRecord,
+  queueName,
+  toQueuePriority,
+} from '@cronium/contracts';
+import { type BulkJobOptions, Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { HttpProblem } from '../errors.ts';
+import type { NewJob } from '../intake/new-job.ts';
+import { problems } from '../problems.ts';
+import { replies, withValkey } from '../valkey/connection.ts';
+
+/** The one name of all jobs in the queue. */
+const JOB_NAME = 'job';
+/** How long a job that came with an Idempotency-Key stays after its end; as long as the key counts. */
+export const KEPT_SECONDS = 86_400;
+const REGISTERED_MS = 10_000;
+const COUNTED_MS = 1000;
+const MOST_QUEUES = 5000;
+const MOST_OPEN_QUEUES = 500;
+
+/** What goes in, with the spec's queue. */
+interface Group {
+  readonly name: string;
+  readonly record: QueueRecord;
+  readonly jobs: NewJob[];
+}
+
+interface OpenQueue {
+  readonly queue: Queue<QueuePayload>;
+  registeredUntil: number;
+  countedUntil: number;
+  waiting: number;
+}
+
+/** How jobs get into the fleet's queues. */
+export class FleetQueues {
+  readonly valkey: Redis;
+  readonly keys: Keys;
+  readonly prefix: string;
+  readonly #maxQueued: number;
+  readonly #open = new Map<string, OpenQueue>();
+
+  constructor(options: { valkey: Redis; keys: Keys; prefix: string; maxQueued: number }) {
+    this.valkey = options.valkey;
+    this.keys = options.keys;
+    this.prefix = options.prefix;
+    this.#maxQueued = options.maxQueued;
+  }
+
+  /**
+   * Puts jobs into their queues and tells results. A job whose id is in its queue already is left as it is. When this
+   * throws, some of the jobs may be in the queue: calling it again with the same ids is safe.
+   * @param jobs at most 1000
+   * @throws ValkeyUnavailableError, ValkeyFullError; HttpProblem 429 when a queue is full
+   */
+  async add(jobs: readonly NewJob[]): Promise<void> {
+    const groups = groupByQueue(jobs);
+    await withValkey(async () => {
+      for (const group of groups) await this.#prepare(group);
+      await Promise.all(groups.map((group) => this.#addGroup(group)));
+      const at = Date.now();
+      await this.announce(groups.map(({ name, jobs: added }) => ({ type: 'accepted', queue: name, jobs: added.map(({ id }) => id), at })));
+    });
+  }
+
+  /** Puts one job back into its queue for another round of attempts; `event` tells results of it. */
+  async addAgain(jobs: readonly NewJob[], by: string): Promise<void> {
+    const groups = groupByQueue(jobs);
+    await withValkey(async () => {
+      for (const group of groups) await this.#prepare(group);
+      await Promise.all(groups.map((group) => this.#addGroup(group)));
+      const at = Date.now();
+      await this.announce(groups.flatMap(({ name, jobs: added }) => added.map(({ id }) => ({ type: 'retried' as const, queue: name, jobId: id, by, at }))));
+    });
+  }
+
+  /** Appends events to the stream that results reads. */
+  async announce(events: readonly FleetEvent[]): Promise<void> {
+    const pipeline = this.valkey.pipeline();
+    for (const event of events) pipeline.xadd(this.keys.events, '*', 'event', JSON.stringify(event));
+    replies(await withValkey(() => pipeline.exec()));
+  }
+
+  /** The BullMQ queue of a name; the connection is shared and stays open when it is closed. */
+  open(name: string): Queue<QueuePayload> {
+    return this.#opened(name).queue;
+  }
+
+  async close(): Promise<void> {
+    const queues = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.all(queues.map(({ queue }) => queue.close()));
+  }
+
+  #opened(name: string): OpenQueue {
+    const known = this.#open.get(name);
+    if (known) return known;
+    // Neither waits for a connection: a queue made while Valkey is away must work afterwards.
+    const queue = new Queue<QueuePayload>(name, {
+      connection: this.valkey,
+      prefix: this.prefix,
+      skipWaitingForReady: true,
+      skipVersionCheck: true,
+    });
+    // The connection's own listener logs its errors.
+    queue.on('error', () => undefined);
+    const opened = { queue, registeredUntil: 0, countedUntil: 0, waiting: 0 };
+    this.#open.set(name, opened);
+    this.#closeOldest();
+    return opened;
+  }
+
+  #closeOldest(): void {
+    for (const [name, { queue }] of this.#open) {
+      if (this.#open.size <= MOST_OPEN_QUEUES) return;
+      this.#open.delete(name);
+      queue.close().catch(() => undefined);
+    }
+  }
+
+  async #prepare({ name, record, jobs }: Group): Promise<void> {
+    const opened = this.#opened(name);
+    const now = performance.now();
+    if (opened.registeredUntil <= now) {
+      await this.#register(name, record);
+      opened.registeredUntil = now + REGISTERED_MS;
+    }
+    if (opened.countedUntil <= now) {
+      opened.waiting = await this.#countWaiting(name);
+      opened.countedUntil = now + COUNTED_MS;
+    }
+    if (opened.waiting + jobs.length > this.#maxQueued) {
+      throw problems.busy(`${opened.waiting} jobs wait in the queue ${name}; it takes ${this.#maxQueued}. Send this again when some have ended.`, 10);
+    }
+    opened.waiting += jobs.length;
+  }
+
+  /** Workers learn of a queue from the hash; the message only makes it sooner. */
+  async #register(name: string, record: QueueRecord): Promise<void> {
+    if ((await this.valkey.hexists(this.keys.queues, name)) === 1) return;
+    if ((await this.valkey.hlen(this.keys.queues)) >= MOST_QUEUES) {
+      throw new HttpProblem({
+        slug: 'too-many-queues',
+        status: 422,
+        title: 'Too many different requirements',
+        detail: `There are ${MOST_QUEUES} combinations of pool and requires already. Use one of those, or fewer labels.`,
+      });
+    }
+    await this.valkey.hset(this.keys.queues, name, JSON.stringify({ pool: record.pool, requires: record.requires }));
+    await this.valkey.publish(this.keys.queuesChanged, name);
+  }
+
+  async #countWaiting(name: string): Promise<number> {
+    const key = (part: string) => `${this.prefix}:${name}:${part}`;
+    const pipeline = this.valkey.pipeline().zcard(key('prioritized')).llen(key('wait')).zcard(key('delayed'));
+    return replies(await pipeline.exec()).reduce<number>((sum, count) => sum + Number(count), 0);
+  }
+
+  async #addGroup({ name, jobs }: Group): Promise<void> {
+    await this.open(name).addBulk(jobs.map((job) => ({ name: JOB_NAME, data: job.payload, opts: optionsOf(job) })));
+  }
+}
+
+function groupByQueue(jobs: readonly NewJob[]): Group[] {
+  const groups = new Map<string, Group>();
+  for (const job of jobs) {
+    const { pool, requires } = job.payload.spec;
+    const name = queueName({ pool, requires });
+    const group = groups.get(name);
+    if (group) group.jobs.push(job);
+    else groups.set(name, { name, record: { pool, requires }, jobs: [job] });
+  }
+  return [...groups.values()];
+}
+
+/** A job's options in the queue: the fleet counts attempts itself, so the queue makes one. */
+function optionsOf({ id, payload, kept }: NewJob): BulkJobOptions {
+  const runAt = payload.attemptBase === 0 ? notBefore(payload.spec, payload.acceptedAt) : undefined;
+  const remove = kept ? { age: KEPT_SECONDS } : true;
+  return {
+    jobId: id,
+    priority: toQueuePriority(payload.spec.priority),
+    delay: runAt === undefined ? 0 : Math.max(0, Math.ceil(runAt - payload.acceptedAt)),
+    attempts: 1,
+    removeOnComplete: remove,
+    removeOnFail: remove,
+  };
+}

@@ -1,0 +1,102 @@
+import { type Keys, nodeRecord, TokenRefusedError, verifyExecutionToken, verifyNodeToken } from '@cronium/contracts';
+import type { ExecutionClaims } from '@cronium/contracts';
+import type { Redis } from 'ioredis';
+
+type PublicKey = Parameters<typeof verifyNodeToken>[1][number];
+
+interface KnownKey {
+  readonly node: string;
+  readonly jwk: PublicKey;
+  readonly seenMs: number;
+}
+
+const FRESH_MS = 10_000;
+/** An unknown key asks Valkey again, but not for every token of a flood. */
+const ASK_AGAIN_MS = 500;
+const KEEP_MS = 86_400_000;
+
+/**
+ * The public keys of the fleet's nodes, from their heartbeats. Keys of nodes that are gone stay good for a day: their
+ * jobs' last words may still come. While Valkey is away the known keys go on working.
+ */
+export class NodeKeys {
+  readonly #valkey: Redis;
+  readonly #keys: Keys;
+  readonly #now: () => number;
+  #known = new Map<string, KnownKey>();
+  #readAtMs = Number.NEGATIVE_INFINITY;
+  #reading: Promise<void> | undefined;
+
+  constructor(valkey: Redis, keys: Keys, now: () => number = Date.now) {
+    this.#valkey = valkey;
+    this.#keys = keys;
+    this.#now = now;
+  }
+
+  /**
+   * @returns the node that signed
+   * @throws TokenRefusedError
+   */
+  async verifyNode(token: string): Promise<string> {
+    const key = await this.#keyOf(token);
+    const node = await verifyNodeToken(token, [key.jwk]);
+    if (node !== key.node) throw new TokenRefusedError('TOKEN_INVALID', 'the token names another node');
+    return node;
+  }
+
+  /** @throws TokenRefusedError */
+  async verifyExecution(token: string): Promise<ExecutionClaims> {
+    const key = await this.#keyOf(token);
+    const claims = await verifyExecutionToken(token, [key.jwk], 'results');
+    if (claims.iss !== key.node) throw new TokenRefusedError('TOKEN_INVALID', 'the token names another node');
+    return claims;
+  }
+
+  async #keyOf(token: string): Promise<KnownKey> {
+    const kid = kidOf(token);
+    const age = this.#now() - this.#readAtMs;
+    if (age > FRESH_MS || (!this.#known.has(kid) && age > ASK_AGAIN_MS)) await this.#read(this.#known.has(kid));
+    const key = this.#known.get(kid);
+    if (key === undefined || this.#now() - key.seenMs > KEEP_MS) {
+      throw new TokenRefusedError('TOKEN_INVALID', 'the token is signed by a key that no node of this fleet has');
+    }
+    return key;
+  }
+
+  /** @param canGoOn a failure is no reason to refuse: the key is known */
+  async #read(canGoOn: boolean): Promise<void> {
+    this.#reading ??= this.#fetch().finally(() => {
+      this.#reading = undefined;
+    });
+    try {
+      await this.#reading;
+    } catch (error) {
+      if (!canGoOn) throw error;
+    }
+  }
+
+  async #fetch(): Promise<void> {
+    const records = await this.#valkey.hvals(this.#keys.nodes);
+    const now = this.#now();
+    const known = new Map([...this.#known].filter(([, { seenMs }]) => now - seenMs <= KEEP_MS));
+    for (const text of records) {
+      const record = nodeRecord.safeParse(JSON.parse(text)).data;
+      if (record === undefined) continue;
+      for (const jwk of record.keys) known.set(jwk.kid, { node: record.node, jwk, seenMs: record.seenAt });
+    }
+    this.#known = known;
+    this.#readAtMs = now;
+  }
+}
+
+/** The key id in a token's header, unverified. */
+function kidOf(token: string): string {
+  try {
+    const header: unknown = JSON.parse(Buffer.from(token.split('.', 1)[0] ?? '', 'base64url').toString());
+    if (typeof header === 'object' && header !== null && 'kid' in header && typeof header.kid === 'string')
+      return header.kid;
+  } catch {
+    // Not a token at all: refused below like one without a key.
+  }
+  throw new TokenRefusedError('TOKEN_INVALID', 'the token is not a JWT of this fleet');
+}

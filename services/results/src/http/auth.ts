@@ -1,0 +1,74 @@
+import type { ExecutionClaims, Keys } from '@cronium/contracts';
+import type { Context, MiddlewareHandler } from 'hono';
+import { getCookie } from 'hono/cookie';
+import type { Redis } from 'ioredis';
+import type { ApiKeys, Principal } from '../auth/api-keys.ts';
+import type { NodeKeys } from '../auth/node-keys.ts';
+import { problems } from './problems.ts';
+
+/** What the auth middleware leaves for handlers. */
+export type Env = {
+  Variables: { principal: Principal; node: string; claims: ExecutionClaims };
+};
+
+/** The cookie of a signed-in dashboard. */
+export const SESSION_COOKIE = 'cronium_session';
+
+function bearer(c: Context): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
+}
+
+const RANK = { reader: 0, submitter: 1, admin: 2 } as const;
+
+/** Asks for an API key: the Authorization header, or the dashboard's cookie. Anything but reading needs a submitter. */
+export function requireApiKey(apiKeys: ApiKeys): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const key = bearer(c) ?? getCookie(c, SESSION_COOKIE);
+    if (key === undefined) {
+      throw problems.unauthorized('Send an API key: Authorization: Bearer <key>.');
+    }
+    const principal = await apiKeys.find(key);
+    if (principal === undefined) throw problems.unauthorized('The API key is not known.');
+    c.set('principal', principal);
+    if (c.req.method !== 'GET' && c.req.method !== 'HEAD') requireRole(c, 'submitter');
+    return next();
+  };
+}
+
+/** @throws HttpProblem 403 when the key's role is a lower one */
+export function requireRole(c: Context<Env>, role: Principal['role']): void {
+  const own = c.get('principal').role;
+  if (RANK[own] < RANK[role])
+    throw problems.forbidden(`The API key is a ${own}'s; this needs one of a ${role}.`);
+}
+
+/** Asks for a node's token. */
+export function requireNode(nodeKeys: NodeKeys): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const token = bearer(c);
+    if (token === undefined) throw problems.unauthorized('Send a node token: Authorization: Bearer <token>.');
+    c.set('node', await nodeKeys.verifyNode(token));
+    return next();
+  };
+}
+
+/** Asks for the execution token of the attempt in the path; a revoked one is 403. */
+export function requireExecution(
+  nodeKeys: NodeKeys,
+  { valkey, keys }: { valkey: Redis; keys: Keys },
+): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const token = bearer(c);
+    if (token === undefined) throw problems.unauthorized('Send the execution token: Authorization: Bearer <token>.');
+    const claims = await nodeKeys.verifyExecution(token);
+    const id = c.req.param('id');
+    if (id !== undefined && id !== claims.executionId) {
+      throw problems.forbidden('The token belongs to another execution.');
+    }
+    if ((await valkey.exists(keys.revoked(claims.jti))) > 0) {
+      throw problems.forbidden('The token was revoked: the attempt has ended.');
+    }
+    c.set('claims', claims);
+    return next();
+  };
+}

@@ -1,0 +1,171 @@
+import {
+  type AttemptUpdateResults,
+  attemptIdOf,
+  attemptUpdate,
+  isTerminal,
+  type JobState,
+} from '@cronium/contracts';
+import type { Kysely } from 'kysely';
+import { z } from 'zod';
+import { pgText } from '../db/bulk.ts';
+import { withRetry } from '../db/retry.ts';
+import type { Database } from '../db/schema.ts';
+import { readAttempts, writeAttempts } from '../queries/attempts-write.ts';
+import { byId, insertJobs, type JobChange, lockJobs, updateJobs } from '../queries/jobs-write.ts';
+import { notify } from '../queries/notify.ts';
+import {
+  type AttemptFacts,
+  applyAttempt,
+  endedMs,
+  type JobFacts,
+  lostAttempt,
+  mergeAttempt,
+  momentMs,
+} from './fold.ts';
+import { newJob, storedPayload } from './payload.ts';
+
+/** An update as results reads it: the payload only as far as results needs it. */
+export const ingestUpdates = z.array(attemptUpdate.extend({ payload: storedPayload })).max(1000);
+export type IngestUpdate = z.infer<typeof ingestUpdates>[number];
+
+type Result = AttemptUpdateResults['results'][number];
+
+/**
+ * Stores what workers say of attempts: one transaction, idempotent, in any order. When this resolves it is on disk.
+ * @returns an answer for each update, in their order
+ */
+export async function ingestAttempts(
+  db: Kysely<Database>,
+  updates: readonly IngestUpdate[],
+): Promise<Result[]> {
+  if (updates.length === 0) return [];
+  return await withRetry(() => db.transaction().execute((trx) => store(trx, updates)));
+}
+
+async function store(trx: Kysely<Database>, updates: readonly IngestUpdate[]): Promise<Result[]> {
+  await insertJobs(trx, uniqueById(updates.map(({ jobId, payload }) => newJob(jobId, payload))));
+  const jobs = await lockJobs(trx, [...new Set(updates.map(({ jobId }) => jobId))]);
+  const known = await readAttempts(trx, idsOf(updates));
+  const fold = new Fold(known);
+  for (const row of jobs) {
+    const state = row.state as JobState;
+    fold.jobs.set(row.id, { state, attempt: row.attempt, settledAttempt: row.settled_attempt });
+  }
+  const results = updates.map((update) => fold.apply(update));
+  await writeAttempts(trx, [...fold.changedAttempts()]);
+  await updateJobs(trx, fold.changedJobs().sort(byId));
+  await notify(trx, [...fold.touched]);
+  return results;
+}
+
+function idsOf(updates: readonly IngestUpdate[]): string[] {
+  return updates.flatMap(({ attemptId, jobId, lostAttempts }) => [
+    attemptId,
+    ...lostAttempts.map((attempt) => attemptIdOf(jobId, attempt)),
+  ]);
+}
+
+function uniqueById<T extends { readonly id: string }>(items: readonly T[]): T[] {
+  return [...new Map(items.map((item) => [item.id, item])).values()];
+}
+
+/** The updates of one request, put onto what was known. */
+class Fold {
+  readonly jobs = new Map<string, JobFacts>();
+  /** Ids of jobs of which anything changed. */
+  readonly touched = new Set<string>();
+  readonly #attempts: Map<string, AttemptFacts>;
+  readonly #changed = new Set<string>();
+  readonly #before = new Map<string, JobFacts>();
+
+  constructor(attempts: Map<string, AttemptFacts>) {
+    this.#attempts = attempts;
+  }
+
+  apply(update: IngestUpdate): Result {
+    const told = factsOf(update);
+    const job = this.jobs.get(told.jobId) ?? { state: 'queued', attempt: 0, settledAttempt: 0 };
+    const merged = this.#merge(told);
+    for (const attempt of update.lostAttempts) {
+      if (attempt >= told.attempt) continue;
+      this.#merge(lostAttempt(told, attempt, this.#attempts.get(attemptIdOf(told.jobId, attempt))));
+    }
+    if (!this.#before.has(told.jobId)) this.#before.set(told.jobId, job);
+    this.jobs.set(told.jobId, applyAttempt(job, merged));
+    return { attemptId: told.id, result: told.attempt < job.attempt ? 'stale' : 'stored' };
+  }
+
+  *changedAttempts(): Iterable<AttemptFacts> {
+    for (const id of this.#changed) {
+      const facts = this.#attempts.get(id);
+      if (facts !== undefined) yield facts;
+    }
+  }
+
+  /** The jobs whose newest attempt was told of, as their rows are now to be. */
+  changedJobs(): JobChange[] {
+    return [...this.#before.keys()].flatMap((id) => {
+      const job = this.jobs.get(id);
+      const newest = job && this.#attempts.get(attemptIdOf(id, job.attempt));
+      // An attempt that was settled by a retry, or a job cancelled in the queue after it, says nothing of the job now.
+      if (!job || !newest || !this.#changed.has(newest.id)) return [];
+      if (newest.attempt <= job.settledAttempt || this.#endedWithout(id, job)) return [];
+      return [jobChange(id, job, newest)];
+    });
+  }
+
+  #endedWithout(id: string, { state, attempt }: JobFacts): boolean {
+    const before = this.#before.get(id);
+    const newest = this.#attempts.get(attemptIdOf(id, attempt));
+    if (before?.attempt !== attempt || !isTerminal(before.state)) return false;
+    return newest?.outcome?.state !== state || !newest.final;
+  }
+
+  #merge(told: AttemptFacts): AttemptFacts {
+    const before = this.#attempts.get(told.id);
+    const merged = mergeAttempt(before, told);
+    if (before === undefined || JSON.stringify(before) !== JSON.stringify(merged)) {
+      this.#attempts.set(told.id, merged);
+      this.#changed.add(told.id);
+      this.touched.add(told.jobId);
+    }
+    return merged;
+  }
+}
+
+function factsOf(update: IngestUpdate): AttemptFacts {
+  return {
+    id: update.attemptId,
+    jobId: update.jobId,
+    attempt: update.attempt,
+    node: pgText(update.node),
+    day: update.day,
+    state: update.state,
+    timeline: update.timeline,
+    outcome: update.outcome ?? null,
+    inferred: false,
+    final: update.final,
+    nextRunMs: update.nextRunAt ?? null,
+    image: update.image ?? null,
+  };
+}
+
+function jobChange(id: string, job: JobFacts, newest: AttemptFacts): JobChange {
+  const ended = isTerminal(job.state);
+  const started = momentMs(newest, 'main_started');
+  const mainEnded = momentMs(newest, 'main_ended');
+  const death = ended ? (newest.outcome?.death ?? null) : null;
+  return {
+    id,
+    state: job.state,
+    attempt: job.attempt,
+    node: newest.node,
+    exit_code: ended ? (newest.outcome?.exitCode ?? null) : null,
+    cause: death?.cause ?? null,
+    message: death === null ? null : pgText(death.message),
+    next_run_ms: job.state === 'queued' ? newest.nextRunMs : null,
+    started_ms: started,
+    ended_ms: ended ? endedMs(newest) : null,
+    run_ms: ended && started !== null && mainEnded !== null ? mainEnded - started : null,
+  };
+}

@@ -1,0 +1,109 @@
+import type { CancelRequest, ControlMessage, FleetEvent } from '@cronium/contracts';
+import type { Redis } from 'ioredis';
+import type { Kysely } from 'kysely';
+import { withRetry } from '../db/retry.ts';
+import type { Database } from '../db/schema.ts';
+import { cancelBatch, openJobsOfBatch } from '../queries/batches-write.ts';
+import { insertJobs, markCancelled } from '../queries/jobs-write.ts';
+import { notify } from '../queries/notify.ts';
+import type { Queues } from '../queue/queues.ts';
+import { newJob, readPayload } from './payload.ts';
+
+/** Who wants jobs to end, why, and since when. */
+export interface Wish {
+  readonly by: string;
+  readonly reason?: string | undefined;
+  readonly atMs: number;
+}
+
+/** What {@link Canceller} works on. */
+export interface CancellerDeps {
+  readonly db: Kysely<Database>;
+  readonly valkey: Redis;
+  readonly queues: Queues;
+}
+
+const CANCEL_KEY_SECONDS = 7 * 86_400;
+const JOBS_EACH = 500;
+/** Jobs that are taken out of the queue at the same time. */
+const AT_ONCE = 50;
+
+/**
+ * Ends jobs that wait in the queue, and tells the workers of those that run. Doing it again changes nothing: a job that
+ * ended stays as it ended.
+ */
+export class Canceller {
+  readonly #deps: CancellerDeps;
+
+  constructor(deps: CancellerDeps) {
+    this.#deps = deps;
+  }
+
+  async cancelJob(event: Extract<FleetEvent, { type: 'cancel' }>): Promise<void> {
+    await this.#learn(event.jobId);
+    await this.#endWaiting([event.jobId], { by: event.by, reason: event.reason, atMs: event.at });
+  }
+
+  async cancelBatch({ batchId, tenant, by, at }: Extract<FleetEvent, { type: 'cancel-batch' }>): Promise<void> {
+    const { db } = this.#deps;
+    await withRetry(() => cancelBatch(db, { id: batchId, tenant, by, atMs: at }));
+    let after = '';
+    for (;;) {
+      const ids = await openJobsOfBatch(db, batchId, { after, limit: JOBS_EACH });
+      await this.cancelJobs(ids, { by, reason: 'its batch was cancelled', atMs: at });
+      const last = ids.at(-1);
+      if (last === undefined || ids.length < JOBS_EACH) return;
+      after = last;
+    }
+  }
+
+  /** Cancels jobs that are known, in whatever state. */
+  async cancelJobs(ids: readonly string[], wish: Wish): Promise<void> {
+    for (let at = 0; at < ids.length; at += JOBS_EACH) {
+      const some = ids.slice(at, at + JOBS_EACH);
+      await this.#tellWorkers(some, wish);
+      await this.#endWaiting(some, wish);
+    }
+  }
+
+  /** Its accepted event may still be on its way in another process: the row must stand before the queue forgets the job. */
+  async #learn(jobId: string): Promise<void> {
+    const { db, queues } = this.#deps;
+    const known = await db.selectFrom('jobs').select('id').where('id', '=', jobId).executeTakeFirst();
+    if (known !== undefined) return;
+    const payload = readPayload((await queues.find(jobId))?.payload ?? '');
+    if (payload !== undefined) await withRetry(() => insertJobs(db, [newJob(jobId, payload)]));
+  }
+
+  async #tellWorkers(ids: readonly string[], { by, reason, atMs }: Wish): Promise<void> {
+    const { valkey, queues } = this.#deps;
+    const request: CancelRequest = reason === undefined ? { by, at: atMs } : { by, reason, at: atMs };
+    const pipeline = valkey.pipeline();
+    for (const jobId of ids) {
+      const message: ControlMessage = { type: 'cancel', jobId };
+      pipeline.set(queues.keys.cancel(jobId), JSON.stringify(request), 'EX', CANCEL_KEY_SECONDS);
+      pipeline.publish(queues.keys.control, JSON.stringify(message));
+    }
+    for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
+  }
+
+  /**
+   * A job that a worker holds is left to the worker. For one that the queue no longer has, the row decides: a worker
+   * reports an end before it leaves the queue, so a row that still waits was never run to its end.
+   */
+  async #endWaiting(ids: readonly string[], wish: Wish): Promise<void> {
+    const { db, queues } = this.#deps;
+    const free: string[] = [];
+    for (let at = 0; at < ids.length; at += AT_ONCE) {
+      const some = ids.slice(at, at + AT_ONCE);
+      const places = await Promise.all(some.map((id) => queues.removeWaiting(id)));
+      free.push(...some.filter((_, index) => places[index] !== 'active'));
+    }
+    if (free.length === 0) return;
+    await withRetry(() =>
+      db.transaction().execute(async (trx) => {
+        await notify(trx, await markCancelled(trx, free, wish));
+      }),
+    );
+  }
+}

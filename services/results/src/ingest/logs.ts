@@ -1,0 +1,96 @@
+import { type LogAcks, type LogChunk, parseAttemptId } from '@cronium/contracts';
+import type { Kysely } from 'kysely';
+import { clampDay, type DayWindow, type Partitions } from '../db/partitions.ts';
+import { withRetry } from '../db/retry.ts';
+import type { AttemptLogsTable, Database } from '../db/schema.ts';
+import { insertChunks, lockPositions, writePositions } from '../queries/logs-write.ts';
+import { notify } from '../queries/notify.ts';
+
+/** Where chunks are stored. */
+export interface LogStore {
+  readonly db: Kysely<Database>;
+  readonly partitions: Partitions;
+  window(): DayWindow;
+}
+
+/**
+ * Stores chunks of any attempts in one transaction. A chunk that is stored already is skipped; one that would leave a
+ * gap is not taken: the answer names the chunk to send next. When this resolves all of it is on disk.
+ */
+export async function ingestLogs(store: LogStore, chunks: readonly LogChunk[]): Promise<LogAcks> {
+  const window = store.window();
+  const days = chunks.map(({ header }) => clampDay(header.day, window));
+  await store.partitions.ensure('log_chunks', days);
+  const byAttempt = groupByAttempt(chunks);
+  return await withRetry(() =>
+    store.db.transaction().execute(async (trx) => {
+      const positions = await lockPositions(trx, startsOf(byAttempt, window));
+      const taken: { day: string; chunk: LogChunk }[] = [];
+      for (const [attemptId, own] of byAttempt) {
+        const position = positions.get(attemptId);
+        if (position === undefined) continue;
+        for (const chunk of takeInOrder(position, own)) taken.push({ day: position.day, chunk });
+      }
+      await insertChunks(trx, taken);
+      const changed = [...new Set(taken.map(({ chunk }) => chunk.header.attemptId))];
+      await writePositions(
+        trx,
+        changed.flatMap((id) => positions.get(id) ?? []),
+      );
+      await notify(trx, [...new Set(changed.map((id) => parseAttemptId(id).jobId))]);
+      return { acks: acksOf(byAttempt.keys(), positions) };
+    }),
+  );
+}
+
+function groupByAttempt(chunks: readonly LogChunk[]): Map<string, LogChunk[]> {
+  const groups = new Map<string, LogChunk[]>();
+  for (const chunk of chunks) {
+    const group = groups.get(chunk.header.attemptId);
+    if (group === undefined) groups.set(chunk.header.attemptId, [chunk]);
+    else group.push(chunk);
+  }
+  for (const group of groups.values()) group.sort((a, b) => a.header.chunk - b.header.chunk);
+  return groups;
+}
+
+/** The positions of attempts that are new: nothing is stored, the day is that of the first chunk. */
+function startsOf(groups: ReadonlyMap<string, readonly LogChunk[]>, window: DayWindow): AttemptLogsTable[] {
+  return [...groups].map(([attempt_id, chunks]) => ({
+    attempt_id,
+    day: clampDay(chunks[0]?.header.day ?? window.last, window),
+    next_chunk: 0,
+    next_seq: 1,
+    stdout_end: 0,
+    stderr_end: 0,
+    omitted_bytes: 0,
+    complete: false,
+  }));
+}
+
+/** Moves the position over the chunks that follow it without a gap, and returns those. */
+function takeInOrder(position: AttemptLogsTable, chunks: readonly LogChunk[]): LogChunk[] {
+  const taken: LogChunk[] = [];
+  for (const chunk of chunks) {
+    const { header } = chunk;
+    if (header.chunk !== position.next_chunk || position.complete) continue;
+    position.next_chunk += 1;
+    position.next_seq = header.firstSeq + header.records;
+    position.stdout_end = header.stdoutEnd;
+    position.stderr_end = header.stderrEnd;
+    position.omitted_bytes += header.omittedBytes;
+    position.complete = header.last;
+    taken.push(chunk);
+  }
+  return taken;
+}
+
+function acksOf(
+  attemptIds: Iterable<string>,
+  positions: ReadonlyMap<string, AttemptLogsTable>,
+): LogAcks['acks'] {
+  return [...attemptIds].map((attemptId) => ({
+    attemptId,
+    nextChunk: positions.get(attemptId)?.next_chunk ?? 0,
+  }));
+}

@@ -1,0 +1,106 @@
+import { type Keys, keysFor, type QueueRecord } from '@cronium/contracts';
+import { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+
+/** Where a job is in the queue. `active`: a worker holds it, or did until a moment ago. */
+export type QueuePlace = 'waiting' | 'delayed' | 'active' | 'completed' | 'gone';
+
+/** A job as the queue has it. */
+export interface QueuedJob {
+  readonly queue: string;
+  readonly payload: string;
+}
+
+/**
+ * Looks into the fleet's queues and removes what was cancelled; adds nothing. Every call talks to Valkey and throws what
+ * ioredis throws when it is away.
+ */
+export class Queues {
+  readonly keys: Keys;
+  readonly #valkey: Redis;
+  readonly #prefix: string;
+  readonly #open = new Map<string, Queue>();
+
+  constructor(valkey: Redis, prefix: string) {
+    this.#valkey = valkey;
+    this.#prefix = prefix;
+    this.keys = keysFor(prefix);
+  }
+
+  /** Every registered queue. */
+  async registered(): Promise<Map<string, QueueRecord>> {
+    const records = await this.#valkey.hgetall(this.keys.queues);
+    const queues = new Map<string, QueueRecord>();
+    for (const [name, text] of Object.entries(records)) queues.set(name, JSON.parse(text));
+    return queues;
+  }
+
+  /** The payloads of jobs of one queue, as they were added; those that are gone are left out. */
+  async payloads(queue: string, jobIds: readonly string[]): Promise<Map<string, string>> {
+    const pipeline = this.#valkey.pipeline();
+    for (const id of jobIds) pipeline.hget(`${this.#prefix}:${queue}:${id}`, 'data');
+    const replies = (await pipeline.exec()) ?? [];
+    const found = new Map<string, string>();
+    for (const [index, [error, data]] of replies.entries()) {
+      if (error) throw error;
+      const id = jobIds[index];
+      if (id !== undefined && typeof data === 'string') found.set(id, data);
+    }
+    return found;
+  }
+
+  /** Looks for a job in every registered queue. */
+  async find(jobId: string): Promise<QueuedJob | undefined> {
+    const names = [...(await this.registered()).keys()];
+    const pipeline = this.#valkey.pipeline();
+    for (const name of names) pipeline.hget(`${this.#prefix}:${name}:${jobId}`, 'data');
+    const replies = (await pipeline.exec()) ?? [];
+    for (const [index, [error, data]] of replies.entries()) {
+      if (error) throw error;
+      const queue = names[index];
+      if (queue !== undefined && typeof data === 'string') return { queue, payload: data };
+    }
+    return undefined;
+  }
+
+  async place(queue: string, jobId: string): Promise<QueuePlace> {
+    const state = await this.queue(queue).getJobState(jobId);
+    if (state === 'waiting' || state === 'prioritized') return 'waiting';
+    if (state === 'delayed' || state === 'active') return state;
+    return state === 'completed' || state === 'failed' ? 'completed' : 'gone';
+  }
+
+  /**
+   * Takes a job that waits out of its queue. Idempotent.
+   * @returns where it was; `active` and `completed` ones are left alone
+   */
+  async removeWaiting(jobId: string, hint?: string): Promise<QueuePlace> {
+    const queue = hint ?? (await this.find(jobId))?.queue;
+    if (queue === undefined) return 'gone';
+    const place = await this.place(queue, jobId);
+    if (place !== 'waiting' && place !== 'delayed') return place;
+    // 1: removed. Anything else: claimed in between, a locked job is not removed.
+    return (await this.queue(queue).remove(jobId)) === 1 ? place : 'active';
+  }
+
+  /** BullMQ's view of a queue; writes nothing by being opened. */
+  queue(name: string): Queue {
+    const known = this.#open.get(name);
+    if (known !== undefined) return known;
+    const queue = new Queue(name, {
+      connection: this.#valkey,
+      prefix: this.#prefix,
+      skipMetasUpdate: true,
+      skipVersionCheck: true,
+    });
+    // The connection is ours and reports its own errors.
+    queue.on('error', () => undefined);
+    this.#open.set(name, queue);
+    return queue;
+  }
+
+  /** Closes what was opened; the connection stays its owner's. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((queue) => queue.close()));
+  }
+}

@@ -1,0 +1,158 @@
+import {
+  type AttemptUpdate,
+  type JobState,
+  type TimelineEntry,
+  type TimelineMoment,
+  transition,
+} from '@cronium/contracts';
+import type { Claim } from '../claim/claim.ts';
+import type { Lease } from '../claim/leases.ts';
+import type { Stop } from '../outcome/evidence.ts';
+import type { AttemptDeps } from './deps.ts';
+
+/** The reason of an abort: results knows a newer attempt of the job, or its end. */
+export class SupersededError extends Error {
+  override readonly name = 'SupersededError';
+  readonly code = 'SUPERSEDED';
+  /** `ended`: the job has its terminal state already and only the queue does not know. */
+  readonly answer: 'stale' | 'ended';
+
+  constructor(attemptId: string, answer: 'stale' | 'ended') {
+    super(`${attemptId} was superseded: results answered ${answer}`);
+    this.answer = answer;
+  }
+}
+
+/** The reason of an abort: this process ends and its successor takes the attempt over, container and all. */
+export class HandOverError extends Error {
+  override readonly name = 'HandOverError';
+  readonly code = 'HAND_OVER';
+
+  constructor() {
+    super('the worker stops; the attempt is left to its successor');
+  }
+}
+
+type Attributes = NonNullable<TimelineEntry['attributes']>;
+
+/** One attempt while this process works on it: its state, its timeline, and who wants it to end. */
+export class Attempt {
+  readonly claim: Claim;
+  readonly lease: Lease;
+  readonly jti: string;
+  readonly #deps: AttemptDeps;
+  readonly #timeline: TimelineEntry[];
+  readonly #drop = new AbortController();
+  readonly #stopping = new AbortController();
+  #stop: Stop | undefined;
+  #sealed = false;
+  #state: JobState = 'claimed';
+  image: { readonly reference: string; readonly id: string } | undefined;
+  /** Aborts when the attempt is no longer this process's to finish; nothing may be reported then. */
+  readonly dropped: AbortSignal;
+
+  constructor(
+    start: { claim: Claim; lease: Lease; jti: string; timeline?: readonly TimelineEntry[]; state?: JobState },
+    deps: AttemptDeps,
+  ) {
+    this.claim = start.claim;
+    this.lease = start.lease;
+    this.jti = start.jti;
+    this.#timeline = [...(start.timeline ?? [])];
+    this.#state = start.state ?? 'claimed';
+    this.#deps = deps;
+    this.dropped = AbortSignal.any([this.lease.signal, this.#drop.signal]);
+  }
+
+  get id(): string {
+    return this.claim.attemptId;
+  }
+
+  get state(): JobState {
+    return this.#state;
+  }
+
+  get timeline(): readonly TimelineEntry[] {
+    return this.#timeline;
+  }
+
+  /** Aborts when the fleet wants the attempt ended; {@link stop} says why. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  get stop(): Stop | undefined {
+    return this.#stop;
+  }
+
+  /** Asks for the end. Only the first wish counts, and none once the container has ended. */
+  requestStop(stop: Stop): void {
+    if (this.#sealed || this.#stop) return;
+    this.#stop = stop;
+    this.#stopping.abort(stop);
+  }
+
+  /** The container has ended: what comes later does not change how. */
+  seal(): void {
+    this.#sealed = true;
+  }
+
+  /** The attempt is no longer this process's: see {@link SupersededError} and {@link HandOverError}. */
+  drop(reason: SupersededError | HandOverError): void {
+    this.#drop.abort(reason);
+  }
+
+  /**
+   * Call before every step that cannot be taken back.
+   * @throws why the attempt is no longer ours
+   */
+  check(): void {
+    this.lease.check();
+    this.dropped.throwIfAborted();
+  }
+
+  /** Changes the state, and tells results. @throws IllegalTransitionError */
+  enter(state: JobState): void {
+    this.#state = transition(this.#state, state);
+    this.#deps.log.debug({ attempt: this.id, state }, 'attempt state');
+    this.tell();
+  }
+
+  /** Records a moment; the first time counts. */
+  moment(moment: TimelineMoment, at: number = Date.now(), attributes?: Attributes): void {
+    if (this.has(moment)) return;
+    this.#timeline.push({ moment, at, ...(attributes === undefined ? {} : { attributes }) });
+    this.#deps.journal.saveTimeline(this.id, this.#timeline);
+  }
+
+  has(moment: TimelineMoment): boolean {
+    return this.at(moment) !== undefined;
+  }
+
+  at(moment: TimelineMoment): TimelineEntry | undefined {
+    return this.#timeline.find((entry) => entry.moment === moment);
+  }
+
+  tell(): void {
+    if (!this.dropped.aborted) this.#deps.reporter.tell(this.update());
+  }
+
+  /** All that is known so far, as results wants it. */
+  update(end: Partial<Pick<AttemptUpdate, 'state' | 'outcome' | 'final' | 'nextRunAt'>> = {}): AttemptUpdate {
+    const { attemptId, jobId, attempt, day, payload, lostAttempts } = this.claim;
+    return {
+      attemptId,
+      jobId,
+      attempt,
+      day,
+      payload,
+      node: this.#deps.node,
+      state: this.#state,
+      timeline: [...this.#timeline],
+      final: false,
+      lostAttempts: [...lostAttempts],
+      ...(this.image === undefined ? {} : { image: this.image }),
+      ...end,
+    };
+  }
+}

@@ -1,0 +1,44 @@
+import type { CancelRequest, NodeKey } from '@cronium/contracts';
+import type { Logger } from '@cronium/telemetry';
+import type { JobQueue } from '../claim/queue.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Shipper } from '../logs/shipper.ts';
+import type { Reporter } from '../report/reporter.ts';
+import type { ResultsClient } from '../report/results-client.ts';
+import type { SandboxRuntime } from '../sandbox/runtime.ts';
+
+/** What bounds an attempt on this node. */
+export interface AttemptLimits {
+  /** Preparation, setup and preTask together. */
+  readonly setupTimeoutMs: number;
+  /** From SIGTERM to SIGKILL. */
+  readonly stopGraceMs: number;
+  readonly logMaxBytes: number;
+  /** The folder for large log tails. */
+  readonly spoolFolder: string;
+}
+
+/** The fleet's shared store as an attempt needs it. */
+export interface AttemptStore {
+  /** Does someone want this job cancelled? */
+  cancelRequest(jobId: string): Promise<CancelRequest | undefined>;
+  /** Makes an execution token void for as long as it would be good. */
+  revoke(jti: string, seconds: number): Promise<void>;
+}
+
+/** All that the story of an attempt uses. */
+export interface AttemptDeps {
+  readonly node: string;
+  readonly nodeKey: NodeKey;
+  readonly limits: AttemptLimits;
+  readonly runtime: SandboxRuntime;
+  readonly journal: Journal;
+  readonly reporter: Reporter;
+  readonly shipper: Shipper;
+  readonly results: ResultsClient;
+  readonly store: AttemptStore;
+  readonly log: Logger;
+  queue(name: string): JobQueue;
+  /** Told when an attempt's container has ended and its slot may be used again. */
+  onExit(attemptId: string): void;
+}

@@ -1,0 +1,174 @@
+import { pause, waitFor } from '@cronium/lifecycle';
+import type { AttemptLog } from '../logs/attempt-log.ts';
+import { jobBytes } from '../logs/chunk-builder.ts';
+import type { Ending } from '../outcome/evidence.ts';
+import {
+  type ExitReport,
+  type LogItem,
+  type LogOffsets,
+  type Sandbox,
+  type SandboxBinding,
+  SandboxError,
+} from '../sandbox/runtime.ts';
+import type { Attempt } from './attempt.ts';
+import type { AttemptDeps } from './deps.ts';
+import { phasesOf, recordMarker } from './phases.ts';
+import { setupDeadline } from './prepare.ts';
+
+const REATTACH_MS = 1000;
+
+/** What {@link follow} follows. */
+export interface Following {
+  readonly attempt: Attempt;
+  readonly sandbox: Sandbox;
+  readonly log: AttemptLog;
+  /** Where the log is stored up to. */
+  readonly from: LogOffsets;
+}
+
+/**
+ * Follows a launched sandbox to its end: its output, its phases, its time limits, the wishes of others.
+ * @returns all that is known of the end, once every byte of output was handed to the log
+ * @throws why the attempt was dropped
+ */
+export async function follow(following: Following, deps: AttemptDeps): Promise<Ending> {
+  const { attempt, sandbox } = following;
+  using timers = new PhaseTimers(following, deps);
+  const pumped = pump(following, deps, timers);
+  pumped.catch(() => undefined);
+  const exit = await untilExit(attempt, sandbox, deps);
+  attempt.seal();
+  deps.onExit(attempt.id);
+  await deps.store.revoke(attempt.jti, timers.tokenSeconds).catch((error) => {
+    deps.log.warn({ err: error, attempt: attempt.id }, 'the execution token could not be revoked; it runs out by itself');
+  });
+  recordExit(attempt, exit);
+  await pumped;
+  // The mark of the main program's begin may be the last thing that was read.
+  recordMainEnd(attempt, exit);
+  return { type: 'ran', exit, stop: attempt.stop, phases: phasesOf(attempt), container: sandbox.evidence() };
+}
+
+async function untilExit(attempt: Attempt, sandbox: Sandbox, deps: AttemptDeps): Promise<ExitReport> {
+  const exit = exitOf(attempt, sandbox);
+  const stopped = Promise.withResolvers<'stop'>();
+  const onStop = () => stopped.resolve('stop');
+  attempt.stopping.addEventListener('abort', onStop, { once: true });
+  if (attempt.stopping.aborted) onStop();
+  try {
+    const first = await Promise.race([exit, stopped.promise]);
+    if (first !== 'stop') return first;
+    deps.log.info({ attempt: attempt.id, stop: attempt.stop?.type }, 'stopping the job');
+    await sandbox.kill(deps.limits.stopGraceMs);
+    return await exit;
+  } finally {
+    attempt.stopping.removeEventListener('abort', onStop);
+  }
+}
+
+async function exitOf(attempt: Attempt, sandbox: Sandbox): Promise<ExitReport> {
+  for (;;) {
+    try {
+      return await waitFor(sandbox.exit(attempt.dropped), attempt.dropped);
+    } catch (error) {
+      attempt.dropped.throwIfAborted();
+      if (!isDaemonAway(error)) throw error;
+      await pause(REATTACH_MS, attempt.dropped);
+    }
+  }
+}
+
+function recordExit(attempt: Attempt, exit: ExitReport): void {
+  recordMainEnd(attempt, exit);
+  attempt.moment('drain_started');
+  attempt.enter('draining');
+}
+
+function recordMainEnd(attempt: Attempt, exit: ExitReport): void {
+  const started = attempt.at('main_started');
+  if (!started) return;
+  const finished = exit.type === 'exited' ? Date.parse(exit.finishedAt) : Number.NaN;
+  const at = Math.max(started.at, Number.isFinite(finished) && finished > 0 ? finished : Date.now());
+  attempt.moment('main_ended', at, exit.type === 'exited' ? { exitCode: exit.exitCode } : {});
+}
+
+/** Hands the output to the log. The daemon may go away and come back meanwhile. */
+async function pump(following: Following, deps: AttemptDeps, timers: PhaseTimers): Promise<void> {
+  const { attempt, log } = following;
+  const { dropped } = attempt;
+  let sandbox: Sandbox | undefined = following.sandbox;
+  let offsets = following.from;
+  const take = async (item: LogItem) => {
+    if (item.type === 'marker') {
+      recordMarker(attempt, item.marker);
+      timers.update();
+      return;
+    }
+    const { record } = item;
+    if (attempt.has('main_started') && !record.notice) attempt.moment('first_byte', record.time);
+    await log.write(record, dropped);
+    offsets = { ...offsets, [record.stream]: offsets[record.stream] + jobBytes(record) };
+  };
+  while (sandbox) {
+    try {
+      for await (const item of sandbox.output(offsets, dropped)) await take(item);
+      dropped.throwIfAborted();
+      return;
+    } catch (error) {
+      dropped.throwIfAborted();
+      if (!isDaemonAway(error)) throw error;
+      deps.log.warn({ err: error, attempt: attempt.id }, 'the log broke off; taking it up again');
+      sandbox = await reattach(following.sandbox.binding, deps, dropped);
+    }
+  }
+}
+
+/** @returns undefined when the container is gone, and with it the rest of its log */
+async function reattach(
+  binding: SandboxBinding,
+  deps: AttemptDeps,
+  signal: AbortSignal,
+): Promise<Sandbox | undefined> {
+  for (;;) {
+    await pause(REATTACH_MS, signal);
+    try {
+      return await waitFor(deps.runtime.adopt(binding), signal);
+    } catch (error) {
+      if (!isDaemonAway(error)) throw error;
+    }
+  }
+}
+
+function isDaemonAway(error: unknown): boolean {
+  return error instanceof SandboxError && error.code === 'docker';
+}
+
+/** The time limits: first of setup, then of the main program from its start. */
+class PhaseTimers implements Disposable {
+  readonly tokenSeconds: number;
+  readonly #attempt: Attempt;
+  readonly #setup: Disposable;
+  #main: NodeJS.Timeout | undefined;
+
+  constructor({ attempt, log }: Following, deps: AttemptDeps) {
+    this.#attempt = attempt;
+    this.tokenSeconds = Math.ceil(attempt.claim.payload.spec.timeoutSeconds) + 3600;
+    this.#setup = setupDeadline(attempt, deps, () => log.isHeldBack);
+    this.update();
+  }
+
+  update(): void {
+    const started = this.#attempt.at('main_started');
+    if (!started || this.#main) return;
+    this.#setup[Symbol.dispose]();
+    const seconds = this.#attempt.claim.payload.spec.timeoutSeconds;
+    // Of an adopted attempt a part is over. A clock that was set back must not make it longer than the whole.
+    const leftMs = Math.min(seconds * 1000, Math.max(0, started.at + seconds * 1000 - Date.now()));
+    this.#main = setTimeout(() => this.#attempt.requestStop({ type: 'timed_out', seconds }), leftMs);
+  }
+
+  [Symbol.dispose](): void {
+    this.#setup[Symbol.dispose]();
+    clearTimeout(this.#main);
+  }
+}

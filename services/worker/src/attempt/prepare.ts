@@ -1,0 +1,102 @@
+import { deadline } from '@cronium/lifecycle';
+import { type ExecutionClaims, signExecutionToken } from '@cronium/contracts';
+import type { Ending } from '../outcome/evidence.ts';
+import { type PreparationObserver, type Sandbox, SandboxError } from '../sandbox/runtime.ts';
+import type { Attempt } from './attempt.ts';
+import type { AttemptDeps } from './deps.ts';
+
+/** Thrown when the node can hold no further sandbox now: the job goes back, and this was no attempt. */
+export class NoCapacityError extends Error {
+  override readonly name = 'NoCapacityError';
+  readonly code = 'NO_CAPACITY';
+}
+
+/** Beyond the job's own time: for queues of helpers and the log's drain. */
+const TOKEN_SPARE_SECONDS = 300;
+
+/** How long the attempt's execution token may be needed. */
+export function tokenSeconds(attempt: Attempt, { limits }: AttemptDeps): number {
+  const { timeoutSeconds } = attempt.claim.payload.spec;
+  return Math.ceil(timeoutSeconds + (limits.setupTimeoutMs + limits.stopGraceMs) / 1000) + TOKEN_SPARE_SECONDS;
+}
+
+/**
+ * Makes the attempt's sandbox.
+ * @returns the sandbox, or the attempt's ending when there can be none
+ * @throws NoCapacityError, or why the attempt was dropped
+ */
+export async function prepare(attempt: Attempt, deps: AttemptDeps): Promise<Sandbox | Ending> {
+  const { claim, dropped, stopping } = attempt;
+  const signal = AbortSignal.any([dropped, stopping]);
+  const executionToken = await signExecutionToken(deps.nodeKey, claimsOf(attempt, deps));
+  try {
+    const request = {
+      jobId: claim.jobId,
+      attempt: claim.attempt,
+      attemptId: claim.attemptId,
+      payload: claim.payload,
+      spec: claim.payload.spec,
+      executionToken,
+      nodeKey: deps.nodeKey,
+    };
+    const sandbox = await deps.runtime.prepare(request, observer(attempt), signal);
+    attempt.image = sandbox.binding.image;
+    return sandbox;
+  } catch (error) {
+    dropped.throwIfAborted();
+    if (attempt.stop) return { type: 'stopped_early', stop: attempt.stop };
+    if (!(error instanceof SandboxError) || error.code === 'aborted') throw error;
+    if (error.code === 'capacity') throw new NoCapacityError(error.message, { cause: error });
+    return { type: 'unprepared', code: error.code, message: error.message, statusCode: error.statusCode };
+  }
+}
+
+function claimsOf(attempt: Attempt, deps: AttemptDeps): ExecutionClaims {
+  const { jobId, attemptId, attempt: number, payload } = attempt.claim;
+  const iat = Math.floor(Date.now() / 1000);
+  return {
+    iss: deps.node,
+    aud: ['runtime-api', 'results'],
+    sub: attemptId,
+    executionId: attemptId,
+    jobId,
+    attempt: number,
+    tenant: payload.tenant,
+    jti: attempt.jti,
+    iat,
+    exp: iat + tokenSeconds(attempt, deps),
+  };
+}
+
+function observer(attempt: Attempt): PreparationObserver {
+  return {
+    begin: (step) => attempt.moment(`${step}_started`),
+    end: (step, attributes) => {
+      attempt.moment(`${step}_ended`, Date.now(), attributes);
+      attempt.tell();
+    },
+  };
+}
+
+/** Ends the attempt when preparation, setup and preTask take too long. Disposed of when the main program begins. */
+export function setupDeadline(attempt: Attempt, deps: AttemptDeps, isHeldBack: () => boolean): Disposable {
+  const milliseconds = deps.limits.setupTimeoutMs;
+  let limit = deadline(milliseconds, 'setup');
+  const onAbort = () => {
+    // While results is away the log is not read on, and with it not the mark that the main program has begun.
+    if (isHeldBack()) arm(1000);
+    else attempt.requestStop({ type: 'setup_timeout', seconds: milliseconds / 1000 });
+  };
+  const arm = (ms: number) => {
+    limit[Symbol.dispose]();
+    limit = deadline(ms, 'setup');
+    limit.addEventListener('abort', onAbort, { once: true });
+  };
+  limit.addEventListener('abort', onAbort, { once: true });
+  return {
+    [Symbol.dispose]: () => {
+      limit.removeEventListener('abort', onAbort);
+      limit[Symbol.dispose]();
+    },
+  };
+}

@@ -1,0 +1,200 @@
+import { type AttemptUpdate, attemptUpdate, type TimelineEntry, timelineEntry } from '@cronium/contracts';
+import { join } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { z } from 'zod';
+import type { Claim } from '../claim/claim.ts';
+import type { SandboxBinding } from '../sandbox/runtime.ts';
+import { MIGRATIONS } from './schema.ts';
+import { StateDirError } from './state-dir.ts';
+
+/**
+ * How far an attempt is known to have come:
+ *
+ * ```text
+ * claimed -> bound -> launched -> ended
+ * ```
+ *
+ * `claimed`: no user code has run. `bound`: the program may or may not have been sent. `launched`: it was. `ended`: the
+ * log is stored and the outcome stands in the outbox.
+ */
+export const JOURNAL_PHASES = ['claimed', 'bound', 'launched', 'ended'] as const;
+export type JournalPhase = (typeof JOURNAL_PHASES)[number];
+
+/** What is to happen to the job in the queue once results knows the outcome. */
+export const settlement = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('complete') }),
+  z.object({ type: z.literal('retry'), at: z.number(), data: z.string() }),
+]);
+export type Settlement = z.infer<typeof settlement>;
+
+/** An outcome that results has not acknowledged, or that the queue does not know yet. */
+export interface Unsettled {
+  readonly update: AttemptUpdate;
+  readonly settlement: Settlement;
+}
+
+/** An attempt as the journal has it. */
+export interface JournalEntry {
+  readonly claim: Claim;
+  readonly phase: JournalPhase;
+  readonly binding: SandboxBinding | undefined;
+  readonly jti: string | undefined;
+  readonly timeline: readonly TimelineEntry[];
+  readonly unsettled: Unsettled | undefined;
+}
+
+/**
+ * What this node must remember over its own death: which containers belong to which attempts and lock tokens, and which
+ * outcomes are not told yet. Every call is durable when it returns. One process per state directory.
+ */
+export class Journal {
+  readonly #database: DatabaseSync;
+  readonly #statements: Readonly<Record<keyof typeof SQL, StatementSync>>;
+
+  /** @throws StateDirError when another process uses the directory, or it cannot be written */
+  constructor(stateDir: string) {
+    this.#database = open(join(stateDir, 'node.db'), stateDir);
+    const statement = (sql: string) => this.#database.prepare(sql);
+    this.#statements = {
+      open: statement(SQL.open),
+      bind: statement(SQL.bind),
+      phase: statement(SQL.phase),
+      timeline: statement(SQL.timeline),
+      end: statement(SQL.end),
+      forget: statement(SQL.forget),
+      forgetOutcome: statement(SQL.forgetOutcome),
+      all: statement(SQL.all),
+    };
+  }
+
+  /** An attempt was claimed. */
+  open(claim: Claim, jti: string): void {
+    this.#statements.open.run(claim.attemptId, JSON.stringify(claim), jti);
+  }
+
+  /** Its sandbox stands; user code may run from now on. */
+  bind(attemptId: string, binding: SandboxBinding): void {
+    this.#statements.bind.run(JSON.stringify(binding), attemptId);
+  }
+
+  launched(attemptId: string): void {
+    this.#statements.phase.run('launched', attemptId);
+  }
+
+  saveTimeline(attemptId: string, timeline: readonly TimelineEntry[]): void {
+    this.#statements.timeline.run(JSON.stringify(timeline), attemptId);
+  }
+
+  /** The outcome is durable from here on; it is sent until results acknowledges it. */
+  end(update: AttemptUpdate, settlement: Settlement): void {
+    this.#transaction(() => {
+      this.#statements.end.run(update.attemptId, JSON.stringify(update), JSON.stringify(settlement));
+      this.#statements.phase.run('ended', update.attemptId);
+    });
+  }
+
+  /** Nothing of the attempt is left to do. */
+  forget(attemptId: string): void {
+    this.#transaction(() => {
+      this.#statements.forgetOutcome.run(attemptId);
+      this.#statements.forget.run(attemptId);
+    });
+  }
+
+  /** Everything that a former process left, oldest first. */
+  entries(): JournalEntry[] {
+    return this.#statements.all.all().map(entryFrom);
+  }
+
+  close(): void {
+    if (this.#database.isOpen) this.#database.close();
+  }
+
+  #transaction(run: () => void): void {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      run();
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      this.#database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}
+
+const SQL = {
+  open: `INSERT INTO attempts (attempt_id, claim, jti, phase) VALUES (?, ?, ?, 'claimed')
+    ON CONFLICT (attempt_id) DO UPDATE SET claim = excluded.claim, jti = excluded.jti`,
+  bind: `UPDATE attempts SET binding = ?, phase = 'bound' WHERE attempt_id = ?`,
+  phase: 'UPDATE attempts SET phase = ? WHERE attempt_id = ?',
+  timeline: 'UPDATE attempts SET timeline = ? WHERE attempt_id = ?',
+  end: `INSERT INTO outbox (attempt_id, body, settlement) VALUES (?, ?, ?)
+    ON CONFLICT (attempt_id) DO UPDATE SET body = excluded.body, settlement = excluded.settlement`,
+  forget: 'DELETE FROM attempts WHERE attempt_id = ?',
+  forgetOutcome: 'DELETE FROM outbox WHERE attempt_id = ?',
+  all: `SELECT claim, phase, binding, jti, timeline, body, settlement FROM attempts LEFT JOIN outbox USING (attempt_id)
+    ORDER BY attempts.rowid`,
+} as const;
+
+const row = z.object({
+  claim: z.string(),
+  phase: z.enum(JOURNAL_PHASES),
+  binding: z.string().nullable(),
+  jti: z.string().nullable(),
+  timeline: z.string(),
+  body: z.string().nullable(),
+  settlement: z.string().nullable(),
+});
+
+function entryFrom(raw: unknown): JournalEntry {
+  const { claim, phase, binding, jti, timeline, body, settlement: settled } = row.parse(raw);
+  return {
+    // Claim and binding were written by this program under this schema version.
+    claim: JSON.parse(claim) as Claim,
+    phase,
+    binding: binding === null ? undefined : (JSON.parse(binding) as SandboxBinding),
+    jti: jti ?? undefined,
+    timeline: z.array(timelineEntry).parse(JSON.parse(timeline)),
+    unsettled:
+      body === null || settled === null
+        ? undefined
+        : { update: attemptUpdate.parse(JSON.parse(body)), settlement: settlement.parse(JSON.parse(settled)) },
+  };
+}
+
+function open(file: string, stateDir: string): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(file, { timeout: 1000 });
+    // Exclusive: the lock is held until this process ends, however it ends.
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
+    migrate(database);
+    return database;
+  } catch (error) {
+    database?.close();
+    if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY) {
+      throw new StateDirError(
+        'STATE_DIR_BUSY',
+        `the state directory ${stateDir} is in use by another worker on this machine. Stop that one, or give this one a CRONIUM_STATE_DIR and CRONIUM_NODE of its own.`,
+        { cause: error },
+      );
+    }
+    throw new StateDirError(
+      'STATE_DIR_UNUSABLE',
+      `the state database ${file} cannot be opened. Look at the folder's owner and free space.`,
+      { cause: error },
+    );
+  }
+}
+
+const SQLITE_BUSY = 5;
+
+function migrate(database: DatabaseSync): void {
+  database.exec('BEGIN EXCLUSIVE');
+  const { user_version: version } = z
+    .object({ user_version: z.int() })
+    .parse(database.prepare('PRAGMA user_version').get());
+  for (const sql of MIGRATIONS.slice(version)) database.exec(sql);
+  database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+  database.exec('COMMIT');
+}

@@ -1,0 +1,167 @@
+import type { AttemptUpdate, AttemptUpdateResults } from '@cronium/contracts';
+import { pause, pauseBefore, waitFor } from '@cronium/lifecycle';
+import { isRefusal, type ResultsClient } from './results-client.ts';
+
+/** What results said to an attempt's update. */
+export type Answer = AttemptUpdateResults['results'][number]['result'];
+
+export interface ReporterOptions {
+  readonly results: Pick<ResultsClient, 'sendUpdates'>;
+  /** Called for every answer that is not `stored`. */
+  onRefusedEpoch(attemptId: string, answer: Exclude<Answer, 'stored'>): void;
+  onError(error: unknown): void;
+}
+
+const MAX_UPDATES = 500;
+const MAX_BYTES = 4 * 1024 * 1024;
+/** Updates wait this long for others of the same node. */
+const GATHER_MS = 30;
+/** An update whose content is refused is tried again this seldom: results may be newer tomorrow. */
+const REFUSED_PAUSE_MS = 30_000;
+
+interface Pending {
+  update: AttemptUpdate;
+  /** Rough size, for the request's bound. */
+  bytes: number;
+  /** Set while a sender waits for the answer. */
+  readonly waiters: ((answer: Answer) => void)[];
+  notBefore: number;
+  alone: boolean;
+}
+
+/**
+ * Tells results of this node's attempts, many in a request, one request at a time. Updates are cumulative, so only the
+ * latest of each attempt is kept; results being away costs one update of memory for each living attempt.
+ */
+export class Reporter {
+  readonly #options: ReporterOptions;
+  readonly #pending = new Map<string, Pending>();
+  #wake = Promise.withResolvers<void>();
+  /** Since when results has not answered, monotonic; `undefined` while it does. */
+  #failingSince: number | undefined;
+  #lastError = '';
+
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+  }
+
+  /** Why results does not take updates at the moment; `undefined` when it does. */
+  get trouble(): string | undefined {
+    return this.#failingSince === undefined ? undefined : this.#lastError;
+  }
+
+  /** How many attempts have something untold. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /** Tells of an attempt, some time; a later update of the same attempt takes its place. */
+  tell(update: AttemptUpdate): void {
+    const bytes = 1000 + JSON.stringify(update.payload).length;
+    const known = this.#pending.get(update.attemptId);
+    if (known) {
+      known.update = update;
+      known.bytes = bytes;
+      known.notBefore = 0;
+    } else {
+      this.#pending.set(update.attemptId, { update, bytes, waiters: [], notBefore: 0, alone: false });
+    }
+    this.#wake.resolve();
+  }
+
+  /**
+   * Tells of an attempt and waits for the answer, however long results is away.
+   * @throws the signal's reason
+   */
+  async confirm(update: AttemptUpdate, signal: AbortSignal): Promise<Answer> {
+    signal.throwIfAborted();
+    this.tell(update);
+    const answered = Promise.withResolvers<Answer>();
+    this.#pending.get(update.attemptId)?.waiters.push(answered.resolve);
+    return waitFor(answered.promise, signal);
+  }
+
+  /** Forgets what is untold of an attempt: it is no longer ours. */
+  drop(attemptId: string): void {
+    this.#pending.delete(attemptId);
+  }
+
+  /** Sends until the signal aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    while (!signal.aborted) {
+      const waitMs = failures > 0 ? pauseBefore(failures + 1, { baseMs: 100, maxMs: 5000 }) : GATHER_MS;
+      try {
+        if (this.#pending.size === 0) await this.#idle(signal);
+        await pause(waitMs, signal);
+        await this.#round(signal);
+        failures = 0;
+      } catch (error) {
+        if (signal.aborted) return;
+        failures += 1;
+        this.#failed(error);
+      }
+    }
+  }
+
+  /** One last attempt to tell what is untold, when the process stops. */
+  async flush(signal: AbortSignal): Promise<void> {
+    while (this.#pending.size > 0 && !signal.aborted) await this.#round(signal);
+  }
+
+  async #idle(signal: AbortSignal): Promise<void> {
+    this.#wake = Promise.withResolvers();
+    if (this.#pending.size === 0) await waitFor(this.#wake.promise, signal);
+  }
+
+  async #round(signal: AbortSignal): Promise<void> {
+    const batch = this.#nextBatch();
+    if (batch.length === 0) return pause(GATHER_MS * 10, signal);
+    const sent = batch.map(({ update }) => update);
+    try {
+      const { results } = await this.#options.results.sendUpdates(sent, signal);
+      this.#failingSince = undefined;
+      for (const { attemptId, result } of results) this.#answered(attemptId, result, sent);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.#isolate(batch, error);
+    }
+  }
+
+  #nextBatch(): Pending[] {
+    const now = performance.now();
+    const due = [...this.#pending.values()].filter(({ notBefore }) => notBefore <= now);
+    const alone = due.find((one) => one.alone);
+    if (alone) return [alone];
+    let bytes = 0;
+    const end = due.findIndex((one, index) => {
+      bytes += one.bytes;
+      return index > 0 && (index >= MAX_UPDATES || bytes > MAX_BYTES);
+    });
+    return end < 0 ? due : due.slice(0, end);
+  }
+
+  #answered(attemptId: string, answer: Answer, sent: readonly AttemptUpdate[]): void {
+    const known = this.#pending.get(attemptId);
+    if (answer !== 'stored') this.#options.onRefusedEpoch(attemptId, answer);
+    // An update that came while this one was on its way is still to be sent.
+    if (!known || !sent.includes(known.update)) return;
+    this.#pending.delete(attemptId);
+    for (const resolve of known.waiters) resolve(answer);
+  }
+
+  /** One of these is refused for its content: each goes alone, and the one that is wrong waits. */
+  #isolate(batch: readonly Pending[], error: unknown): void {
+    for (const one of batch) one.alone = true;
+    const [only] = batch;
+    if (batch.length > 1 || !only) return;
+    this.#options.onError(error);
+    only.notBefore = performance.now() + REFUSED_PAUSE_MS;
+  }
+
+  #failed(error: unknown): void {
+    this.#lastError = error instanceof Error ? error.message : String(error);
+    if (this.#failingSince === undefined) this.#options.onError(error);
+    this.#failingSince ??= performance.now();
+  }
+}

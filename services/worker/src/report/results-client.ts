@@ -1,0 +1,128 @@
+import {
+  type AttemptUpdate,
+  type AttemptUpdateResults,
+  attemptUpdateResults,
+  type LogAcks,
+  type LogPosition,
+  logAcks,
+  logPosition,
+  problem,
+} from '@cronium/contracts';
+import { deadline } from '@cronium/lifecycle';
+import type { z } from 'zod';
+
+/**
+ * The internal API of results as a worker uses it. Every call is idempotent: a repeat after a lost answer changes
+ * nothing. Calls end by themselves within a few seconds when results does not answer.
+ */
+export interface ResultsClient {
+  /** Tells of attempts, at most 1000. @throws ResultsError */
+  sendUpdates(updates: readonly AttemptUpdate[], signal: AbortSignal): Promise<AttemptUpdateResults>;
+  /** Sends encoded chunks; what is acknowledged is stored for good. @throws ResultsError */
+  sendLogs(frames: Buffer, signal: AbortSignal): Promise<LogAcks>;
+  /** Where an attempt's log is stored up to. @throws ResultsError */
+  logPosition(attemptId: string, signal: AbortSignal): Promise<LogPosition>;
+}
+
+/**
+ * Thrown when results did not do what it was asked. `REFUSED`: it will never take this content. `UNAVAILABLE`: it is
+ * away, busy, or does not know this node's key yet; try again.
+ */
+export class ResultsError extends Error {
+  override readonly name = 'ResultsError';
+  readonly code: 'REFUSED' | 'UNAVAILABLE';
+  readonly status: number | undefined;
+
+  constructor(code: ResultsError['code'], message: string, options: ErrorOptions & { status?: number } = {}) {
+    super(message, options);
+    this.code = code;
+    this.status = options.status;
+  }
+}
+
+export function isRefusal(error: unknown): boolean {
+  return error instanceof ResultsError && error.code === 'REFUSED';
+}
+
+export interface HttpResultsOptions {
+  /** Without a slash at the end. */
+  readonly url: string;
+  /** A node token that is good now. */
+  token(): Promise<string>;
+  readonly timeoutMs?: number;
+}
+
+/** Answers that say the content is wrong; all others may change with time. */
+const REFUSALS = new Set([400, 413, 415, 422]);
+
+export function httpResults(options: HttpResultsOptions): ResultsClient {
+  const call = <T>(request: Call<T>, signal: AbortSignal) => send(options, request, signal);
+  return {
+    sendUpdates: (updates, signal) =>
+      call(
+        {
+          method: 'POST',
+          path: '/internal/v1/attempts',
+          type: 'application/json',
+          body: JSON.stringify(updates),
+          schema: attemptUpdateResults,
+        },
+        signal,
+      ),
+    sendLogs: (frames, signal) =>
+      call(
+        {
+          method: 'POST',
+          path: '/internal/v1/logs',
+          type: 'application/octet-stream',
+          body: new Uint8Array(frames),
+          schema: logAcks,
+        },
+        signal,
+      ),
+    logPosition: (attemptId, signal) =>
+      call({ method: 'GET', path: `/internal/v1/attempts/${attemptId}/log-position`, schema: logPosition }, signal),
+  };
+}
+
+interface Call<T> {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly type?: string;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
+  readonly schema: z.ZodType<T>;
+}
+
+async function send<T>(options: HttpResultsOptions, call: Call<T>, signal: AbortSignal): Promise<T> {
+  const { url, timeoutMs = 15_000 } = options;
+  const headers: Record<string, string> = { authorization: `Bearer ${await options.token()}` };
+  if (call.type !== undefined) headers['content-type'] = call.type;
+  using limit = deadline(timeoutMs, `results did not answer ${call.method} ${call.path}`, signal);
+  const response = await orUnavailable(
+    fetch(`${url}${call.path}`, { method: call.method, headers, body: call.body ?? null, signal: limit }),
+    url,
+  );
+  const text = await orUnavailable(response.text(), url);
+  if (response.ok) return call.schema.parse(JSON.parse(text));
+  const code = REFUSALS.has(response.status) ? 'REFUSED' : 'UNAVAILABLE';
+  const message = `results answered ${call.method} ${call.path} with ${response.status}: ${explain(text)}`;
+  throw new ResultsError(code, message, { status: response.status });
+}
+
+async function orUnavailable<T>(promise: Promise<T>, url: string): Promise<T> {
+  try {
+    return await promise;
+  } catch (error) {
+    const why = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    throw new ResultsError('UNAVAILABLE', `results at ${url} cannot be reached: ${why}`, { cause: error });
+  }
+}
+
+function explain(text: string): string {
+  try {
+    const parsed = problem.parse(JSON.parse(text));
+    return parsed.detail ?? parsed.title;
+  } catch {
+    return text.slice(0, 200);
+  }
+}
