@@ -5,6 +5,8 @@ const LONGEST_FILE = 350;
 interface Ban {
   readonly pattern: RegExp;
   readonly message: string;
+  /** The only place where it counts; everywhere when absent. */
+  readonly within?: RegExp;
   /** Where it is allowed all the same. */
   readonly except?: RegExp;
 }
@@ -14,6 +16,11 @@ const BANS: readonly Ban[] = [
     pattern: /\bprocess\.env\b/g,
     message: 'the environment is read in main.ts and libs/config alone; pass the parsed configuration down',
     except: /\/main\.ts$|^libs\/(config|testing)\/|^deploy\/|^images\/|^vitest\.config\.ts$|\.test\.ts$/,
+  },
+  {
+    pattern: /\bdefineConfig\(/g,
+    message: 'variables are defined in libs/config/src/services, where --help and the docs find them',
+    within: /^services\//,
   },
   { pattern: /@ts-(ignore|nocheck|expect-error)/g, message: 'type errors are fixed, not silenced' },
   { pattern: /biome-ignore/g, message: 'lint findings are fixed, not silenced' },
@@ -32,8 +39,8 @@ export function checkSource(file: SourceFile): Finding[] {
   return [...BANS.flatMap((ban) => findBanned(file, ban)), ...checkLength(file)];
 }
 
-function findBanned({ path, text }: SourceFile, { pattern, message, except }: Ban): Finding[] {
-  if (except?.test(path)) return [];
+function findBanned({ path, text }: SourceFile, { pattern, message, within, except }: Ban): Finding[] {
+  if (except?.test(path) || within?.test(path) === false) return [];
   return [...text.matchAll(pattern)].map((match) => ({
     where: `${path}:${lineAt(text, match.index)}`,
     message: `${match[0]}: ${message}`,

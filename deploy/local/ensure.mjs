@@ -30,8 +30,14 @@ function missingPackages() {
     if (!path.includes('node_modules/')) return false;
     // Packages for other platforms are in the lock file and never installed here.
     if (entry.optional === true && installed[path] === undefined) return false;
-    return installed[path]?.version !== entry.version || installed[path]?.resolved !== entry.resolved;
+    return !samePackage(entry, installed[path]);
   });
+}
+
+/** npm may be configured to leave addresses and hashes out of lock files, so only what both have is compared. */
+function samePackage(wanted, installed) {
+  if (installed?.version !== wanted.version) return false;
+  return !wanted.integrity || !installed.integrity || wanted.integrity === installed.integrity;
 }
 
 function alive(pid) {
@@ -81,19 +87,52 @@ async function ensureDependencies() {
   try {
     const missing = missingPackages();
     if (missing.length === 0) return;
-    console.log(`Installing dependencies: npm ci in ${root} (${missing.slice(0, 3).join(', ')} missing or outdated).`);
-    const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
-      cwd: root,
-      stdio: 'inherit',
-    });
-    if (result.error) fail(`npm cannot be started (${result.error.message}). Install npm, which comes with Node.js.`);
-    if (result.status !== 0) fail('npm ci failed; its messages are above. Is the npm registry reachable?');
+    console.log(
+      `Installing dependencies: npm ci in ${root} (${missing.slice(0, 3).join(', ')} missing or outdated).`,
+    );
+    installPackages();
     if (!existsSync(node)) {
-      fail('The package "node" did not install its binary. Run: npm rebuild node (install scripts must be allowed).');
+      fail(
+        'The package "node" did not install its binary. Run: npm rebuild node (install scripts must be allowed).',
+      );
     }
   } finally {
     rmSync(lock, { force: true });
   }
+}
+
+/**
+ * npm ci, and npm install in the one case that npm ci cannot handle: a registry that lacks packages for other platforms
+ * leaves them out of the lock file, which npm ci then calls incomplete (EUSAGE). Neither changes the lock file.
+ */
+function installPackages() {
+  const first = npm(['ci']);
+  if (first.status === 0) return;
+  if (!first.stderr.includes('EUSAGE')) {
+    console.error(first.stderr);
+    fail('npm ci failed; its messages are above. Is the npm registry reachable?');
+  }
+  const reason = first.stderr
+    .split('\n')
+    .find((line) => line.includes('Missing:') || line.includes('Invalid:'));
+  console.log(
+    `npm ci calls the lock file incomplete (${reason?.trim() ?? 'EUSAGE'}). Using: npm install --no-save`,
+  );
+  const second = npm(['install', '--no-save']);
+  if (second.status === 0) return;
+  console.error(second.stderr);
+  fail('npm install failed; its messages are above. Is the npm registry reachable?');
+}
+
+function npm(args) {
+  const result = spawnSync('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['inherit', 'inherit', 'pipe'],
+    encoding: 'utf8',
+  });
+  if (result.error)
+    fail(`npm cannot be started (${result.error.message}). Install npm, which comes with Node.js.`);
+  return result;
 }
 
 function fail(message) {

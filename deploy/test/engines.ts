@@ -9,7 +9,7 @@ import {
   IMAGE_TAGS,
 } from '../local/bootstrap.ts';
 
-const NEEDS = ['valkey', 'postgres', 'docker'] as const;
+const NEEDS = ['valkey', 'postgres', 'docker', 'images'] as const;
 
 /** What a test run can be given. */
 export type Need = (typeof NEEDS)[number];
@@ -32,11 +32,14 @@ export function parseNeeds(text: string | undefined): ReadonlySet<Need> {
   );
 }
 
-/** Brings Docker and the images. */
+/** Brings Docker, and the images when they are needed, which need Docker. */
 export async function bringDocker(
   context: BootstrapContext,
-): Promise<Pick<TestEnvironment, 'dockerHost' | 'images'>> {
+  needs: ReadonlySet<Need>,
+): Promise<Partial<Pick<TestEnvironment, 'dockerHost' | 'images'>>> {
+  if (!needs.has('docker') && !needs.has('images')) return {};
   const { host: dockerHost } = await ensureDocker(context);
+  if (!needs.has('images')) return { dockerHost };
   await ensureImages(context, { dockerHost });
   const { runtimeApi: runtime, jobBash: bash, jobPython: python, jobNode: node } = IMAGE_TAGS;
   return { dockerHost, images: { runtime, bash, python, node } };

@@ -39,8 +39,8 @@ async function bring({ runId, folders, engines }: Run): Promise<Partial<TestEnvi
   const { env } = process;
   const needs = parseNeeds(env.CRONIUM_TEST_NEEDS);
   const context = bootstrapContext({ env, report: (line) => process.stdout.write(`${line}\n`) });
-  const docker = needs.has('docker') ? await bringDocker(context) : undefined;
-  if (docker !== undefined) await writeFile(folders.dockerHost, docker.dockerHost);
+  const docker = await bringDocker(context, needs);
+  if (docker.dockerHost !== undefined) await writeFile(folders.dockerHost, docker.dockerHost);
   env[RUN_ID] = runId;
   env.TMPDIR = folders.temporary;
   const stores = await bringStores({ context, needs, stack: engines, folder: folders.data });

@@ -38,17 +38,22 @@ export async function cleanUpAfter(runId: string): Promise<void> {
   await removeFolders(folders);
 }
 
-/** Are there none? Those that there are get SIGKILL. */
+/** Are there none? Those that there are get SIGKILL, and it waits until their ids are gone. */
 async function endProcesses(runId: string): Promise<boolean> {
   const found = [...(await processesWith(RUN_VARIABLE, runId)), ...(await processesWith(RUN_ID, runId))];
-  for (const { pid } of found) endProcess(pid);
+  for (const { pid } of found) signalProcess(pid, 'SIGKILL');
+  for (const { pid } of found) {
+    await eventually(() => !signalProcess(pid, 0), { what: `process ${pid} has ended`, everyMs: 5 });
+  }
   return found.length === 0;
 }
 
-function endProcess(pid: number): void {
+/** Did the process exist? */
+function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
-    process.kill(pid, 'SIGKILL');
+    return process.kill(pid, signal);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+    throw error;
   }
 }

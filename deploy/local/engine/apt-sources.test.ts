@@ -7,7 +7,12 @@ import {
   parseSourcesFile,
 } from './apt-sources.ts';
 
-const plain = { uris: ['http://mirror.example/debian'], suites: ['bookworm'], components: ['main'], options: {} };
+const plain = {
+  uris: ['http://mirror.example/debian'],
+  suites: ['bookworm'],
+  components: ['main'],
+  options: {},
+};
 const signed = { ...plain, options: { 'Signed-By': '/usr/share/keyrings/a.gpg' } };
 
 describe('one-line sources', () => {
@@ -15,7 +20,11 @@ describe('one-line sources', () => {
     ['a plain line', 'deb http://mirror.example/debian bookworm main', [plain]],
     ['tabs and a comment behind', 'deb\thttp://mirror.example/debian\tbookworm  main # yes', [plain]],
     ['several components', 'deb http://a.example/d bookworm main contrib', [['main', 'contrib']]],
-    ['an option', 'deb [signed-by=/usr/share/keyrings/a.gpg] http://mirror.example/debian bookworm main', [signed]],
+    [
+      'an option',
+      'deb [signed-by=/usr/share/keyrings/a.gpg] http://mirror.example/debian bookworm main',
+      [signed],
+    ],
     [
       'options that are not for fetching',
       'deb [ arch=amd64,arm64 lang=none signed-by=/usr/share/keyrings/a.gpg ] http://mirror.example/debian bookworm main',

@@ -107,7 +107,9 @@ export function distributionSources(sources: readonly AptSource[], codename: str
 
 /** Where the release's backports are: beside the release itself, at the same mirror, under the same key. */
 export function backportsSource(sources: readonly AptSource[], codename: string): AptSource | undefined {
-  const release = sources.find((source) => source.suites.some((suite) => releaseNames(codename).includes(suite)));
+  const release = sources.find((source) =>
+    source.suites.some((suite) => releaseNames(codename).includes(suite)),
+  );
   if (release === undefined) return undefined;
   return { ...release, suites: [`${codename}-backports`], components: ['main'] };
 }

@@ -34,8 +34,14 @@ export interface PrivateApt {
   download(packages: readonly string[]): Promise<string[]>;
 }
 
-/** Opens the private apt. Throws `MissingError` where there is no apt or no Debian mirror. */
-export async function openPrivateApt(context: BootstrapContext): Promise<PrivateApt> {
+/**
+ * Opens the private apt. `release` takes packages from another release of the same mirror, for programs that stand alone.
+ * Throws `MissingError` where there is no apt or no Debian mirror.
+ */
+export async function openPrivateApt(
+  context: BootstrapContext,
+  { release }: { readonly release?: string } = {},
+): Promise<PrivateApt> {
   const distribution = thisDistribution();
   for (const command of ['apt-get', 'dpkg-deb']) {
     if (!distribution.debian || findCommand(command, context.env.PATH) === undefined) {
@@ -47,11 +53,14 @@ export async function openPrivateApt(context: BootstrapContext): Promise<Private
   }
   const sources = distributionSources(machineSources(), distribution.codename);
   if (sources.length === 0) {
-    throw new MissingError(`No apt source of ${distribution.name} in /etc/apt/sources.list or sources.list.d.`, [
-      `Add one, for example: deb <mirror> ${distribution.codename} main`,
-    ]);
+    throw new MissingError(
+      `No apt source of ${distribution.name} in /etc/apt/sources.list or sources.list.d.`,
+      [`Add one, for example: deb <mirror> ${distribution.codename} main`],
+    );
   }
-  return new AptFolder(context, distribution, sources);
+  if (release === undefined) return new AptFolder(context, { name: 'apt', distribution, sources });
+  const other = sources.slice(0, 1).map((source) => ({ ...source, suites: [release], components: ['main'] }));
+  return new AptFolder(context, { name: `apt-${release}`, distribution, sources: other });
 }
 
 function machineSources(): AptSource[] {
@@ -72,11 +81,14 @@ class AptFolder implements PrivateApt {
   readonly #sources: readonly AptSource[];
   readonly #folder: string;
 
-  constructor(context: BootstrapContext, distribution: Distribution, sources: readonly AptSource[]) {
+  constructor(
+    context: BootstrapContext,
+    options: { name: string; distribution: Distribution; sources: readonly AptSource[] },
+  ) {
     this.#context = context;
-    this.#distribution = distribution;
-    this.#sources = sources;
-    this.#folder = join(context.home, 'apt');
+    this.#distribution = options.distribution;
+    this.#sources = options.sources;
+    this.#folder = join(context.home, options.name);
   }
 
   async download(packages: readonly string[]): Promise<string[]> {
@@ -125,7 +137,9 @@ class AptFolder implements PrivateApt {
     const suites = sources.flatMap((source) => source.suites).join(', ');
     this.#context.report(`Fetching Debian's package lists (${suites}) into ${this.#folder}.`);
     writeFileSync(join(this.#folder, 'sources/cronium.sources'), formatSources(sources));
-    await run(['apt-get', ...this.#options(), '--error-on=any', 'update'], { env: aptEnvironment(this.#context) });
+    await run(['apt-get', ...this.#options(), '--error-on=any', 'update'], {
+      env: aptEnvironment(this.#context),
+    });
     writeFileSync(join(this.#folder, 'updated'), '');
   }
 
@@ -172,11 +186,13 @@ export interface PlannedPackage {
 
 /** Reads `apt-get --simulate install`: lines such as `Inst jq (1.6-2.1 Debian:12.15/oldstable [amd64])`. */
 export function plannedPackages(output: string): PlannedPackage[] {
-  return [...output.matchAll(/^Inst (\S+) \((\S+) .*\[(\w+)\]\)/gm)].map(([, name = '', version = '', architecture]) => ({
-    name,
-    version,
-    file: `${name}_${version.replaceAll(':', '%3a')}_${architecture}.deb`,
-  }));
+  return [...output.matchAll(/^Inst (\S+) \((\S+) .*\[(\w+)\]\)/gm)].map(
+    ([, name = '', version = '', architecture]) => ({
+      name,
+      version,
+      file: `${name}_${version.replaceAll(':', '%3a')}_${architecture}.deb`,
+    }),
+  );
 }
 
 /** apt's messages are parsed, so they must be in English. */
@@ -184,8 +200,12 @@ function aptEnvironment(context: BootstrapContext): NodeJS.ProcessEnv {
   return { ...context.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' } as NodeJS.ProcessEnv;
 }
 
-/** Unpacks packages into a folder, one after the other, without running their scripts. */
+/**
+ * Unpacks packages into a folder, one after the other, without running their scripts. A link to a folder (as /lib is on
+ * a merged system) stays a link, which `dpkg-deb --extract` would replace.
+ */
 export async function unpack(files: readonly string[], folder: string): Promise<void> {
   mkdirSync(folder, { recursive: true });
-  for (const file of files) await run(['dpkg-deb', '--extract', file, folder]);
+  const script = 'dpkg-deb --fsys-tarfile "$1" | tar --extract --keep-directory-symlink --directory "$2"';
+  for (const file of files) await run(['sh', '-c', script, 'unpack', file, folder]);
 }

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,9 +27,9 @@ export interface DockerEngine {
 
 /**
  * The engine that `DOCKER_HOST` names or that answers at Docker's usual socket. Else, on Debian as root, Debian's own
- * engine is installed and started; it stays running afterwards.
+ * engine is installed and started; it stays running afterwards. An abort ends the waiting, not the daemon.
  */
-export async function ensureDocker(context: BootstrapContext): Promise<DockerEngine> {
+export async function ensureDocker(context: BootstrapContext, signal?: AbortSignal): Promise<DockerEngine> {
   const host = context.env.DOCKER_HOST || DEFAULT_HOST;
   const problem = await whyNot(host);
   if (problem === undefined) return { host, startedByUs: false, pid: daemonPid() };
@@ -38,13 +39,13 @@ export async function ensureDocker(context: BootstrapContext): Promise<DockerEng
     ]);
   }
   refuseWhereNotAllowed(context, problem);
-  return withLock(context, 'docker', () => startDocker(context));
+  return withLock(context, 'docker', () => startDocker(context, signal));
 }
 
 /** Why the engine cannot be used, in its own words; undefined when it answers. */
 async function whyNot(host: string): Promise<string | undefined> {
   try {
-    await dockerClient(host).ping({ abortSignal: AbortSignal.timeout(PING_TIMEOUT_MS) });
+    await dockerClient(host, { timeoutMs: PING_TIMEOUT_MS }).ping();
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
@@ -59,28 +60,38 @@ function refuseWhereNotAllowed(context: BootstrapContext, problem: string): void
   if (root && installed) return;
   throw new MissingError(`No Docker engine answers at ${DEFAULT_HOST}: ${problem}`, [
     ...(installed
-      ? ['Docker is installed: start it (as root: systemctl start docker), and add your user to the group "docker".']
+      ? [
+          'Docker is installed: start it (as root: systemctl start docker), and add your user to the group "docker".',
+        ]
       : [`Install Docker for ${distribution.name}: https://docs.docker.com/engine/install/`]),
-    ...(distribution.debian && !installed ? ['Or run this command once as root: it installs docker.io.'] : []),
+    ...(distribution.debian && !installed
+      ? ['Or run this command once as root: it installs docker.io.']
+      : []),
     'Or name an engine elsewhere: DOCKER_HOST=unix:///path/docker.sock or tcp://host:2375',
   ]);
 }
 
-async function startDocker(context: BootstrapContext): Promise<DockerEngine> {
-  if ((await whyNot(DEFAULT_HOST)) === undefined) return { host: DEFAULT_HOST, startedByUs: false, pid: daemonPid() };
+async function startDocker(context: BootstrapContext, signal?: AbortSignal): Promise<DockerEngine> {
+  signal?.throwIfAborted();
+  if ((await whyNot(DEFAULT_HOST)) === undefined)
+    return { host: DEFAULT_HOST, startedByUs: false, pid: daemonPid() };
   if (findCommand('dockerd', context.env.PATH) === undefined) await installDocker(context);
   const byInit = await startedByInit(context);
-  if (!byInit) launchDaemon(context);
+  const daemon = byInit ? undefined : launchDaemon(context);
   const log = byInit ? 'journalctl -u docker' : logPath(context);
-  await until(`Docker answering at ${DEFAULT_HOST} (its log: ${log})`, isUp, { timeoutMs: START_TIMEOUT_MS });
+  const isUp = async (): Promise<boolean> => {
+    if (daemon?.exitCode != null)
+      throw new Error(`dockerd ended at once. The end of ${log}:\n${logTail(log)}`);
+    return (await whyNot(DEFAULT_HOST)) === undefined;
+  };
+  await until(`Docker answering at ${DEFAULT_HOST} (its log: ${log})`, isUp, {
+    timeoutMs: START_TIMEOUT_MS,
+    ...(signal && { signal }),
+  });
   const pid = daemonPid();
   const stop = byInit ? 'systemctl stop docker' : `kill ${pid}`;
   context.report(`Docker runs (process ${pid}) and stays running. To stop it: ${stop}`);
   return { host: DEFAULT_HOST, startedByUs: true, pid };
-}
-
-async function isUp(): Promise<boolean> {
-  return (await whyNot(DEFAULT_HOST)) === undefined;
 }
 
 async function installDocker(context: BootstrapContext): Promise<void> {
@@ -110,7 +121,7 @@ async function startedByInit(context: BootstrapContext): Promise<boolean> {
 }
 
 /** A daemon in a session of its own, which outlives this process. */
-function launchDaemon(context: BootstrapContext): void {
+function launchDaemon(context: BootstrapContext): ChildProcess {
   const path = logPath(context);
   context.report(`Starting Docker: dockerd (log in ${path})`);
   const log = openSync(path, 'a');
@@ -121,6 +132,7 @@ function launchDaemon(context: BootstrapContext): void {
       stdio: ['ignore', log, log],
     });
     child.unref();
+    return child;
   } finally {
     closeSync(log);
   }
@@ -128,6 +140,10 @@ function launchDaemon(context: BootstrapContext): void {
 
 function logPath(context: BootstrapContext): string {
   return join(context.home, 'dockerd.log');
+}
+
+function logTail(path: string): string {
+  return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-5).join('\n');
 }
 
 function daemonPid(): number | undefined {

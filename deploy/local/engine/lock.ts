@@ -11,14 +11,20 @@ const EMPTY_GRACE_MS = 5000;
  * Runs `work` while no other process of this checkout runs work under the same name. A lock whose holder died is taken
  * over. Locks are not re-entrant.
  */
-export async function withLock<T>(context: BootstrapContext, name: string, work: () => Promise<T>): Promise<T> {
+export async function withLock<T>(
+  context: BootstrapContext,
+  name: string,
+  work: () => Promise<T>,
+): Promise<T> {
   const path = join(context.home, 'locks', `${name}.lock`);
   mkdirSync(dirname(path), { recursive: true });
   let told = false;
   while (!tryTake(path)) {
     if (dropIfStale(path)) continue;
-    if (!told) context.report(`Waiting for another run that prepares ${name}.`);
-    told = true;
+    if (!told && !heldHere(path)) {
+      context.report(`Waiting for another run that prepares ${name}.`);
+      told = true;
+    }
     await delay(100);
   }
   try {
@@ -41,9 +47,21 @@ function tryTake(path: string): boolean {
 function dropIfStale(path: string): boolean {
   try {
     const [pid, start] = readFileSync(path, 'utf8').split(' ');
-    const stale = pid ? !isHolder(Number(pid), start ?? '') : Date.now() - statSync(path).mtimeMs > EMPTY_GRACE_MS;
+    const stale = pid
+      ? !isHolder(Number(pid), start ?? '')
+      : Date.now() - statSync(path).mtimeMs > EMPTY_GRACE_MS;
     if (stale) rmSync(path, { force: true });
     return stale;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
+    throw error;
+  }
+}
+
+/** True when this very process holds the lock, for other work that it does at the same time. */
+function heldHere(path: string): boolean {
+  try {
+    return readFileSync(path, 'utf8').startsWith(`${process.pid} `);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
     throw error;

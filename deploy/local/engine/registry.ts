@@ -11,7 +11,11 @@ const verdicts = new WeakMap<BootstrapContext, Promise<boolean>>();
  * True when a registry can be reached from the engine, found out by pulling an image that is needed anyway. It is asked
  * once in a run; an image that the engine already has counts as an answer for that image alone.
  */
-export async function registryAnswers(context: BootstrapContext, dockerHost: string, image: string): Promise<boolean> {
+export async function registryAnswers(
+  context: BootstrapContext,
+  dockerHost: string,
+  image: string,
+): Promise<boolean> {
   const docker = dockerClient(dockerHost);
   if (await findImage(docker, image)) return true;
   const known = verdicts.get(context);

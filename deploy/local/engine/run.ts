@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
 import type { SpawnOptions } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -104,7 +104,8 @@ export async function until(
 ): Promise<void> {
   const end = performance.now() + options.timeoutMs;
   while (!(await check())) {
-    if (performance.now() > end) throw new Error(`${what} did not happen within ${options.timeoutMs / 1000} s.`);
+    if (performance.now() > end)
+      throw new Error(`${what} did not happen within ${options.timeoutMs / 1000} s.`);
     await delay(options.everyMs ?? 25, undefined, { ...(options.signal && { signal: options.signal }) });
   }
 }

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BootstrapContext } from './context.ts';
 import { isAlive, startOf, until } from './run.ts';
@@ -95,7 +95,9 @@ export class ProcessService implements LocalService {
       child.once('error', ended);
     });
     try {
-      await until(`${this.#spec.name} answering at its port`, () => this.#isReady(), { timeoutMs: START_TIMEOUT_MS });
+      await until(`${this.#spec.name} answering at its port`, () => this.#isReady(), {
+        timeoutMs: START_TIMEOUT_MS,
+      });
     } catch (error) {
       await this.stop();
       throw error;
@@ -104,7 +106,9 @@ export class ProcessService implements LocalService {
 
   async #isReady(): Promise<boolean> {
     if (this.#child === undefined) {
-      throw new Error(`${this.#spec.name} ended while it started. The end of its log:\n${logTail(this.#spec)}`);
+      throw new Error(
+        `${this.#spec.name} ended while it started. The end of its log:\n${logTail(this.#spec)}`,
+      );
     }
     return this.#spec.ready();
   }
@@ -114,7 +118,13 @@ export class ProcessService implements LocalService {
     const [file = '', ...args] = command;
     const log = openSync(logPath(this.#spec), 'a', 0o600);
     try {
-      const child = spawn(file, args, { cwd: '/', env, stdio: ['ignore', log, log], detached: true, ...user });
+      const child = spawn(file, args, {
+        cwd: '/',
+        env,
+        stdio: ['ignore', log, log],
+        detached: true,
+        ...user,
+      });
       // A running server alone does not keep this process alive; waiting for its end does, see `exited`.
       child.unref();
       if (child.pid !== undefined) recordProcess(dir, child.pid);
@@ -152,7 +162,12 @@ interface ProcessRecord {
 }
 
 function recordProcess(dir: string, pid: number): void {
-  const record: ProcessRecord = { pid, start: startOf(pid), owner: process.pid, ownerStart: startOf(process.pid) };
+  const record: ProcessRecord = {
+    pid,
+    start: startOf(pid),
+    owner: process.pid,
+    ownerStart: startOf(process.pid),
+  };
   writeFileSync(join(dir, 'process.json'), JSON.stringify(record), { mode: 0o600 });
 }
 

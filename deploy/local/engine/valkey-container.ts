@@ -44,12 +44,16 @@ class ContainerValkey implements LocalService {
 
   async start(): Promise<void> {
     const name = `cronium-local-valkey-${this.#settings.port}`;
-    this.#context.report(`Starting Valkey on port ${this.#settings.port} (container ${name} of ${VALKEY_IMAGE}).`);
+    this.#context.report(
+      `Starting Valkey on port ${this.#settings.port} (container ${name} of ${VALKEY_IMAGE}).`,
+    );
     await removeIfThere(this.#docker.getContainer(name));
     this.#container = await this.#docker.createContainer(this.#options(name));
     await this.#container.start();
     this.#pid = (await this.#container.inspect()).State.Pid;
-    await until('Valkey answering in its container', () => pingValkey(this.#settings), { timeoutMs: START_TIMEOUT_MS });
+    await until('Valkey answering in its container', () => pingValkey(this.#settings), {
+      timeoutMs: START_TIMEOUT_MS,
+    });
   }
 
   #options(name: string): Docker.ContainerCreateOptions {

@@ -27,7 +27,10 @@ export interface ValkeyOptions {
  * A running Valkey that keeps what it is given (append-only file, no eviction, password): the one that
  * `CRONIUM_VALKEY_URL` names, else one started from PATH, from a container, or from Debian's package.
  */
-export async function ensureValkey(context: BootstrapContext, options: ValkeyOptions = {}): Promise<LocalService> {
+export async function ensureValkey(
+  context: BootstrapContext,
+  options: ValkeyOptions = {},
+): Promise<LocalService> {
   const given = context.env.CRONIUM_VALKEY_URL;
   if (given) return givenService(given);
   const dir = options.dir ?? join(context.home, 'data/valkey');
@@ -69,7 +72,8 @@ async function findValkey(
   if (onPath !== undefined) return { origin: 'path', path: onPath };
   const unpacked = join(context.home, 'valkey');
   if (existsSync(unpacked)) return unpackedValkey(unpacked);
-  if (dockerHost !== undefined && (await registryAnswers(context, dockerHost, VALKEY_IMAGE))) return 'container';
+  if (dockerHost !== undefined && (await registryAnswers(context, dockerHost, VALKEY_IMAGE)))
+    return 'container';
   await withLock(context, 'valkey', () => unpackValkey(context, unpacked));
   return unpackedValkey(unpacked);
 }
@@ -98,7 +102,11 @@ function unpackedValkey(folder: string): ValkeyBinary {
   return { origin: 'debian', path: join(folder, 'usr/bin/valkey-server'), libraries: libraries.join(':') };
 }
 
-function processValkey(context: BootstrapContext, settings: ValkeySettings, binary: ValkeyBinary): LocalService {
+function processValkey(
+  context: BootstrapContext,
+  settings: ValkeySettings,
+  binary: ValkeyBinary,
+): LocalService {
   context.report(`Starting Valkey on port ${settings.port} (${binary.path}, data in ${settings.dir}).`);
   return new ProcessService(context, {
     name: 'Valkey',
@@ -106,7 +114,10 @@ function processValkey(context: BootstrapContext, settings: ValkeySettings, bina
     origin: binary.origin,
     dir: settings.dir,
     command: [binary.path, join(settings.dir, 'valkey.conf')],
-    env: { ...context.env, ...(binary.libraries && { LD_LIBRARY_PATH: binary.libraries }) } as NodeJS.ProcessEnv,
+    env: {
+      ...context.env,
+      ...(binary.libraries && { LD_LIBRARY_PATH: binary.libraries }),
+    } as NodeJS.ProcessEnv,
     stopSignal: 'SIGTERM',
     ready: () => pingValkey(settings),
   });

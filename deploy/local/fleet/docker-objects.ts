@@ -11,8 +11,10 @@ export async function cleanDocker({ host, network, nodes }: FleetDocker): Promis
   const docker = dockerClient(host);
   for (const node of nodes) await removeLabelled(docker, [`${LABEL.node}=${node}`]);
   await removeForwarder(docker, network);
-  const [own] = await docker.listNetworks({ filters: { label: [`${LABEL.node}=${LOCAL_NODE}`], name: [network] } });
-  if (own?.Name === network) await tolerating([404, 403, 409], docker.getNetwork(own.Id).remove());
+  const own = (await docker.listNetworks({ filters: { label: [`${LABEL.node}=${LOCAL_NODE}`] } })).find(
+    ({ Name }) => Name === network,
+  );
+  if (own !== undefined) await tolerating([404, 403, 409], docker.getNetwork(own.Id).remove());
 }
 
 /** The container that gives Valkey and results their names on the shared network. */
@@ -28,7 +30,9 @@ async function removeLabelled(docker: Docker, label: string[]): Promise<void> {
   const filters = { label };
   const containers = await docker.listContainers({ all: true, filters });
   await Promise.all(
-    containers.map(({ Id }) => tolerating([404, 409], docker.getContainer(Id).remove({ force: true, v: true }))),
+    containers.map(({ Id }) =>
+      tolerating([404, 409], docker.getContainer(Id).remove({ force: true, v: true })),
+    ),
   );
   const networks = await docker.listNetworks({ filters });
   await Promise.all(networks.map(({ Id }) => tolerating([404, 403], docker.getNetwork(Id).remove())));

@@ -47,6 +47,8 @@ export interface SupervisorFile {
   readonly guard: ProcessIdentity | null;
   readonly processes: readonly FleetProcess[];
   readonly docker: readonly FleetDocker[];
+  /** Where http jobs may reach a web server of the demo; null before the network is known. */
+  readonly demo: { readonly host: string; readonly port: number } | null;
 }
 
 export const localFile = (home: string): string => join(home, 'local.json');

@@ -11,11 +11,12 @@ export interface FleetPorts {
 }
 
 const MAX_WORKERS = 16;
+const MAX_BASE = 65_535 - 20;
 
 /** Which port is whose: base, base + 1, base + 2 and on for the workers; base + 19 for the demo's web server. */
 export function portsFrom(base: number, workers: number): FleetPorts {
-  if (!Number.isInteger(base) || base < 1 || base > 65_535 - 20) {
-    throw new RangeError(`--port-base must be a whole number from 1 to ${65_535 - 20}, not ${base}.`);
+  if (!Number.isInteger(base) || base < 1 || base > MAX_BASE) {
+    throw new RangeError(`--port-base must be a whole number from 1 to ${MAX_BASE}, not ${base}.`);
   }
   if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS) {
     throw new RangeError(`--workers must be a whole number from 1 to ${MAX_WORKERS}, not ${workers}.`);
@@ -36,11 +37,17 @@ export class PortsTakenError extends Error {
   constructor(ports: readonly number[]) {
     const [noun, verb] = ports.length === 1 ? ['Port', 'is'] : ['Ports', 'are'];
     super(
-      `${noun} ${ports.join(', ')} ${verb} taken by another program. Stop it, or use other ports: npm start -- --port-base 17070`,
+      `${noun} ${ports.join(', ')} ${verb} taken by another program. Stop it, or use other ports: npm start -- --port-base ${suggested(ports)}`,
     );
     this.name = 'PortsTakenError';
     this.ports = ports;
   }
+}
+
+/** A base far from those that are taken. */
+function suggested(taken: readonly number[]): number {
+  const highest = Math.max(...taken);
+  return highest + 1000 < MAX_BASE ? Math.ceil((highest + 500) / 100) * 100 : 7070;
 }
 
 /** @throws PortsTakenError that names every port on which somebody listens already */

@@ -98,22 +98,25 @@ export class CroniumClient {
     });
   }
 
-  /** Asks for a job's end. Repeating it, or cancelling a job that has ended, changes nothing. */
-  cancel(id: string, options: CallOptions = {}): Promise<AcceptedJob> {
+  /** Asks for a job's end. Repeating it changes nothing. @throws CroniumApiError 409 when the job has ended */
+  cancel(id: string, options: CallOptions = {}): Promise<{ id: string; cancelling: true }> {
     return this.#post('producer', `/v1/jobs/${encode(id)}/cancel`, options, true);
   }
 
-  /** Puts an ended job into the queue again. */
+  /** Puts an ended job into the queue again. @throws CroniumApiError 409 when it has not ended */
   retry(id: string, options: CallOptions = {}): Promise<AcceptedJob> {
     return this.#post('producer', `/v1/jobs/${encode(id)}/retry`, options, false);
   }
 
-  cancelBatch(id: string, options: CallOptions = {}): Promise<unknown> {
+  cancelBatch(id: string, options: CallOptions = {}): Promise<{ batchId: string; cancelling: true }> {
     return this.#post('producer', `/v1/batches/${encode(id)}/cancel`, options, true);
   }
 
   /** Puts the batch's jobs of one state (default `failed`) into the queue again. */
-  retryBatch(id: string, options: CallOptions & { state?: string } = {}): Promise<unknown> {
+  retryBatch(
+    id: string,
+    options: CallOptions & { state?: string } = {},
+  ): Promise<{ batchId: string; retried: number }> {
     const path = `/v1/batches/${encode(id)}/retry${query({ state: options.state })}`;
     return this.#post('producer', path, options, false);
   }
@@ -122,11 +125,11 @@ export class CroniumClient {
     return this.#get('producer', '/v1/queues', options);
   }
 
-  pauseQueue(pool: string, options: CallOptions = {}): Promise<unknown> {
+  pauseQueue(pool: string, options: CallOptions = {}): Promise<{ pool: string; paused: boolean }> {
     return this.#post('producer', `/v1/queues/${encode(pool)}/pause`, options, true);
   }
 
-  resumeQueue(pool: string, options: CallOptions = {}): Promise<unknown> {
+  resumeQueue(pool: string, options: CallOptions = {}): Promise<{ pool: string; paused: boolean }> {
     return this.#post('producer', `/v1/queues/${encode(pool)}/resume`, options, true);
   }
 

@@ -13,7 +13,7 @@ export {
 } from './define.ts';
 export { ConfigError, type ConfigProblem } from './errors.ts';
 export * as groups from './groups.ts';
-export type { Cidr, HostPort } from './kinds.ts';
+export type { Cidr, HostPort, SealingKey } from './kinds.ts';
 export * as kinds from './kinds.ts';
 export { hidePassword } from './redact.ts';
 export { EXIT_CONFIG, EXIT_USAGE, type Program, prepare, runMain, usage } from './run-main.ts';

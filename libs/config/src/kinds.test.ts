@@ -13,6 +13,7 @@ import {
   port,
   positiveSeconds,
   prefixLength,
+  sealingKeys,
   seconds,
   text,
   url,
@@ -124,6 +125,25 @@ describe('lists and pairs', () => {
   it('refuses a name twice, and an item without a name, without showing it', () => {
     expect(pairs.safeParse('a=1,a=2').error?.issues[0]?.message).toBe('the name a stands twice');
     expect(pairs.safeParse('a=1,=sesame').error?.message).not.toContain('sesame');
+  });
+});
+
+describe('sealing keys', () => {
+  const [one, two] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+
+  it('are read in order, a single one also without an id', () => {
+    expect(sealingKeys.parse(one.toString('base64'))).toEqual([{ id: 'k1', key: one }]);
+    const given = `k2:${two.toString('base64')},k1:${one.toString('base64')}`;
+    expect(sealingKeys.parse(given).map(({ id }) => id)).toEqual(['k2', 'k1']);
+  });
+
+  it('are refused without being shown when too short or named twice', () => {
+    const short = Buffer.alloc(31, 3).toString('base64');
+    const { error } = sealingKeys.safeParse(short);
+    expect(error?.issues[0]?.message).toBe('item 1 must be id:base64 of exactly 32 bytes');
+    expect(error?.message).not.toContain(short);
+    const twice = [one, two].map((key) => `a:${key.toString('base64')}`).join(',');
+    expect(sealingKeys.safeParse(twice).error?.issues[0]?.message).toBe('the key id a stands twice');
   });
 });
 

@@ -14,6 +14,12 @@ export interface HostPort {
   readonly port: number;
 }
 
+/** A key that seals secrets. Its id stands beside all that it sealed, so that keys can be changed one by one. */
+export interface SealingKey {
+  readonly id: string;
+  readonly key: Buffer;
+}
+
 /** Any text but an empty one. */
 export const text = z.string().min(1, 'it must not be empty');
 
@@ -113,6 +119,24 @@ export const pairs: z.ZodType<Readonly<Record<string, string>>, string> = z
       else entries.set(name, item.slice(equals + 1).trim());
     }
     return Object.freeze(Object.fromEntries(entries));
+  });
+
+const SEALING_KEY = /^(?:([A-Za-z0-9._-]{1,32}):)?([A-Za-z0-9+/_-]+={0,2})$/;
+
+/** Keys of 32 bytes as `id:base64` with commas between them; a single key may stand without an id and is `k1` then. */
+export const sealingKeys: z.ZodType<readonly SealingKey[], string> = z
+  .string()
+  .transform((value, context) => {
+    const keys = new Map<string, SealingKey>();
+    for (const [index, item] of splitCommas(value).entries()) {
+      const match = SEALING_KEY.exec(item);
+      const [id, key] = [match?.[1] ?? 'k1', Buffer.from(match?.[2] ?? '', 'base64')];
+      // The item itself is a secret: it is named by its place.
+      if (key.length !== 32) context.addIssue(`item ${index + 1} must be id:base64 of exactly 32 bytes`);
+      else if (keys.has(id)) context.addIssue(`the key id ${id} stands twice`);
+      else keys.set(id, Object.freeze({ id, key }));
+    }
+    return Object.freeze([...keys.values()]);
   });
 
 /** The name of a node: as a host name, so that it can stand in labels, keys and URLs. */

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const ID_LENGTH = 12;
@@ -32,7 +32,7 @@ export function newBatchId(): string {
 }
 
 function digest(...parts: readonly string[]): Buffer {
-  return createHash('sha256').update(parts.join('\0')).digest();
+  return hash('sha256', parts.join('\0'), 'buffer');
 }
 
 /** The id of the job that a tenant submitted under an idempotency key: the same key gives the same id. */

@@ -40,7 +40,7 @@ export type ExecutionClaims = z.infer<typeof executionClaims>;
 export interface NodeKey {
   readonly privateJwk: JWK;
   /** What the node publishes: no private part, `kid` is the RFC 7638 thumbprint. */
-  readonly publicJwk: JWK & { kid: string };
+  readonly publicJwk: JWK & { kty: string; kid: string };
 }
 
 /** Thrown when a token is not accepted; `code` says why, the message is safe to show. */
@@ -60,7 +60,7 @@ export async function createNodeKey(): Promise<NodeKey> {
   const kid = await calculateJwkThumbprint(publicJwk);
   return {
     privateJwk: { ...(await exportJWK(privateKey)), kid },
-    publicJwk: { ...publicJwk, kid, alg: ALGORITHM, use: 'sig' },
+    publicJwk: { ...publicJwk, kty: 'OKP', kid, alg: ALGORITHM, use: 'sig' },
   };
 }
 

@@ -26,7 +26,17 @@ export class HttpProblem extends Error {
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(options: ProblemOptions) {
-    const { slug, status, title, detail, errors, retryAfterSeconds, headers = {}, members = {}, cause } = options;
+    const {
+      slug,
+      status,
+      title,
+      detail,
+      errors,
+      retryAfterSeconds,
+      headers = {},
+      members = {},
+      cause,
+    } = options;
     super(detail ?? title, { cause });
     this.code = slug;
     this.status = status;
@@ -35,7 +45,8 @@ export class HttpProblem extends Error {
       ...(errors && { errors: [...errors] }),
       ...members,
     });
-    this.headers = retryAfterSeconds === undefined ? headers : { ...headers, 'Retry-After': String(retryAfterSeconds) };
+    this.headers =
+      retryAfterSeconds === undefined ? headers : { ...headers, 'Retry-After': String(retryAfterSeconds) };
   }
 
   /** The same problem with more members, such as how far a batch had come. */
@@ -96,7 +107,8 @@ export function problemFor(error: unknown): HttpProblem | undefined {
       slug: 'valkey-full',
       status: 503,
       title: 'The queue is full',
-      detail: 'Valkey has no memory left for more jobs. Send the request again when some have ended; an operator can raise maxmemory.',
+      detail:
+        'Valkey has no memory left for more jobs. Send the request again when some have ended; an operator can raise maxmemory.',
       retryAfterSeconds: 10,
       cause: error,
     });
@@ -116,7 +128,8 @@ export function problemFor(error: unknown): HttpProblem | undefined {
       slug: 'upload-cut-off',
       status: 400,
       title: 'The upload was cut off',
-      detail: 'The body ended before it was complete. With an Idempotency-Key it can be sent again without harm.',
+      detail:
+        'The body ended before it was complete. With an Idempotency-Key it can be sent again without harm.',
       cause: error,
     });
   }

@@ -9,8 +9,8 @@ export const producerConfig = defineConfig({
   ...apiKeys,
   ...resultsUrl,
   CRONIUM_MAX_JOB_BYTES: field(bytes, {
-    doc: 'The longest body of a single job and the longest line of a batch. Longer ones are refused with 413.',
-    default: '1MiB',
+    doc: 'The longest body of a single job, which is refused with 413, and the longest line of a batch, which is reported as not valid.',
+    default: '8MiB',
   }),
   CRONIUM_MAX_QUEUED: field(integer({ min: 1, max: 1_000_000_000 }), {
     doc: 'How many jobs may wait in one queue. Above it submits are refused with 429 and Retry-After.',

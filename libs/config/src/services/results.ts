@@ -1,6 +1,6 @@
 import { type ConfigOf, defineConfig, field, optionalField } from '../define.ts';
 import { apiKeys, http, logging, producerUrl, shutdown, telemetry, valkey } from '../groups.ts';
-import { integer, text, url } from '../kinds.ts';
+import { bytes, integer, sealingKeys, text, url } from '../kinds.ts';
 
 /** All that the results service reads from its environment. */
 export const resultsConfig = defineConfig({
@@ -20,9 +20,17 @@ export const resultsConfig = defineConfig({
     doc: 'How long logs, traces and ended jobs are kept. Older days are dropped whole.',
     default: '30',
   }),
-  CRONIUM_SECRETS_KEY: optionalField(text, {
-    doc: 'The key that seals stored secrets and credentials: 32 bytes as base64 (openssl rand -base64 32). Without it secrets and credentials can’t be stored.',
+  CRONIUM_SECRETS_KEY: optionalField(sealingKeys, {
+    doc: 'The keys that seal stored secrets and credentials, as id:base64 of 32 bytes each (openssl rand -base64 32), with commas between them. The first one seals; the others open what they sealed before. Without it secrets and credentials can’t be stored.',
     secret: true,
+  }),
+  CRONIUM_ARTIFACTS_DIR: optionalField(text, {
+    doc: 'A folder for the bytes of artifacts, shared by all results processes. Without it they are kept in PostgreSQL.',
+    example: '/var/lib/cronium/artifacts',
+  }),
+  CRONIUM_ARTIFACT_MAX_BYTES: field(bytes, {
+    doc: 'The largest artifact that is taken. Longer ones are refused with 413.',
+    default: '64MiB',
   }),
   ...shutdown({ seconds: 30 }),
   ...logging,

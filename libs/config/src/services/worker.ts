@@ -11,6 +11,7 @@ import {
   pairs,
   positiveSeconds,
   prefixLength,
+  seconds,
   text,
   url,
 } from '../kinds.ts';
@@ -94,6 +95,14 @@ const attempts = {
   CRONIUM_STOP_GRACE_SECONDS: field(positiveSeconds, {
     doc: 'How long a job has between SIGTERM and SIGKILL when it is cancelled or out of time.',
     default: '10',
+  }),
+  CRONIUM_DRAIN_SECONDS: field(seconds, {
+    doc: 'After SIGTERM: how long running jobs may take to end. Those that still run are left running and taken back by the next start.',
+    default: '30',
+  }),
+  CRONIUM_BACKLOG_MAX: field(integer({ min: 1, max: 100_000 }), {
+    doc: 'How many ended attempts may wait on this node for the results service. At this number the node takes no more jobs.',
+    default: '100',
   }),
   CRONIUM_LOG_MAX_BYTES: field(bytes, {
     doc: 'How much output of one attempt is kept. Past it the head and the tail are kept and the omitted bytes are counted.',

@@ -42,11 +42,17 @@ export function openBody(source: BodySource, options: BodyOptions): AsyncIterabl
 
 function decoderFor(encoding: string): Transform {
   if (encoding === 'gzip' || encoding === 'x-gzip') return createGunzip();
-  if (encoding === 'zstd') return createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } });
-  throw problems.mediaType(`Content-Encoding ${JSON.stringify(encoding)} is not known here; use gzip, zstd or none.`);
+  if (encoding === 'zstd')
+    return createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } });
+  throw problems.mediaType(
+    `Content-Encoding ${JSON.stringify(encoding)} is not known here; use gzip, zstd or none.`,
+  );
 }
 
-async function* received(body: ReadableStream<Uint8Array> | null, options: BodyOptions): AsyncGenerator<Uint8Array> {
+async function* received(
+  body: ReadableStream<Uint8Array> | null,
+  options: BodyOptions,
+): AsyncGenerator<Uint8Array> {
   if (body === null) return;
   const reader = body.getReader();
   let ended = false;
@@ -68,7 +74,10 @@ async function nextChunk(reader: ReadableStreamDefaultReader<Uint8Array>, { idle
     return await waitFor(reader.read(), limit);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
-    if (limit.aborted) throw problems.timeout(`Nothing came for ${Math.round(idleMs / 1000)} seconds; send the body without pauses.`);
+    if (limit.aborted)
+      throw problems.timeout(
+        `Nothing came for ${Math.round(idleMs / 1000)} seconds; send the body without pauses.`,
+      );
     throw new UploadCutOffError('the client went away in the middle of the body', { cause: error });
   }
 }
@@ -85,18 +94,26 @@ async function* inflated(
   try {
     for await (const chunk of decoder) {
       total += chunk.length;
-      if (total > maxBytes) throw problems.tooLarge(`The ${encoding} body expands to more than ${maxBytes} bytes.`);
+      if (total > maxBytes)
+        throw problems.tooLarge(`The ${encoding} body expands to more than ${maxBytes} bytes.`);
       yield chunk;
     }
   } catch (error) {
-    throw isZlibError(error) ? problems.badBody(`The body is not valid ${encoding}: ${error.message}.`) : error;
+    throw isZlibError(error)
+      ? problems.badBody(`The body is not valid ${encoding}: ${error.message}.`)
+      : error;
   } finally {
     abort.abort();
   }
 }
 
 function isZlibError(error: unknown): error is Error {
-  return error instanceof Error && 'code' in error && 'errno' in error && /^(Z_|ERR_ZSTD|ZSTD_)/.test(String(error.code));
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    'errno' in error &&
+    /^(Z_|ERR_ZSTD|ZSTD_)/.test(String(error.code))
+  );
 }
 
 /**
@@ -114,8 +131,10 @@ export async function readWhole(
   const whole = new GrowingBytes();
   try {
     for await (const chunk of bytes) {
-      if (whole.length + chunk.length > maxBytes) throw problems.tooLarge(`The body may have ${maxBytes} bytes at most.`);
-      if (performance.now() > endsAt) throw problems.timeout(`The body must be complete after ${Math.round(withinMs / 1000)} seconds.`);
+      if (whole.length + chunk.length > maxBytes)
+        throw problems.tooLarge(`The body may have ${maxBytes} bytes at most.`);
+      if (performance.now() > endsAt)
+        throw problems.timeout(`The body must be complete after ${Math.round(withinMs / 1000)} seconds.`);
       held.take(chunk.length);
       whole.append(chunk);
     }
@@ -129,6 +148,6 @@ export async function readWhole(
 /** Refuses a body by its declared length, before any of it is read. */
 export function refuseDeclaredLength(headers: Headers, maxBytes: number): void {
   const declared = Number(headers.get('content-length') ?? 0);
-  if (declared > maxBytes) throw problems.tooLarge(`The body has ${declared} bytes; it may have ${maxBytes} at most.`);
+  if (declared > maxBytes)
+    throw problems.tooLarge(`The body has ${declared} bytes; it may have ${maxBytes} at most.`);
 }
-

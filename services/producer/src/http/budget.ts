@@ -24,7 +24,10 @@ export class Budget {
     return {
       take: (bytes) => {
         if (this.#used + bytes > this.#limit) {
-          throw problems.busy('The producer reads as many large bodies as it has memory for; send this one again soon.', 2);
+          throw problems.busy(
+            'The producer reads as many large bodies as it has memory for; send this one again soon.',
+            2,
+          );
         }
         held += bytes;
         this.#used += bytes;
@@ -54,7 +57,8 @@ export class Slots {
 
   /** @throws HttpProblem 429 when all are taken */
   take(): Disposable {
-    if (this.#taken >= this.#limit) throw problems.busy(`${this.#limit} ${this.#what} are going on already; send this one again soon.`, 2);
+    if (this.#taken >= this.#limit)
+      throw problems.busy(`${this.#limit} ${this.#what} are going on already; send this one again soon.`, 2);
     this.#taken += 1;
     let held = true;
     return {

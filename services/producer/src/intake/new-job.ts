@@ -21,7 +21,11 @@ export interface Submission {
 /** Makes the job of a spec. */
 export function newJob(
   spec: JobSpec,
-  { id, submission, batch }: { id: string; submission: Submission; batch?: { batchId: string; line: number } },
+  {
+    id,
+    submission,
+    batch,
+  }: { id: string; submission: Submission; batch?: { batchId: string; line: number } },
 ): NewJob {
   const { tenant, trace, receivedAt, keyed } = submission;
   return {

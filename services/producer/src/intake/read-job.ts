@@ -1,11 +1,20 @@
-import { type FieldError, fieldErrors, type JobSpec, jobSpec, JsonSyntaxError, parseJsonBytes } from '@cronium/contracts';
+import {
+  type FieldError,
+  fieldErrors,
+  type JobSpec,
+  JsonSyntaxError,
+  jobSpec,
+  parseJsonBytes,
+} from '@cronium/contracts';
 import type { Line } from '../http/lines.ts';
 
 const MOST_ERRORS = 20;
 const LONGEST_TEXT = 300;
 
 /** A job as it was read: good, or what is wrong with it. */
-export type ReadJob = { readonly spec: JobSpec; readonly errors?: never } | { readonly errors: readonly FieldError[]; readonly spec?: never };
+export type ReadJob =
+  | { readonly spec: JobSpec; readonly errors?: never }
+  | { readonly errors: readonly FieldError[]; readonly spec?: never };
 
 /** A job of a batch. `line` is its line, or its place in `jobs`, from 1. */
 export type ReadLine = ReadJob & { readonly line: number; readonly bytes: number };
@@ -19,7 +28,8 @@ export function readJob(value: unknown): ReadJob {
 /** Reads one line of a batch. */
 export function readLine(line: Line, maxBytes: number): ReadLine {
   const at = { line: line.line, bytes: line.bytes?.length ?? 0 };
-  if (line.tooLong) return { ...at, errors: [{ path: '', message: `the line is longer than ${maxBytes} bytes` }] };
+  if (line.tooLong)
+    return { ...at, errors: [{ path: '', message: `the line is longer than ${maxBytes} bytes` }] };
   try {
     return { ...at, ...readJob(parseJsonBytes(line.bytes)) };
   } catch (error) {
@@ -38,7 +48,9 @@ export function syntaxError(error: unknown): FieldError {
 
 /** What strangers send must not come back in full length. */
 function bounded(errors: readonly FieldError[]): FieldError[] {
-  const listed = errors.slice(0, MOST_ERRORS).map(({ path, message }) => ({ path: cut(path), message: cut(message) }));
+  const listed = errors
+    .slice(0, MOST_ERRORS)
+    .map(({ path, message }) => ({ path: cut(path), message: cut(message) }));
   const more = errors.length - listed.length;
   return more > 0 ? [...listed, { path: '', message: `and ${more} more` }] : listed;
 }

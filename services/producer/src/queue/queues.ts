@@ -59,24 +59,36 @@ export class FleetQueues {
    * @throws ValkeyUnavailableError, ValkeyFullError; HttpProblem 429 when a queue is full
    */
   async add(jobs: readonly NewJob[]): Promise<void> {
-    const groups = groupByQueue(jobs);
-    await withValkey(async () => {
-      for (const group of groups) await this.#prepare(group);
-      await Promise.all(groups.map((group) => this.#addGroup(group)));
-      const at = Date.now();
-      await this.announce(groups.map(({ name, jobs: added }) => ({ type: 'accepted', queue: name, jobs: added.map(({ id }) => id), at })));
-    });
+    const groups = await this.#put(jobs);
+    const at = Date.now();
+    await this.announce(
+      groups.map(({ name, jobs: added }) => ({
+        type: 'accepted',
+        queue: name,
+        jobs: added.map(({ id }) => id),
+        at,
+      })),
+    );
   }
 
-  /** Puts one job back into its queue for another round of attempts; `event` tells results of it. */
+  /** Puts ended jobs into their queues for another round of attempts, and tells results. Else as {@link add}. */
   async addAgain(jobs: readonly NewJob[], by: string): Promise<void> {
+    const groups = await this.#put(jobs);
+    const at = Date.now();
+    await this.announce(
+      groups.flatMap(({ name, jobs: added }) =>
+        added.map(({ id }) => ({ type: 'retried' as const, queue: name, jobId: id, by, at })),
+      ),
+    );
+  }
+
+  async #put(jobs: readonly NewJob[]): Promise<Group[]> {
     const groups = groupByQueue(jobs);
     await withValkey(async () => {
       for (const group of groups) await this.#prepare(group);
       await Promise.all(groups.map((group) => this.#addGroup(group)));
-      const at = Date.now();
-      await this.announce(groups.flatMap(({ name, jobs: added }) => added.map(({ id }) => ({ type: 'retried' as const, queue: name, jobId: id, by, at }))));
     });
+    return groups;
   }
 
   /** Appends events to the stream that results reads. */
@@ -135,7 +147,10 @@ export class FleetQueues {
       opened.countedUntil = now + COUNTED_MS;
     }
     if (opened.waiting + jobs.length > this.#maxQueued) {
-      throw problems.busy(`${opened.waiting} jobs wait in the queue ${name}; it takes ${this.#maxQueued}. Send this again when some have ended.`, 10);
+      throw problems.busy(
+        `${opened.waiting} jobs wait in the queue ${name}; it takes ${this.#maxQueued}. Send this again when some have ended.`,
+        10,
+      );
     }
     opened.waiting += jobs.length;
   }
@@ -151,7 +166,11 @@ export class FleetQueues {
         detail: `There are ${MOST_QUEUES} combinations of pool and requires already. Use one of those, or fewer labels.`,
       });
     }
-    await this.valkey.hset(this.keys.queues, name, JSON.stringify({ pool: record.pool, requires: record.requires }));
+    await this.valkey.hset(
+      this.keys.queues,
+      name,
+      JSON.stringify({ pool: record.pool, requires: record.requires }),
+    );
     await this.valkey.publish(this.keys.queuesChanged, name);
   }
 
@@ -162,7 +181,9 @@ export class FleetQueues {
   }
 
   async #addGroup({ name, jobs }: Group): Promise<void> {
-    await this.open(name).addBulk(jobs.map((job) => ({ name: JOB_NAME, data: job.payload, opts: optionsOf(job) })));
+    await this.open(name).addBulk(
+      jobs.map((job) => ({ name: JOB_NAME, data: job.payload, opts: optionsOf(job) })),
+    );
   }
 }
 

@@ -23,7 +23,9 @@ export async function checkValkey(valkey: Redis, log: Logger): Promise<void> {
   const faults: string[] = [];
   const policy = settings.get('maxmemory-policy');
   if (policy !== 'noeviction') {
-    faults.push(`maxmemory-policy is ${policy}, so jobs vanish when memory is short: set maxmemory-policy noeviction`);
+    faults.push(
+      `maxmemory-policy is ${policy}, so jobs vanish when memory is short: set maxmemory-policy noeviction`,
+    );
   }
   if (settings.get('appendonly') !== 'yes' && (settings.get('save') ?? '').trim() === '') {
     faults.push('it keeps nothing on disk, so a restart loses every job: set appendonly yes');
@@ -52,7 +54,9 @@ async function readSettings(valkey: Redis, log: Logger): Promise<Map<string, str
 /** RESP2 answers a flat list, RESP3 a map that the client turns into an object. */
 function pairsOf(reply: unknown): [string, string][] {
   if (Array.isArray(reply)) {
-    return reply.flatMap((item, i): [string, string][] => (i % 2 === 0 ? [[String(item), String(reply[i + 1])]] : []));
+    return reply.flatMap((item, i): [string, string][] =>
+      i % 2 === 0 ? [[String(item), String(reply[i + 1])]] : [],
+    );
   }
   return Object.entries(reply ?? {}).map(([key, value]) => [key, String(value)]);
 }

@@ -6,7 +6,16 @@ const SILENCE_MS = 5000;
 const LONGEST_RETRY_MS = 2000;
 
 /** Replies that say that the server can't serve now; the first word of a reply is its code. */
-const UNABLE = new Set(['LOADING', 'READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'NOREPLICAS', 'MISCONF', 'BUSY']);
+const UNABLE = new Set([
+  'LOADING',
+  'READONLY',
+  'MASTERDOWN',
+  'CLUSTERDOWN',
+  'TRYAGAIN',
+  'NOREPLICAS',
+  'MISCONF',
+  'BUSY',
+]);
 
 /**
  * A client that fails at once while Valkey is away, and keeps trying to come back. It does not connect by itself; an
@@ -38,9 +47,15 @@ export async function withValkey<T>(run: () => Promise<T>): Promise<T> {
 }
 
 function named(error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof ValkeyUnavailableError || error instanceof ValkeyFullError) return error;
+  if (
+    !(error instanceof Error) ||
+    error instanceof ValkeyUnavailableError ||
+    error instanceof ValkeyFullError
+  )
+    return error;
   if (error instanceof TypeError || error instanceof RangeError) return error;
-  if (error.name !== 'ReplyError') return new ValkeyUnavailableError('Valkey does not answer', { cause: error });
+  if (error.name !== 'ReplyError')
+    return new ValkeyUnavailableError('Valkey does not answer', { cause: error });
   const code = error.message.split(' ', 1)[0] ?? '';
   if (code === 'OOM') return new ValkeyFullError('Valkey is full', { cause: error });
   if (UNABLE.has(code)) return new ValkeyUnavailableError(`Valkey cannot serve: ${code}`, { cause: error });
@@ -51,7 +66,9 @@ function named(error: unknown): unknown {
  * Throws the first error among a pipeline's results.
  * @returns the replies
  */
-export function replies(results: readonly (readonly [error: Error | null, reply: unknown])[] | null): unknown[] {
+export function replies(
+  results: readonly (readonly [error: Error | null, reply: unknown])[] | null,
+): unknown[] {
   if (results === null) throw new ValkeyUnavailableError('the pipeline was not run');
   return results.map(([error, reply]) => {
     if (error) throw error;

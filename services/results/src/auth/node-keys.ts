@@ -1,5 +1,11 @@
-import { type Keys, nodeRecord, TokenRefusedError, verifyExecutionToken, verifyNodeToken } from '@cronium/contracts';
 import type { ExecutionClaims } from '@cronium/contracts';
+import {
+  type Keys,
+  nodeRecord,
+  TokenRefusedError,
+  verifyExecutionToken,
+  verifyNodeToken,
+} from '@cronium/contracts';
 import type { Redis } from 'ioredis';
 
 type PublicKey = Parameters<typeof verifyNodeToken>[1][number];
@@ -55,10 +61,14 @@ export class NodeKeys {
   async #keyOf(token: string): Promise<KnownKey> {
     const kid = kidOf(token);
     const age = this.#now() - this.#readAtMs;
-    if (age > FRESH_MS || (!this.#known.has(kid) && age > ASK_AGAIN_MS)) await this.#read(this.#known.has(kid));
+    if (age > FRESH_MS || (!this.#known.has(kid) && age > ASK_AGAIN_MS))
+      await this.#read(this.#known.has(kid));
     const key = this.#known.get(kid);
     if (key === undefined || this.#now() - key.seenMs > KEEP_MS) {
-      throw new TokenRefusedError('TOKEN_INVALID', 'the token is signed by a key that no node of this fleet has');
+      throw new TokenRefusedError(
+        'TOKEN_INVALID',
+        'the token is signed by a key that no node of this fleet has',
+      );
     }
     return key;
   }

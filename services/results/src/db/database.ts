@@ -17,7 +17,7 @@ const XID8 = 5069;
 
 /** Counts as numbers, dates as `YYYY-MM-DD`. Kept to this pool: pg's own table of parsers is global. */
 const types: pg.CustomTypesConfig = {
-  getTypeParser: (oid, format) => {
+  getTypeParser: (oid: number, format) => {
     if (oid === INT8 && format !== 'binary') return Number;
     if ((oid === DATE || oid === XID8) && format !== 'binary') return String;
     return pg.types.getTypeParser(oid, format);

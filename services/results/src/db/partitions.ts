@@ -63,7 +63,9 @@ export class Partitions {
     const { rows } = await sql<{ name: string }>`
       SELECT c.relname AS name FROM pg_inherits i
       JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent
-      WHERE p.relname IN (${sql.join([...TABLES])}) AND pg_table_is_visible(p.oid) ORDER BY 1`.execute(this.#db);
+      WHERE p.relname IN (${sql.join([...TABLES])}) AND pg_table_is_visible(p.oid) ORDER BY 1`.execute(
+      this.#db,
+    );
     const old = rows.map(({ name }) => name).filter((name) => isBefore(name, first));
     for (const name of old) {
       await sql.raw(`DROP TABLE IF EXISTS ${name}`).execute(this.#db);

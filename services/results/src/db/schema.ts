@@ -21,6 +21,8 @@ export interface JobsTable {
   attempt: number;
   /** Attempts up to this one no longer drive the job's state: a person retried it after them. */
   settled_attempt: number;
+  /** When the job came into the queue for the stay that is known last; a person's retry is another stay. */
+  stay_ms: number;
   node: string | null;
   exit_code: number | null;
   cause: string | null;

@@ -59,7 +59,8 @@ export function requireExecution(
 ): MiddlewareHandler<Env> {
   return async (c, next) => {
     const token = bearer(c);
-    if (token === undefined) throw problems.unauthorized('Send the execution token: Authorization: Bearer <token>.');
+    if (token === undefined)
+      throw problems.unauthorized('Send the execution token: Authorization: Bearer <token>.');
     const claims = await nodeKeys.verifyExecution(token);
     const id = c.req.param('id');
     if (id !== undefined && id !== claims.executionId) {

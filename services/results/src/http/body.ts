@@ -1,4 +1,4 @@
-import { fieldErrors } from '@cronium/contracts';
+import { fieldErrors, JsonSyntaxError, parseJsonBytes } from '@cronium/contracts';
 import type { Context } from 'hono';
 import type { z } from 'zod';
 import { problems } from './problems.ts';
@@ -42,39 +42,16 @@ export function parseJson<T>(bytes: Uint8Array, schema: z.ZodType<T>): T {
   );
 }
 
-/** @throws HttpProblem 400 when the bytes are not JSON in UTF-8 of a reasonable depth */
+/** @throws HttpProblem 400 when the bytes are not JSON that this project takes */
 export function decodeJson(bytes: Uint8Array): unknown {
   if (bytes.length === 0) throw problems.badBody('The body is empty; it must be JSON.');
-  if (isTooDeep(bytes)) throw problems.badBody(`The JSON is nested more than ${MAX_DEPTH} levels deep.`);
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return parseJsonBytes(bytes, { maxDepth: MAX_DEPTH });
   } catch (error) {
-    const why = error instanceof SyntaxError ? error.message : 'it is not UTF-8';
-    throw problems.badBody(`The body is not JSON: ${why.slice(0, 300)}`);
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    const { path, message } = error;
+    throw problems.badBody(message, [{ path, message }]);
   }
-}
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN = new Set([0x5b, 0x7b]);
-const CLOSE = new Set([0x5d, 0x7d]);
-
-/** Counts brackets outside of strings, so that nothing recursive ever sees a million of them. */
-function isTooDeep(bytes: Uint8Array): boolean {
-  let depth = 0;
-  let inString = false;
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at] ?? 0;
-    if (inString) {
-      if (byte === BACKSLASH) at += 1;
-      else if (byte === QUOTE) inString = false;
-    } else if (byte === QUOTE) inString = true;
-    else if (OPEN.has(byte)) {
-      depth += 1;
-      if (depth > MAX_DEPTH) return true;
-    } else if (CLOSE.has(byte)) depth -= 1;
-  }
-  return false;
 }
 
 /** Parses the query by a schema; every wrong parameter is named. Unknown parameters are wrong too. */

@@ -9,7 +9,8 @@ const VALKEY_AWAY = /Stream isn't writeable|Connection is closed|max retries per
 
 export function isValkeyAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  if (error.name === 'ReplyError') return /^(LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|READONLY|OOM)/.test(error.message);
+  if (error.name === 'ReplyError')
+    return /^(LOADING|BUSY|CLUSTERDOWN|MASTERDOWN|READONLY|OOM)/.test(error.message);
   return VALKEY_AWAY.test(error.message);
 }
 
@@ -18,6 +19,9 @@ export function problemFor(error: unknown): HttpProblem | undefined {
   if (error instanceof HttpProblem) return error;
   if (error instanceof TokenRefusedError) return problems.unauthorized(error.message);
   if (error instanceof LogFormatError) return problems.badBody(error.message);
+  if (error instanceof RangeError && error.message.includes('call stack')) {
+    return problems.badBody('The body is nested too deep.');
+  }
   if (isBadValue(error)) return problems.badValue();
   if (isValkeyAway(error)) return problems.valkeyAway();
   if (isAway(error) || isCollision(error)) return problems.databaseAway();

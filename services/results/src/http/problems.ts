@@ -85,12 +85,15 @@ export const problems = {
     new HttpProblem({ slug: 'too-large', status: 413, title: 'The body is too large', detail }),
   mediaType: (detail: string) =>
     new HttpProblem({ slug: 'media-type', status: 415, title: 'Wrong content type or encoding', detail }),
+  toolFailed: (detail: string) =>
+    new HttpProblem({ slug: 'tool-failed', status: 502, title: 'The tool failed', detail }),
   noSecretsKey: () =>
     new HttpProblem({
       slug: 'no-secrets-key',
       status: 503,
       title: 'Secrets cannot be stored',
-      detail: 'CRONIUM_SECRETS_KEY is not set on the results service. Set it to id:base64 of 32 random bytes.',
+      detail:
+        'CRONIUM_SECRETS_KEY is not set on the results service. Set it to id:base64 of 32 random bytes.',
     }),
   databaseAway: () =>
     new HttpProblem({

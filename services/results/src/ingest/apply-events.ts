@@ -79,7 +79,7 @@ export class EventApplier {
     await withRetry(() =>
       this.#deps.db.transaction().execute(async (trx) => {
         await insertJobs(trx, [newJob(jobId, payload)]);
-        if (await markRetried(trx, jobId, payload.attemptBase, JSON.stringify(payload))) {
+        if (await markRetried(trx, jobId, payload)) {
           await notify(trx, [jobId]);
         }
       }),

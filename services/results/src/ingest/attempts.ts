@@ -15,8 +15,10 @@ import { byId, insertJobs, type JobChange, lockJobs, updateJobs } from '../queri
 import { notify } from '../queries/notify.ts';
 import {
   type AttemptFacts,
+  type AttemptReport,
   applyAttempt,
   endedMs,
+  isOver,
   type JobFacts,
   lostAttempt,
   mergeAttempt,
@@ -49,7 +51,12 @@ async function store(trx: Kysely<Database>, updates: readonly IngestUpdate[]): P
   const fold = new Fold(known);
   for (const row of jobs) {
     const state = row.state as JobState;
-    fold.jobs.set(row.id, { state, attempt: row.attempt, settledAttempt: row.settled_attempt });
+    fold.jobs.set(row.id, {
+      state,
+      attempt: row.attempt,
+      settledAttempt: row.settled_attempt,
+      stayMs: row.stay_ms,
+    });
   }
   const results = updates.map((update) => fold.apply(update));
   await writeAttempts(trx, [...fold.changedAttempts()]);
@@ -83,16 +90,22 @@ class Fold {
   }
 
   apply(update: IngestUpdate): Result {
-    const told = factsOf(update);
-    const job = this.jobs.get(told.jobId) ?? { state: 'queued', attempt: 0, settledAttempt: 0 };
-    const merged = this.#merge(told);
+    const told = reportOf(update);
+    const answer = (result: Result['result']): Result => ({ attemptId: told.id, result });
+    const job = this.jobs.get(told.jobId);
+    // Cannot be: the row was inserted and locked before.
+    if (job === undefined) throw new Error(`job ${told.jobId} has no row`);
+    if (isOver(job, told, this.#attempts.get(told.id)) && told.attempt > job.attempt) return answer('ended');
+    const { stayMs: _, attemptBase: __, ...facts } = told;
+    const merged = this.#merge(facts);
+    if (isOver(job, told, merged)) return answer('ended');
     for (const attempt of update.lostAttempts) {
       if (attempt >= told.attempt) continue;
       this.#merge(lostAttempt(told, attempt, this.#attempts.get(attemptIdOf(told.jobId, attempt))));
     }
     if (!this.#before.has(told.jobId)) this.#before.set(told.jobId, job);
-    this.jobs.set(told.jobId, applyAttempt(job, merged));
-    return { attemptId: told.id, result: told.attempt < job.attempt ? 'stale' : 'stored' };
+    this.jobs.set(told.jobId, applyAttempt(job, told, merged));
+    return answer(told.attempt < job.attempt ? 'stale' : 'stored');
   }
 
   *changedAttempts(): Iterable<AttemptFacts> {
@@ -107,18 +120,10 @@ class Fold {
     return [...this.#before.keys()].flatMap((id) => {
       const job = this.jobs.get(id);
       const newest = job && this.#attempts.get(attemptIdOf(id, job.attempt));
-      // An attempt that was settled by a retry, or a job cancelled in the queue after it, says nothing of the job now.
-      if (!job || !newest || !this.#changed.has(newest.id)) return [];
-      if (newest.attempt <= job.settledAttempt || this.#endedWithout(id, job)) return [];
+      // An attempt that was settled by a retry says nothing of the job now.
+      if (!job || !newest || !this.#changed.has(newest.id) || newest.attempt <= job.settledAttempt) return [];
       return [jobChange(id, job, newest)];
     });
-  }
-
-  #endedWithout(id: string, { state, attempt }: JobFacts): boolean {
-    const before = this.#before.get(id);
-    const newest = this.#attempts.get(attemptIdOf(id, attempt));
-    if (before?.attempt !== attempt || !isTerminal(before.state)) return false;
-    return newest?.outcome?.state !== state || !newest.final;
   }
 
   #merge(told: AttemptFacts): AttemptFacts {
@@ -133,7 +138,7 @@ class Fold {
   }
 }
 
-function factsOf(update: IngestUpdate): AttemptFacts {
+function reportOf(update: IngestUpdate): AttemptReport {
   return {
     id: update.attemptId,
     jobId: update.jobId,
@@ -147,6 +152,8 @@ function factsOf(update: IngestUpdate): AttemptFacts {
     final: update.final,
     nextRunMs: update.nextRunAt ?? null,
     image: update.image ?? null,
+    stayMs: update.payload.acceptedAt,
+    attemptBase: update.payload.attemptBase,
   };
 }
 
@@ -159,6 +166,8 @@ function jobChange(id: string, job: JobFacts, newest: AttemptFacts): JobChange {
     id,
     state: job.state,
     attempt: job.attempt,
+    settled_attempt: job.settledAttempt,
+    stay_ms: job.stayMs,
     node: newest.node,
     exit_code: ended ? (newest.outcome?.exitCode ?? null) : null,
     cause: death?.cause ?? null,

@@ -44,7 +44,12 @@ export class Canceller {
     await this.#endWaiting([event.jobId], { by: event.by, reason: event.reason, atMs: event.at });
   }
 
-  async cancelBatch({ batchId, tenant, by, at }: Extract<FleetEvent, { type: 'cancel-batch' }>): Promise<void> {
+  async cancelBatch({
+    batchId,
+    tenant,
+    by,
+    at,
+  }: Extract<FleetEvent, { type: 'cancel-batch' }>): Promise<void> {
     const { db } = this.#deps;
     await withRetry(() => cancelBatch(db, { id: batchId, tenant, by, atMs: at }));
     let after = '';

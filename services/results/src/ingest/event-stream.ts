@@ -1,5 +1,5 @@
 import { EVENTS_GROUP, type FleetEvent, fleetEvent } from '@cronium/contracts';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 
 /** An entry of the events stream; `event` is absent when its text is not an event. */
 export interface StreamEntry {
@@ -24,7 +24,7 @@ export class EventStream {
   readonly #stream: string;
 
   constructor(valkey: Redis, stream: string, consumer: string) {
-    this.#valkey = valkey.duplicate({ maxRetriesPerRequest: null, enableOfflineQueue: true });
+    this.#valkey = valkey.duplicate({ lazyConnect: true });
     this.#valkey.on('error', () => undefined);
     this.#stream = stream;
     this.consumer = consumer;
@@ -32,6 +32,7 @@ export class EventStream {
 
   /** Makes the consumer group if it is not there. */
   async prepare(): Promise<void> {
+    if (this.#valkey.status === 'wait') await this.#valkey.connect();
     try {
       await this.#valkey.xgroup('CREATE', this.#stream, EVENTS_GROUP, '0', 'MKSTREAM');
     } catch (error) {

@@ -42,7 +42,7 @@ export async function consumeEvents(options: ConsumeOptions): Promise<void> {
       prepared = false;
       failures += 1;
       log.warn({ err: error, failures }, 'events could not be stored; they wait in Valkey');
-      await pause(pauseBefore(failures + 1, { maxMs: 5000 }), signal).catch(() => undefined);
+      await pause(pauseBefore(failures + 1, { maxMs: 2000 }), signal).catch(() => undefined);
     }
   }
   signal.removeEventListener('abort', stop);
@@ -55,7 +55,10 @@ async function handle(entries: readonly StreamEntry[], options: ConsumeOptions):
   for (const { id, event, text } of entries) {
     if (event !== undefined) events.push(event);
     else
-      options.log.error({ id, text: text.slice(0, 500) }, 'an entry of the events stream is not an event; dropped');
+      options.log.error(
+        { id, text: text.slice(0, 500) },
+        'an entry of the events stream is not an event; dropped',
+      );
   }
   await options.applier.apply(events);
   await options.stream.done(entries.map(({ id }) => id));

@@ -27,30 +27,61 @@ export interface AttemptFacts {
   readonly image: { readonly reference: string; readonly id: string } | null;
 }
 
+/** A report of an attempt, with what its payload says of the job's stay in the queue. */
+export interface AttemptReport extends AttemptFacts {
+  /** When the payload was put into the queue: another time is another stay, after a person's retry. */
+  readonly stayMs: number;
+  /** Attempts before this stay. */
+  readonly attemptBase: number;
+}
+
 /** What is known of a job, as far as attempts change it. */
 export interface JobFacts {
   readonly state: JobState;
   readonly attempt: number;
+  /** Attempts up to this one no longer drive the state: a person retried the job after them. */
   readonly settledAttempt: number;
+  /** The newest stay in the queue that is known. */
+  readonly stayMs: number;
 }
 
 const LADDER: readonly JobState[] = ['queued', 'claimed', 'preparing', 'running', 'draining'];
 
-function rankOf({ state, outcome, inferred }: AttemptFacts): number {
-  if (outcome !== null) return inferred ? 100 : 200;
-  return LADDER.indexOf(state);
+/** By what one report of an attempt is ahead of another, the weightiest first. */
+function ranks(facts: AttemptFacts): readonly number[] {
+  const { state, outcome, inferred } = facts;
+  const ended = outcome === null ? 0 : inferred ? 1 : 2;
+  // An attempt that was put back unstarted (`queued`) may be claimed once more, by another node, under the same number.
+  return [ended, claimedMs(facts), state === 'queued' ? LADDER.length : LADDER.indexOf(state)];
+}
+
+function claimedMs(facts: AttemptFacts): number {
+  return momentMs(facts, 'claimed') ?? 0;
+}
+
+function isAhead(told: AttemptFacts, known: AttemptFacts): boolean {
+  const [ours, theirs] = [ranks(told), ranks(known)];
+  const at = ours.findIndex((rank, index) => rank !== theirs[index]);
+  return at !== -1 && (ours[at] ?? 0) > (theirs[at] ?? 0);
 }
 
 /**
  * Puts two reports of one attempt together. The order in which they came and repetitions make no difference: what is
- * further along wins, and the longest timeline.
+ * further along wins, and of one claim the longest timeline.
  */
 export function mergeAttempt(known: AttemptFacts | undefined, told: AttemptFacts): AttemptFacts {
   if (known === undefined) return told;
-  const ahead = rankOf(told) > rankOf(known) ? told : known;
-  const timeline = told.timeline.length > known.timeline.length ? told.timeline : known.timeline;
-  const { node, day } = known.node === '' ? told : known;
-  return { ...ahead, node, day, timeline, image: ahead.image ?? known.image ?? told.image };
+  const [ahead, other] = isAhead(told, known) ? [told, known] : [known, told];
+  const sameClaim = claimedMs(ahead) === claimedMs(other) || ahead.timeline.length === 0;
+  const longer = other.timeline.length > ahead.timeline.length ? other.timeline : ahead.timeline;
+  const { node, day } = ahead.node === '' ? other : ahead;
+  return {
+    ...ahead,
+    node,
+    day,
+    timeline: sameClaim ? longer : ahead.timeline,
+    image: ahead.image ?? other.image,
+  };
 }
 
 /** The state that an attempt asks of its job. */
@@ -71,21 +102,39 @@ export function advance(from: JobState, to: JobState): JobState {
   return advance(transition(from, next), to);
 }
 
+/** Did a person put the job back into the queue, so that this report is of another stay than the one that ended? */
+export function isNewStay(job: JobFacts, told: AttemptReport): boolean {
+  return told.stayMs !== job.stayMs && told.attemptBase >= job.attempt;
+}
+
+/** Has the job ended without this attempt, so that its worker must stop? */
+export function isOver(job: JobFacts, told: AttemptReport, known: AttemptFacts | undefined): boolean {
+  if (!isTerminal(job.state) || told.attempt < job.attempt || isNewStay(job, told)) return false;
+  if (told.attempt > job.attempt) return true;
+  return !(known?.final === true && known.outcome?.state === job.state);
+}
+
 /**
- * What a job becomes by what is known of one of its attempts. An older attempt changes nothing; the newest one never
- * changes a job that has ended, or one that a person has retried after it; a newer attempt takes the job over.
+ * What a job becomes by what is known of one of its attempts (`merged`). An older attempt changes nothing; the newest
+ * one never changes a job that has ended, or one that a person has retried after it; a newer attempt takes the job over.
  */
-export function applyAttempt(job: JobFacts, told: AttemptFacts): JobFacts {
+export function applyAttempt(job: JobFacts, told: AttemptReport, merged: AttemptFacts): JobFacts {
   if (told.attempt < job.attempt || told.attempt <= job.settledAttempt) return job;
-  const wanted = wantedState(told);
+  const wanted = wantedState(merged);
   if (told.attempt > job.attempt) {
-    const queued = advance(job.state, 'queued');
-    return { ...job, attempt: told.attempt, state: advance(queued, wanted) };
+    const settledAttempt = isTerminal(job.state) ? job.attempt : job.settledAttempt;
+    const state = advance(advance(job.state, 'queued'), wanted);
+    const stayMs = isTerminal(job.state) ? told.stayMs : job.stayMs;
+    return { state, attempt: told.attempt, settledAttempt, stayMs };
   }
   if (isTerminal(job.state)) return job;
-  // A cancelled wait for the next attempt is not undone by a repeated report of the last one.
-  if (job.state === wanted || (wanted !== 'queued' && job.state === 'queued')) return job;
-  return { ...job, state: advance(job.state, wanted) };
+  // The same attempt under a new claim, after it was put back unstarted.
+  const from = canStand(job.state, wanted) ? job.state : advance(job.state, 'queued');
+  return { ...job, state: advance(from, wanted) };
+}
+
+function canStand(from: JobState, to: JobState): boolean {
+  return isTerminal(to) || to === 'queued' || LADDER.indexOf(to) >= LADDER.indexOf(from);
 }
 
 /** An attempt whose node was never heard of again; a newer claim says so. */
@@ -119,7 +168,10 @@ export function lostAttempt(newer: AttemptFacts, attempt: number, known?: Attemp
   };
 }
 
-export function momentMs({ timeline }: Pick<AttemptFacts, 'timeline'>, moment: TimelineMoment): number | null {
+export function momentMs(
+  { timeline }: Pick<AttemptFacts, 'timeline'>,
+  moment: TimelineMoment,
+): number | null {
   return timeline.find((entry) => entry.moment === moment)?.at ?? null;
 }
 

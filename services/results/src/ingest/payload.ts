@@ -41,6 +41,7 @@ export interface NewJob {
   readonly trace_id: string;
   readonly received_ms: number;
   readonly accepted_ms: number;
+  readonly stay_ms: number;
   readonly state: JobState;
 }
 
@@ -60,6 +61,7 @@ export function newJob(id: string, payload: StoredPayload): NewJob {
     trace_id: payload.traceId,
     received_ms: payload.receivedAt,
     accepted_ms: payload.acceptedAt,
+    stay_ms: payload.acceptedAt,
     state: 'queued',
   };
 }

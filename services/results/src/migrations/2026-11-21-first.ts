@@ -19,6 +19,7 @@ const STATEMENTS = [
     trace_id text NOT NULL,
     received_ms double precision NOT NULL,
     accepted_ms double precision NOT NULL,
+    stay_ms double precision NOT NULL,
     state text NOT NULL,
     attempt integer NOT NULL DEFAULT 0,
     settled_attempt integer NOT NULL DEFAULT 0,

@@ -9,14 +9,16 @@ export async function upsertBatch(
   event: Extract<FleetEvent, { type: 'batch' }>,
 ): Promise<void> {
   const name = event.name === undefined ? null : pgText(event.name);
+  // The opening of an upload that repeats another knows no numbers yet.
+  const newer = sql`(excluded.complete AND (NOT b.complete OR excluded.event_ms >= b.event_ms))`;
   await sql`
     INSERT INTO batches AS b (id, tenant, name, accepted, rejected, complete, created_ms, event_ms)
     VALUES (${event.batchId}, ${event.tenant}, ${name}, ${event.accepted}, ${event.rejected}, ${event.complete},
       ${event.at}, ${event.at})
     ON CONFLICT (id) DO UPDATE SET
       name = coalesce(excluded.name, b.name),
-      accepted = CASE WHEN excluded.event_ms >= b.event_ms THEN excluded.accepted ELSE b.accepted END,
-      rejected = CASE WHEN excluded.event_ms >= b.event_ms THEN excluded.rejected ELSE b.rejected END,
+      accepted = CASE WHEN ${newer} THEN excluded.accepted ELSE b.accepted END,
+      rejected = CASE WHEN ${newer} THEN excluded.rejected ELSE b.rejected END,
       complete = b.complete OR excluded.complete,
       created_ms = least(b.created_ms, excluded.created_ms),
       event_ms = greatest(b.event_ms, excluded.event_ms)`.execute(db);

@@ -1,7 +1,8 @@
+import { TERMINAL_STATES } from '@cronium/contracts';
 import { type Kysely, sql } from 'kysely';
 import { names, recordset } from '../db/bulk.ts';
 import type { Database } from '../db/schema.ts';
-import type { NewJob } from '../ingest/payload.ts';
+import type { NewJob, StoredPayload } from '../ingest/payload.ts';
 
 const NEW_JOB = {
   id: 'text',
@@ -16,6 +17,7 @@ const NEW_JOB = {
   trace_id: 'text',
   received_ms: 'double precision',
   accepted_ms: 'double precision',
+  stay_ms: 'double precision',
   state: 'text',
 } as const;
 
@@ -32,6 +34,8 @@ export interface JobChange {
   readonly id: string;
   readonly state: string;
   readonly attempt: number;
+  readonly settled_attempt: number;
+  readonly stay_ms: number;
   readonly node: string | null;
   readonly exit_code: number | null;
   readonly cause: string | null;
@@ -46,6 +50,8 @@ const CHANGE = {
   id: 'text',
   state: 'text',
   attempt: 'integer',
+  settled_attempt: 'integer',
+  stay_ms: 'double precision',
   node: 'text',
   exit_code: 'bigint',
   cause: 'text',
@@ -73,7 +79,7 @@ export async function updateJobs(db: Kysely<Database>, changes: readonly JobChan
 export async function lockJobs(db: Kysely<Database>, ids: readonly string[]) {
   return await db
     .selectFrom('jobs')
-    .select(['id', 'tenant', 'state', 'attempt', 'settled_attempt', 'batch_id', 'ended_ms'])
+    .select(['id', 'tenant', 'state', 'attempt', 'settled_attempt', 'stay_ms'])
     .where('id', '=', sql<string>`ANY(${ids}::text[])`)
     .orderBy('id')
     .forUpdate()
@@ -106,19 +112,21 @@ export async function markCancelled(
   return rows.map(({ id }) => id);
 }
 
-/** Puts an ended job back into the queue, unless an attempt after `attemptBase` is known. Returns whether it did. */
+/**
+ * Puts an ended job back into the queue, by the payload of its new stay there; unless that stay, or an attempt of it, is
+ * known already. Returns whether it did.
+ */
 export async function markRetried(
   db: Kysely<Database>,
   id: string,
-  attemptBase: number,
-  payload: string,
+  payload: StoredPayload,
 ): Promise<boolean> {
   const { numAffectedRows } = await sql`
-    UPDATE jobs SET state = 'queued', settled_attempt = attempt, payload = ${payload}, exit_code = NULL, cause = NULL,
-      message = NULL, next_run_ms = NULL, started_ms = NULL, ended_ms = NULL, run_ms = NULL,
-      changed = pg_current_xact_id()
-    WHERE id = ${id} AND attempt <= ${attemptBase}
-      AND state IN ('succeeded', 'failed', 'timed_out', 'cancelled', 'lost')`.execute(db);
+    UPDATE jobs SET state = 'queued', settled_attempt = attempt, stay_ms = ${payload.acceptedAt},
+      payload = ${JSON.stringify(payload)}, exit_code = NULL, cause = NULL, message = NULL, next_run_ms = NULL,
+      started_ms = NULL, ended_ms = NULL, run_ms = NULL, changed = pg_current_xact_id()
+    WHERE id = ${id} AND attempt <= ${payload.attemptBase} AND stay_ms <> ${payload.acceptedAt}
+      AND state = ANY(${[...TERMINAL_STATES]}::text[])`.execute(db);
   return numAffectedRows === 1n;
 }
 

@@ -148,7 +148,7 @@ export class Attempt {
       payload,
       node: this.#deps.node,
       state: this.#state,
-      timeline: [...this.#timeline],
+      timeline: this.#timeline.toSorted((one, other) => one.at - other.at),
       final: false,
       lostAttempts: [...lostAttempts],
       ...(this.image === undefined ? {} : { image: this.image }),

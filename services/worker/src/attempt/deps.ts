@@ -1,4 +1,4 @@
-import type { CancelRequest, NodeKey } from '@cronium/contracts';
+import type { AttemptUpdate, CancelRequest, NodeKey } from '@cronium/contracts';
 import type { Logger } from '@cronium/telemetry';
 import type { JobQueue } from '../claim/queue.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -22,8 +22,8 @@ export interface AttemptLimits {
 export interface AttemptStore {
   /** Does someone want this job cancelled? */
   cancelRequest(jobId: string): Promise<CancelRequest | undefined>;
-  /** Makes an execution token void for as long as it would be good. */
-  revoke(jti: string, seconds: number): Promise<void>;
+  /** Makes an execution token void for as long as it would be good; tries in the background until that is over. */
+  revoke(jti: string, seconds: number): void;
 }
 
 /** All that the story of an attempt uses. */
@@ -41,4 +41,6 @@ export interface AttemptDeps {
   queue(name: string): JobQueue;
   /** Told when an attempt's container has ended and its slot may be used again. */
   onExit(attemptId: string): void;
+  /** Told when results and the queue know an attempt's outcome. */
+  onOutcome(update: AttemptUpdate): void;
 }

@@ -13,7 +13,7 @@ import {
 import type { Attempt } from './attempt.ts';
 import type { AttemptDeps } from './deps.ts';
 import { phasesOf, recordMarker } from './phases.ts';
-import { setupDeadline } from './prepare.ts';
+import { tokenSeconds } from './prepare.ts';
 
 const REATTACH_MS = 1000;
 
@@ -24,6 +24,8 @@ export interface Following {
   readonly log: AttemptLog;
   /** Where the log is stored up to. */
   readonly from: LogOffsets;
+  /** The limit of preparation, setup and preTask; it ends when the main program begins. */
+  readonly setup: Disposable;
 }
 
 /**
@@ -33,18 +35,17 @@ export interface Following {
  */
 export async function follow(following: Following, deps: AttemptDeps): Promise<Ending> {
   const { attempt, sandbox } = following;
-  using timers = new PhaseTimers(following, deps);
+  using timers = new PhaseTimers(following);
   const pumped = pump(following, deps, timers);
   pumped.catch(() => undefined);
   const exit = await untilExit(attempt, sandbox, deps);
   attempt.seal();
   deps.onExit(attempt.id);
-  await deps.store.revoke(attempt.jti, timers.tokenSeconds).catch((error) => {
-    deps.log.warn({ err: error, attempt: attempt.id }, 'the execution token could not be revoked; it runs out by itself');
-  });
-  recordExit(attempt, exit);
+  deps.store.revoke(attempt.jti, tokenSeconds(attempt, deps));
+  attempt.moment('drain_started');
+  if (attempt.state !== 'draining') attempt.enter('draining');
   await pumped;
-  // The mark of the main program's begin may be the last thing that was read.
+  // Only now: the marks of the main program may be the last thing that was read.
   recordMainEnd(attempt, exit);
   return { type: 'ran', exit, stop: attempt.stop, phases: phasesOf(attempt), container: sandbox.evidence() };
 }
@@ -76,12 +77,6 @@ async function exitOf(attempt: Attempt, sandbox: Sandbox): Promise<ExitReport> {
       await pause(REATTACH_MS, attempt.dropped);
     }
   }
-}
-
-function recordExit(attempt: Attempt, exit: ExitReport): void {
-  recordMainEnd(attempt, exit);
-  attempt.moment('drain_started');
-  attempt.enter('draining');
 }
 
 function recordMainEnd(attempt: Attempt, exit: ExitReport): void {
@@ -145,15 +140,13 @@ function isDaemonAway(error: unknown): boolean {
 
 /** The time limits: first of setup, then of the main program from its start. */
 class PhaseTimers implements Disposable {
-  readonly tokenSeconds: number;
   readonly #attempt: Attempt;
   readonly #setup: Disposable;
   #main: NodeJS.Timeout | undefined;
 
-  constructor({ attempt, log }: Following, deps: AttemptDeps) {
+  constructor({ attempt, setup }: Following) {
     this.#attempt = attempt;
-    this.tokenSeconds = Math.ceil(attempt.claim.payload.spec.timeoutSeconds) + 3600;
-    this.#setup = setupDeadline(attempt, deps, () => log.isHeldBack);
+    this.#setup = setup;
     this.update();
   }
 

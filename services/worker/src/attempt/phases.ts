@@ -38,10 +38,10 @@ function factsOf(attempt: Attempt, phase: Phase): PhaseFacts | undefined {
   const started: TimelineMoment = STARTED[phase];
   if (!attempt.has(started)) return undefined;
   const ended = attempt.at(ENDED[phase]);
-  const exitCode = ended?.attributes?.['exitCode'];
+  const exitCode = ended?.attributes?.exitCode;
   return {
     ended: ended !== undefined,
     exitCode: typeof exitCode === 'number' ? exitCode : undefined,
-    unrunnable: ended?.attributes?.['unrunnable'] === true,
+    unrunnable: ended?.attributes?.unrunnable === true,
   };
 }

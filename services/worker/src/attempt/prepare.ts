@@ -1,5 +1,5 @@
-import { deadline } from '@cronium/lifecycle';
 import { type ExecutionClaims, signExecutionToken } from '@cronium/contracts';
+import { deadline } from '@cronium/lifecycle';
 import type { Ending } from '../outcome/evidence.ts';
 import { type PreparationObserver, type Sandbox, SandboxError } from '../sandbox/runtime.ts';
 import type { Attempt } from './attempt.ts';
@@ -17,7 +17,9 @@ const TOKEN_SPARE_SECONDS = 300;
 /** How long the attempt's execution token may be needed. */
 export function tokenSeconds(attempt: Attempt, { limits }: AttemptDeps): number {
   const { timeoutSeconds } = attempt.claim.payload.spec;
-  return Math.ceil(timeoutSeconds + (limits.setupTimeoutMs + limits.stopGraceMs) / 1000) + TOKEN_SPARE_SECONDS;
+  return (
+    Math.ceil(timeoutSeconds + (limits.setupTimeoutMs + limits.stopGraceMs) / 1000) + TOKEN_SPARE_SECONDS
+  );
 }
 
 /**

@@ -1,4 +1,12 @@
-import { attemptIdOf, JOB_ID, type JobSpec, jobSpec, type QueuePayload, queuePayload, traceIdForJob } from '@cronium/contracts';
+import {
+  attemptIdOf,
+  JOB_ID,
+  type JobSpec,
+  jobSpec,
+  type QueuePayload,
+  queuePayload,
+  traceIdForJob,
+} from '@cronium/contracts';
 import type { KeepJobs } from 'bullmq';
 import { z } from 'zod';
 import type { TakenJob } from './queue.ts';
@@ -85,7 +93,9 @@ function readPayload(data: string): Reading {
 }
 
 function describe(error: z.ZodError): string {
-  const listed = error.issues.slice(0, 3).map(({ path, message }) => `${path.join('.') || 'payload'}: ${message}`);
+  const listed = error.issues
+    .slice(0, 3)
+    .map(({ path, message }) => `${path.join('.') || 'payload'}: ${message}`);
   return [...listed, ...(error.issues.length > 3 ? [`and ${error.issues.length - 3} more`] : [])].join('; ');
 }
 
@@ -101,17 +111,17 @@ function salvage(jobId: string, json: Record<string, unknown>): QueuePayload {
   const { shape } = queuePayload;
   const good = <T>(schema: z.ZodType<T>, value: unknown): T | undefined => schema.safeParse(value).data;
   const now = Date.now();
-  const batchId = good(shape.batchId, json['batchId']);
-  const line = good(shape.line, json['line']);
+  const batchId = good(shape.batchId, json.batchId);
+  const line = good(shape.line, json.line);
   return {
     v: 1,
-    spec: good(shape.spec, json['spec']) ?? NOTHING,
-    tenant: good(shape.tenant, json['tenant']) ?? 'unknown',
-    traceId: good(shape.traceId, json['traceId']) ?? traceIdForJob(jobId),
-    receivedAt: good(shape.receivedAt, json['receivedAt']) ?? now,
-    acceptedAt: good(shape.acceptedAt, json['acceptedAt']) ?? now,
-    attemptBase: good(shape.attemptBase, json['attemptBase']) ?? 0,
-    postponed: good(shape.postponed, json['postponed']) ?? 0,
+    spec: good(shape.spec, json.spec) ?? NOTHING,
+    tenant: good(shape.tenant, json.tenant) ?? 'unknown',
+    traceId: good(shape.traceId, json.traceId) ?? traceIdForJob(jobId),
+    receivedAt: good(shape.receivedAt, json.receivedAt) ?? now,
+    acceptedAt: good(shape.acceptedAt, json.acceptedAt) ?? now,
+    attemptBase: good(shape.attemptBase, json.attemptBase) ?? 0,
+    postponed: good(shape.postponed, json.postponed) ?? 0,
     ...(batchId === undefined ? {} : { batchId }),
     ...(line === undefined ? {} : { line }),
   };

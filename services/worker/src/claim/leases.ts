@@ -93,6 +93,10 @@ export class Leases {
     return this.#held.size;
   }
 
+  get lockMs(): number {
+    return this.#options.lockMs;
+  }
+
   now(): number {
     return this.#options.now?.() ?? performance.now();
   }
@@ -156,10 +160,13 @@ export class Leases {
     clearTimeout(this.#nextCheck);
     if (this.#held.size === 0) return;
     const first = Math.min(...[...this.#held].map((lease) => lease.validUntil));
-    this.#nextCheck = setTimeout(() => {
-      this.expire();
-      this.#arm();
-    }, Math.max(1, first - this.now()));
+    this.#nextCheck = setTimeout(
+      () => {
+        this.expire();
+        this.#arm();
+      },
+      Math.max(1, first - this.now()),
+    );
     this.#nextCheck.unref();
   }
 }

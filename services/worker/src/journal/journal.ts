@@ -1,6 +1,6 @@
-import { type AttemptUpdate, attemptUpdate, type TimelineEntry, timelineEntry } from '@cronium/contracts';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { type AttemptUpdate, attemptUpdate, type TimelineEntry, timelineEntry } from '@cronium/contracts';
 import { z } from 'zod';
 import type { Claim } from '../claim/claim.ts';
 import type { SandboxBinding } from '../sandbox/runtime.ts';
@@ -158,7 +158,10 @@ function entryFrom(raw: unknown): JournalEntry {
     unsettled:
       body === null || settled === null
         ? undefined
-        : { update: attemptUpdate.parse(JSON.parse(body)), settlement: settlement.parse(JSON.parse(settled)) },
+        : {
+            update: attemptUpdate.parse(JSON.parse(body)),
+            settlement: settlement.parse(JSON.parse(settled)),
+          },
   };
 }
 

@@ -1,6 +1,6 @@
-import { createNodeKey, type NodeKey } from '@cronium/contracts';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createNodeKey, type NodeKey } from '@cronium/contracts';
 import { z } from 'zod';
 
 /** Thrown when the state directory cannot be used; the message says what to do. */

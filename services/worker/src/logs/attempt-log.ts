@@ -29,6 +29,8 @@ export class AttemptLog {
   readonly #head = new ChunkBuilder();
   readonly #lines = new LastLines();
   readonly #headMax: number;
+  /** A former process had sent all of it: nothing more is taken. */
+  readonly #isComplete: boolean;
   #headBytes: number;
   #tail: { readonly builder: ChunkBuilder; readonly kept: Tail } | undefined;
   #chunk: number;
@@ -41,6 +43,7 @@ export class AttemptLog {
     const { from, maxBytes, shipper, attemptId } = options;
     this.#options = options;
     this.#headMax = Math.ceil(maxBytes / 2);
+    this.#isComplete = from?.complete ?? false;
     this.#chunk = from?.nextChunk ?? 0;
     this.#seq = from?.nextSeq ?? 1;
     this.#stdout = from?.stdoutEnd ?? 0;
@@ -62,6 +65,7 @@ export class AttemptLog {
   /** Takes a record; waits while too much is on its way. */
   async write(record: LogRecord, signal: AbortSignal): Promise<void> {
     this.#lines.add(record);
+    if (this.#isComplete) return;
     if (!this.#tail && this.#headBytes + jobBytes(record) > this.#headMax) this.#beginTail();
     if (this.#tail) {
       const packed = this.#tail.builder.add(record);
@@ -81,6 +85,7 @@ export class AttemptLog {
    */
   async close(signal: AbortSignal): Promise<void> {
     clearTimeout(this.#flush);
+    if (this.#isComplete) return this.abandon();
     if (this.#tail) await this.#sendTail(this.#tail, signal);
     this.#send(this.#head.take(), { last: true });
     await this.#stream.drained(signal);
@@ -121,7 +126,13 @@ export class AttemptLog {
     const omitted = stdout + stderr;
     const text = `${omitted} bytes were left out here: the output is larger than the node's limit of ${this.#options.maxBytes} bytes (CRONIUM_LOG_MAX_BYTES).`;
     const builder = new ChunkBuilder();
-    builder.add({ stream: 'stdout', time: Date.now(), bytes: Buffer.from(text), newline: true, notice: true });
+    builder.add({
+      stream: 'stdout',
+      time: Date.now(),
+      bytes: Buffer.from(text),
+      newline: true,
+      notice: true,
+    });
     this.#send({ ...builder.take(), stdout, stderr }, { omitted });
   }
 

@@ -64,7 +64,10 @@ export class Tail {
     const first = this.#kept.shift();
     if (!first) return;
     this.#bytes -= size(first);
-    this.#omitted = { stdout: this.#omitted.stdout + first.stdout, stderr: this.#omitted.stderr + first.stderr };
+    this.#omitted = {
+      stdout: this.#omitted.stdout + first.stdout,
+      stderr: this.#omitted.stderr + first.stderr,
+    };
     if (typeof first.body === 'string') rmSync(first.body, { force: true });
     else this.#inMemory -= first.body.length;
   }

@@ -42,7 +42,13 @@ export function classify(ending: Ending, facts: Circumstances): Outcome {
 
 /** Exit code 0 counts only when the main program is known to have begun and nobody stopped it. */
 function succeeded({ exit, stop, phases }: Ran): boolean {
-  return exit.type === 'exited' && exit.exitCode === 0 && !stop && phases.main !== undefined && !phases.main.unrunnable;
+  return (
+    exit.type === 'exited' &&
+    exit.exitCode === 0 &&
+    !stop &&
+    phases.main !== undefined &&
+    !phases.main.unrunnable
+  );
 }
 
 /** A child may have been killed for memory all the same: that stands in the record (and is no failure). */
@@ -104,7 +110,13 @@ function ran(ending: Ran, facts: Circumstances): Verdict {
   if (stop) return stopped(stop, phase, exitCode);
   switch (exit.type) {
     case 'daemon':
-      return { state: 'lost', cause: 'daemon', certainty: 'certain', phase, message: say.daemon(exit.detail) };
+      return {
+        state: 'lost',
+        cause: 'daemon',
+        certainty: 'certain',
+        phase,
+        message: say.daemon(exit.detail),
+      };
     case 'vanished':
       return { state: 'failed', cause: 'killed', certainty: 'certain', phase, message: say.vanished() };
     case 'exited':
@@ -116,10 +128,17 @@ function ran(ending: Ran, facts: Circumstances): Verdict {
 function exited(exit: Exited, ending: Ran, phase: DeathPhase, facts: Circumstances): Verdict {
   const base = { phase, exitCode: exit.exitCode, signal: signalOfExitCode(exit.exitCode) ?? null } as const;
   if (exit.exitCode === 137 && memoryWasShort(ending)) {
-    return { ...base, state: 'failed', cause: 'oom', certainty: 'certain', message: say.oom(facts.memoryLimitBytes) };
+    return {
+      ...base,
+      state: 'failed',
+      cause: 'oom',
+      certainty: 'certain',
+      message: say.oom(facts.memoryLimitBytes),
+    };
   }
   const killer = matchingKill(ending.container, exit.exitCode);
-  if (killer) return { ...base, state: 'failed', cause: 'killed', certainty: 'certain', message: say.killed(killer) };
+  if (killer)
+    return { ...base, state: 'failed', cause: 'killed', certainty: 'certain', message: say.killed(killer) };
   return (
     failedSetup(ending.phases, base) ??
     unstartable(exit, ending, base, facts) ??
@@ -137,7 +156,16 @@ function failedSetup(phases: Phases, base: Base): Verdict | undefined {
     const { exitCode } = facts;
     const signal = signalOfExitCode(exitCode) ?? null;
     const message = say.setupFailed(phase, exitCode);
-    return { ...base, state: 'failed', cause: 'setup', certainty: 'certain', phase, exitCode, signal, message };
+    return {
+      ...base,
+      state: 'failed',
+      cause: 'setup',
+      certainty: 'certain',
+      phase,
+      exitCode,
+      signal,
+      message,
+    };
   }
   return undefined;
 }
@@ -158,7 +186,13 @@ function unstartable(exit: Exited, { phases }: Ran, base: Base, facts: Circumsta
 
 function sidecarGone({ container }: Ran, base: Base): Verdict | undefined {
   if (!container.sidecarDied || base.exitCode === 0) return undefined;
-  return { ...base, state: 'lost', cause: 'sidecar', certainty: 'likely', message: say.sidecarDied(base.exitCode) };
+  return {
+    ...base,
+    state: 'lost',
+    cause: 'sidecar',
+    certainty: 'likely',
+    message: say.sidecarDied(base.exitCode),
+  };
 }
 
 function ownEnd(exit: Exited, ending: Ran, base: Base): Verdict {
@@ -201,7 +235,11 @@ function evidenceOf(ending: Ending, facts: Circumstances): DeathRecord['evidence
     oomKilled: exit.type === 'exited' && exit.oomKilled,
     oomKills: container.oomEvents,
     memoryLimitBytes: facts.memoryLimitBytes,
-    events: container.events.map(({ action, at, attributes }) => ({ action, at, attributes: { ...attributes } })),
+    events: container.events.map(({ action, at, attributes }) => ({
+      action,
+      at,
+      attributes: { ...attributes },
+    })),
     ...(container.memoryPeakBytes === undefined ? {} : { memoryPeakBytes: container.memoryPeakBytes }),
   };
 }

@@ -49,7 +49,8 @@ export function setupFailed(phase: 'setup' | 'preTask', exitCode: number): strin
 
 export function unrunnable(exitCode: number, image: string | undefined): string {
   const where = image === undefined ? 'in its image' : `in the image ${image}`;
-  if (exitCode === 126) return `The main program ${where} is not executable; correct its permissions or the command.`;
+  if (exitCode === 126)
+    return `The main program ${where} is not executable; correct its permissions or the command.`;
   return `The main program was not found ${where}; correct the command or use an image that has it.`;
 }
 
@@ -66,7 +67,8 @@ export function sidecarDied(exitCode: number): string {
 }
 
 export function exited(exitCode: number, phase: DeathPhase, memoryWasShort: boolean): string {
-  if (exitCode === 0) return `The container ended in the ${phase} phase before the main program began; see the log for what the script did.`;
+  if (exitCode === 0)
+    return `The container ended in the ${phase} phase before the main program began; see the log for what the script did.`;
   const memory = memoryWasShort
     ? ' One of its processes was killed for want of memory, which may be why; raise resources.memoryMiB.'
     : '';

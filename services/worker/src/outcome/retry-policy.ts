@@ -29,11 +29,17 @@ export function decide({ retry, outcome, attempt, history, hopeless = false }: D
   const losses = history.losses + (state === 'lost' ? 1 : 0);
   const counted: History = { reported: attempt, failures, losses };
   const delayMs = hopeless ? undefined : delayAfter(retry, outcome, counted);
-  return delayMs === undefined ? { final: true, history: counted } : { final: false, delayMs, history: counted };
+  return delayMs === undefined
+    ? { final: true, history: counted }
+    : { final: false, delayMs, history: counted };
 }
 
 /** `undefined`: not again. */
-function delayAfter(retry: JobSpec['retry'], { state, death }: Outcome, counted: History): number | undefined {
+function delayAfter(
+  retry: JobSpec['retry'],
+  { state, death }: Outcome,
+  counted: History,
+): number | undefined {
   switch (state) {
     case 'succeeded':
     case 'cancelled':

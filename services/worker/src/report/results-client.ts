@@ -9,7 +9,7 @@ import {
   problem,
 } from '@cronium/contracts';
 import { deadline } from '@cronium/lifecycle';
-import type { z } from 'zod';
+import { z } from 'zod';
 
 /**
  * The internal API of results as a worker uses it. Every call is idempotent: a repeat after a lost answer changes
@@ -22,6 +22,8 @@ export interface ResultsClient {
   sendLogs(frames: Buffer, signal: AbortSignal): Promise<LogAcks>;
   /** Where an attempt's log is stored up to. @throws ResultsError */
   logPosition(attemptId: string, signal: AbortSignal): Promise<LogPosition>;
+  /** Is it there? @throws ResultsError */
+  ping(signal: AbortSignal): Promise<void>;
 }
 
 /**
@@ -81,9 +83,17 @@ export function httpResults(options: HttpResultsOptions): ResultsClient {
         signal,
       ),
     logPosition: (attemptId, signal) =>
-      call({ method: 'GET', path: `/internal/v1/attempts/${attemptId}/log-position`, schema: logPosition }, signal),
+      call(
+        { method: 'GET', path: `/internal/v1/attempts/${attemptId}/log-position`, schema: logPosition },
+        signal,
+      ),
+    ping: async (signal) => {
+      await call({ method: 'GET', path: '/health', schema: anything }, signal);
+    },
   };
 }
+
+const anything = z.unknown();
 
 interface Call<T> {
   readonly method: 'GET' | 'POST';

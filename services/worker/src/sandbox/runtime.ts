@@ -45,7 +45,12 @@ export interface PhaseMarker {
 
 /** What the log source yields, in order. */
 export type LogItem =
-  | { readonly type: 'record'; readonly record: LogRecord }
+  | {
+      readonly type: 'record';
+      readonly record: LogRecord;
+      /** With a notice: so many bytes of this stream were lost before they could be read. They count in {@link LogOffsets}. */
+      readonly missingBytes?: number;
+    }
   | { readonly type: 'marker'; readonly marker: PhaseMarker };
 
 /** How far a log has been acknowledged: bytes of each of the job's streams, phase markers not counted. */
@@ -95,8 +100,9 @@ export interface Sandbox {
    * The job's output from the given offsets, in order, until the container has exited and everything that it wrote was
    * yielded. Live output arrives as it is written. May be called once on a fresh sandbox (from zero) or on an adopted
    * one (from the acknowledged offsets). The reader may be slow: what it does not take stays in Docker's log file, not
-   * in memory.
-   * @throws SandboxError when the daemon is away; call `reattach` on the runtime and resume from the last offsets
+   * in memory. A daemon that is away is waited for. An adopted sandbox repeats all phase markers, with the times at which
+   * Docker read them. Bytes that Docker's log lost are stated by a notice record.
+   * @throws the signal's reason when it aborts
    */
   output(from: LogOffsets, signal: AbortSignal): AsyncIterable<LogItem>;
   /** Resolves when the container has stopped; repeated calls give the same answer. Survives a daemon that hangs or restarts. */

@@ -1,0 +1,64 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { BootstrapContext } from '../local/bootstrap.ts';
+import { openPrivateApt, unpack } from '../local/engine/apt.ts';
+import { withLock } from '../local/engine/lock.ts';
+import { findCommand, run } from '../local/engine/run.ts';
+
+/** The first Debian release whose docker-compose is version 2. */
+const RELEASE = 'trixie';
+
+/** How to call Docker Compose version 2 on this machine: Docker's plugin, a program on PATH, or Debian's package. */
+export async function ensureCompose(context: BootstrapContext): Promise<readonly string[]> {
+  const { env } = context;
+  const docker = findCommand('docker', env.PATH);
+  if (docker !== undefined && (await isVersion2([docker, 'compose']))) return [docker, 'compose'];
+  const onPath = findCommand('docker-compose', env.PATH);
+  if (onPath !== undefined && (await isVersion2([onPath]))) return [onPath];
+  const folder = join(context.home, 'docker-compose');
+  await withLock(context, 'docker-compose', () => unpackCompose(context, folder));
+  const program = ['usr/libexec/docker/cli-plugins/docker-compose', 'usr/bin/docker-compose']
+    .map((path) => join(folder, path))
+    .find((path) => existsSync(path));
+  if (program === undefined) throw new Error(`The docker-compose package in ${folder} has no program.`);
+  return [program];
+}
+
+async function isVersion2(command: readonly string[]): Promise<boolean> {
+  const version = await run([...command, 'version', '--short']).catch(() => '');
+  return /^v?[2-9]\./.test(version.trim());
+}
+
+async function unpackCompose(context: BootstrapContext, folder: string): Promise<void> {
+  if (existsSync(folder)) return;
+  context.report(
+    `No Docker Compose 2 here: unpacking Debian's package docker-compose (${RELEASE}) into ${folder}.`,
+  );
+  const files = await (await openPrivateApt(context, { release: RELEASE })).download(['docker-compose']);
+  const partial = `${folder}.partial`;
+  rmSync(partial, { recursive: true, force: true });
+  await unpack(
+    files.filter((file) => basename(file).startsWith('docker-compose_')),
+    partial,
+  );
+  renameSync(partial, folder);
+}
+
+/** Runs Docker Compose on compose.yaml and shows what it prints. Throws when it fails. */
+export async function compose(
+  command: readonly string[],
+  args: readonly string[],
+  options: { readonly root: string; readonly env: Readonly<Record<string, string | undefined>> },
+): Promise<void> {
+  const [file = '', ...lead] = command;
+  const child = spawn(file, [...lead, '--file', join(options.root, 'compose.yaml'), ...args], {
+    cwd: options.root,
+    env: { ...options.env },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  const [code, signal] = await once(child, 'exit');
+  if (code !== 0)
+    throw new Error(`docker compose ${args.join(' ')} failed (${signal ?? `exit code ${code}`}).`);
+}

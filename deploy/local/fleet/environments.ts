@@ -1,0 +1,85 @@
+import { join } from 'node:path';
+import { IMAGE_TAGS } from '../bootstrap.ts';
+import { SHARED } from './network.ts';
+import type { FleetPorts } from './ports.ts';
+
+/** What the fleet's processes have in common. */
+export interface FleetFacts {
+  /** The environment of the supervisor: everything in it that is not set below reaches the services. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly home: string;
+  readonly ports: FleetPorts;
+  readonly valkeyUrl: string;
+  readonly databaseUrl: string;
+  readonly apiKey: string;
+  readonly secretsKey: string;
+  /** The addresses of the host on the shared networks. */
+  readonly gateways: readonly string[];
+}
+
+/** A worker of the fleet. */
+export interface WorkerFacts {
+  readonly node: string;
+  readonly port: number;
+  readonly dockerHost: string;
+  readonly network: string;
+}
+
+type Variables = Record<string, string>;
+
+const LOOPBACK = '127.0.0.1';
+
+function common({ env, ports, valkeyUrl }: FleetFacts): Variables {
+  const inherited = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return {
+    ...Object.fromEntries(inherited),
+    CRONIUM_VALKEY_URL: valkeyUrl,
+    CRONIUM_RESULTS_URL: `http://${LOOPBACK}:${ports.results}`,
+  };
+}
+
+export function producerEnvironment(facts: FleetFacts): Variables {
+  return {
+    ...common(facts),
+    CRONIUM_HOST: LOOPBACK,
+    CRONIUM_PORT: String(facts.ports.producer),
+    CRONIUM_API_KEYS: `local=${facts.apiKey}`,
+  };
+}
+
+/** Sidecars reach results over the forwarder, so it listens on the shared network's side of the host too. */
+export function resultsEnvironment(facts: FleetFacts): Variables {
+  return {
+    ...common(facts),
+    CRONIUM_HOST: '0.0.0.0',
+    CRONIUM_PORT: String(facts.ports.results),
+    CRONIUM_PRODUCER_URL: `http://${LOOPBACK}:${facts.ports.producer}`,
+    CRONIUM_DATABASE_URL: facts.databaseUrl,
+    CRONIUM_API_KEYS: `local=${facts.apiKey}`,
+    CRONIUM_SECRETS_KEY: facts.secretsKey,
+  };
+}
+
+export function workerEnvironment(facts: FleetFacts, worker: WorkerFacts): Variables {
+  const demo = facts.gateways.map((gateway) => `${gateway}:${facts.ports.demo}`);
+  const allowed = [facts.env.CRONIUM_EGRESS_ALLOW_PRIVATE, ...demo].filter(
+    (one) => one !== undefined && one !== '',
+  );
+  return {
+    ...common(facts),
+    CRONIUM_HOST: LOOPBACK,
+    CRONIUM_PORT: String(worker.port),
+    CRONIUM_NODE: worker.node,
+    CRONIUM_STATE_DIR: join(facts.home, 'nodes', worker.node),
+    DOCKER_HOST: worker.dockerHost,
+    CRONIUM_SHARED_NETWORK: worker.network,
+    CRONIUM_SHARED_NAMES: Object.values(SHARED)
+      .map(({ name, port }) => `${name}:${port}`)
+      .join(','),
+    CRONIUM_RUNTIME_IMAGE: IMAGE_TAGS.runtimeApi,
+    CRONIUM_BASH_IMAGE: IMAGE_TAGS.jobBash,
+    CRONIUM_PYTHON_IMAGE: IMAGE_TAGS.jobPython,
+    CRONIUM_NODE_IMAGE: IMAGE_TAGS.jobNode,
+    CRONIUM_EGRESS_ALLOW_PRIVATE: allowed.join(','),
+  };
+}

@@ -1,0 +1,22 @@
+import { MissingError } from '../bootstrap.ts';
+import { PortsTakenError } from './ports.ts';
+import { NotReadyError } from './readiness.ts';
+import { FleetRunningError } from './record.ts';
+
+const EXIT_USAGE = 2;
+const EXIT_INTERRUPTED = 130;
+
+/**
+ * The exit code for an error of starting a fleet, and what to tell. Errors of the program itself are thrown on.
+ */
+export function explainStart(error: unknown): { readonly exitCode: number; readonly message: string } {
+  if (!(error instanceof Error)) throw error;
+  const code = 'code' in error ? String(error.code) : '';
+  if (error.name === 'AbortError') return { exitCode: EXIT_INTERRUPTED, message: 'Stopped.' };
+  if (error instanceof RangeError || code.startsWith('ERR_PARSE_ARGS')) {
+    return { exitCode: EXIT_USAGE, message: error.message };
+  }
+  const known = [MissingError, PortsTakenError, FleetRunningError, NotReadyError];
+  if (!known.some((kind) => error instanceof kind)) throw error;
+  return { exitCode: 1, message: error.message };
+}

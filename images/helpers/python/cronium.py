@@ -1,0 +1,223 @@
+"""Cronium's helpers for Python; the standard library is all they need.
+
+    import cronium
+    name = cronium.input()["name"]
+    cronium.output({"greeting": f"hello {name}"})
+
+`cronium.aio` has the same functions as coroutines. Every value goes out and comes back as JSON: False, 0, "" and None stay
+what they are. Calls are tried 3 times, 1 s and 2 s apart, when the connection fails, the answer takes too long, or its
+status is 500 or higher; other answers raise CroniumError at once.
+"""
+
+import asyncio as _asyncio
+import functools as _functools
+import json as _json
+import os as _os
+import sys as _sys
+import time as _time
+import types as _types
+import urllib.error as _error
+import urllib.parse as _parse
+import urllib.request as _request
+
+_TRIES = 3
+_TIMEOUT_SECONDS = 30
+# The runtime API is in the job's own network: a proxy in the environment is not for it.
+_opener = _request.build_opener(_request.ProxyHandler({}))
+
+
+class CroniumError(Exception):
+    """A call to the runtime API failed. `status` is the HTTP status, None when no answer came."""
+
+    def __init__(self, message, status=None):
+        super().__init__(message)
+        self.status = status
+
+
+def _request_once(method, path, body, content_type):
+    base = _os.environ.get("CRONIUM_RUNTIME_API", "http://runtime-api:8081")
+    request = _request.Request(base + path, data=body, method=method)
+    request.add_header("Authorization", "Bearer " + _os.environ.get("CRONIUM_EXECUTION_TOKEN", ""))
+    if body is not None:
+        request.add_header("Content-Type", content_type)
+    with _opener.open(request, timeout=_TIMEOUT_SECONDS) as answer:
+        return _json.loads(answer.read() or b"null")
+
+
+def _reason(error):
+    text = error.read().decode("utf-8", "replace")
+    try:
+        problem = _json.loads(text)
+        return problem.get("detail") or problem.get("title") or text
+    except (ValueError, AttributeError):
+        return text[:300]
+
+
+def _call(method, path, body=None, content_type="application/json"):
+    failure = None
+    for attempt in range(_TRIES):
+        if attempt > 0:
+            _time.sleep(2 ** (attempt - 1))
+        try:
+            return _request_once(method, path, body, content_type)
+        except _error.HTTPError as error:
+            failure = CroniumError(f"{method} {path}: {error.code} {_reason(error)}", error.code)
+            if error.code < 500:
+                raise failure from None
+        except (OSError, ValueError) as error:
+            failure = CroniumError(f"{method} {path}: no answer: {error}")
+    raise failure
+
+
+def _execution():
+    try:
+        return "/executions/" + _os.environ["CRONIUM_EXECUTION_ID"]
+    except KeyError:
+        raise CroniumError("this is not a Cronium job: CRONIUM_EXECUTION_ID is not set") from None
+
+
+def _send(method, path, value):
+    return _call(method, path, _json.dumps(value, allow_nan=False).encode())
+
+
+def _variable(key):
+    return _execution() + "/variables/" + _parse.quote(key, safe="")
+
+
+def input():
+    """The job's input."""
+    return _call("GET", _execution() + "/input")["data"]
+
+
+def output(data):
+    """Sets the job's output: anything that JSON can hold, at most 5 MiB."""
+    _send("POST", _execution() + "/output", {"data": data})
+
+
+def get_variable(key, default=None):
+    """A variable's value; `default` when there is none."""
+    try:
+        return _call("GET", _variable(key))["data"]["value"]
+    except CroniumError as error:
+        if error.status == 404:
+            return default
+        raise
+
+
+def set_variable(key, value, if_version=None):
+    """Sets a variable and returns its version. With `if_version`, raises (409) when it is at another version."""
+    body = {"value": value}
+    if if_version is not None:
+        body["ifVersion"] = if_version
+    return _send("PUT", _variable(key), body)["data"]["version"]
+
+
+def delete_variable(key):
+    """Deletes a variable."""
+    _call("DELETE", _variable(key))
+
+
+def variable_exists(key):
+    """Is there a variable of that name?"""
+    try:
+        _call("GET", _variable(key))
+        return True
+    except CroniumError as error:
+        if error.status == 404:
+            return False
+        raise
+
+
+def increment_variable(key, by=1):
+    """Adds to a variable atomically; returns the new value."""
+    return _send("POST", _variable(key) + "/increment", {"by": by})["data"]["value"]
+
+
+def append_variable(key, text, separator=""):
+    """Appends to a variable atomically; returns the new value."""
+    return _send("POST", _variable(key) + "/append", {"text": text, "separator": separator})["data"]["value"]
+
+
+def set_condition(condition):
+    """Sets the job's condition, which flows branch on."""
+    _send("POST", _execution() + "/condition", {"condition": bool(condition)})
+
+
+def event():
+    """What this execution is: ids, name, type, labels, start."""
+    return _call("GET", _execution() + "/context")["data"]
+
+
+def event_field(name, default=None):
+    """One field of `event()`."""
+    return event().get(name, default)
+
+
+def secret(name):
+    """A secret that the job names."""
+    return _call("GET", _execution() + "/secrets/" + _parse.quote(name, safe=""))["data"]["value"]
+
+
+def progress(percent=None, message=None):
+    """Tells how far the job is: 0 to 100, and a sentence."""
+    body = {"percent": percent, "message": message}
+    _send("POST", _execution() + "/progress", {name: value for name, value in body.items() if value is not None})
+
+
+def artifact(file, name=None):
+    """Stores a file; returns {path, bytes, sha256}."""
+    path = "/".join(_parse.quote(part, safe="") for part in (name or _os.fspath(file)).split("/"))
+    with open(file, "rb") as handle:
+        data = handle.read()
+    return _call("PUT", f"{_execution()}/artifacts/{path}", data, "application/octet-stream")["data"]
+
+
+def execute_tool_action(tool, action, config=None):
+    """Runs a tool's action; returns what the tool answered."""
+    body = {"tool": tool, "action": action, "config": config or {}}
+    return _send("POST", "/tool-actions/execute", body)["data"]
+
+
+def send_email(credential, to, subject, body):
+    """Sends an e-mail."""
+    config = {"credential": credential, "to": to, "subject": subject, "body": body}
+    return execute_tool_action("email", "send_message", config)
+
+
+def send_slack_message(credential, text):
+    """Sends a message to Slack."""
+    return execute_tool_action("slack", "send_message", {"credential": credential, "text": text})
+
+
+def send_discord_message(credential, content):
+    """Sends a message to Discord."""
+    return execute_tool_action("discord", "send_message", {"credential": credential, "content": content})
+
+
+def info():
+    """Ids and addresses of this execution; never the token."""
+    names = {
+        "jobId": "CRONIUM_JOB_ID",
+        "executionId": "CRONIUM_EXECUTION_ID",
+        "jobType": "CRONIUM_JOB_TYPE",
+        "executionMode": "CRONIUM_EXECUTION_MODE",
+        "runtimeApi": "CRONIUM_RUNTIME_API",
+        "traceparent": "TRACEPARENT",
+    }
+    return {name: _os.environ.get(variable) for name, variable in names.items()}
+
+
+def _as_coroutine(function):
+    @_functools.wraps(function)
+    async def wrapper(*args, **kwargs):
+        return await _asyncio.to_thread(function, *args, **kwargs)
+
+    return wrapper
+
+
+aio = _types.ModuleType("cronium.aio", "The helpers as coroutines.")
+for _name, _function in list(globals().items()):
+    if isinstance(_function, _types.FunctionType) and not _name.startswith("_"):
+        setattr(aio, _name, _as_coroutine(_function))
+aio.CroniumError = CroniumError
+_sys.modules["cronium.aio"] = aio

@@ -1,0 +1,298 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterEach, describe, expect, test } from 'vitest';
+
+const BIN = join(import.meta.dirname, '../bin/cronium.mjs');
+const open: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0).reverse()) await close();
+});
+
+function tempFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'cronium-cli-'));
+  open.push(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+type Routes = Record<string, unknown | ((request: IncomingMessage, response: ServerResponse) => void)>;
+
+/** Stands for both services: answers `METHOD /path` with JSON, or as the function does. */
+async function fleetThat(
+  routes: Routes,
+): Promise<{ env: Record<string, string>; seen: { route: string; body: string }[] }> {
+  const seen: { route: string; body: string }[] = [];
+  const server = createServer(async (request, response) => {
+    const route = `${request.method} ${request.url}`;
+    const answer = routes[route] ?? routes[route.replace(/\?.*$/, '')];
+    seen.push({ route, body: await text(request) });
+    if (typeof answer === 'function') return answer(request, response);
+    const body = answer ?? { type: 'about:blank', title: 'Not found', status: 404, detail: `no ${route}` };
+    response
+      .writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' })
+      .end(JSON.stringify(body));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  open.push(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { env: { CRONIUM_PRODUCER_URL: url, CRONIUM_RESULTS_URL: url, CRONIUM_API_KEY: 'k' }, seen };
+}
+
+interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function cronium(
+  args: readonly string[],
+  {
+    env = {},
+    cwd = tmpdir(),
+    input = '',
+  }: { env?: Record<string, string>; cwd?: string; input?: string } = {},
+): Promise<Ran> {
+  const child = spawn(process.execPath, [BIN, ...args], { cwd, env: { PATH: '/usr/bin:/bin', ...env } });
+  child.stdin.end(input);
+  const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
+  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
+  return { code, stdout, stderr };
+}
+
+const id = 'job_000000000001';
+const accepted = { id, state: 'queued', traceId: 'a'.repeat(32) };
+const ended = (more: object) => ({
+  id,
+  state: 'succeeded',
+  exitCode: 0,
+  cause: null,
+  attempts: 1,
+  attemptList: [],
+  ...more,
+});
+const line = (seq: number, stream: string, words: string, more: object = {}) =>
+  `${JSON.stringify({ seq, time: '2026-01-01T00:00:00Z', stream, text: words, ...more })}\n`;
+const logOf = (lines: string) => (_: IncomingMessage, response: ServerResponse) => void response.end(lines);
+
+describe('cronium run', () => {
+  test('writes each stream to its own, byte for byte, and exits with the job’s code', async () => {
+    const { env, seen } = await fleetThat({
+      'POST /v1/jobs': accepted,
+      [`GET /v1/jobs/${id}`]: ended({ state: 'failed', exitCode: 7, cause: 'exit' }),
+      [`GET /v1/jobs/${id}/logs`]: logOf(
+        line(1, 'stdout', 'hi') + line(2, 'stderr', 'oh') + line(3, 'stdout', 'end', { partial: true }),
+      ),
+    });
+    const ran = await cronium(['run', '-l', 'bash', '-e', 'A=1', '--timeout', '5', 'echo hi; exit 7'], {
+      env,
+    });
+    expect(ran).toEqual({ code: 7, stdout: 'hi\nend', stderr: 'oh\n' });
+    expect(JSON.parse(seen[0]?.body ?? '')).toEqual({
+      type: 'script',
+      script: { language: 'bash', source: 'echo hi; exit 7' },
+      env: { A: '1' },
+      timeoutSeconds: 5,
+    });
+  });
+
+  test.each([
+    [{ state: 'succeeded', exitCode: 0 }, 0],
+    [{ state: 'timed_out', exitCode: 137, cause: 'timed_out' }, 124],
+    [{ state: 'cancelled', exitCode: 137, cause: 'cancelled' }, 130],
+    [{ state: 'lost', exitCode: null, cause: 'node_lost' }, 125],
+    [{ state: 'failed', exitCode: null, cause: 'image' }, 125],
+    [{ state: 'failed', exitCode: 137, cause: 'oom' }, 137],
+  ])('a job that ended as %o gives exit code %i', async (how, code) => {
+    const { env } = await fleetThat({
+      'POST /v1/jobs': accepted,
+      [`GET /v1/jobs/${id}`]: ended(how),
+      [`GET /v1/jobs/${id}/logs`]: logOf(''),
+    });
+    expect(await cronium(['run', 'true'], { env })).toMatchObject({ code });
+  });
+
+  test('reads a script from stdin', async () => {
+    const { env, seen } = await fleetThat({ 'POST /v1/jobs': accepted });
+    const ran = await cronium(['run', '-l', 'python', '-d', '-'], { env, input: 'print(1)\n' });
+    expect(ran).toEqual({ code: 0, stdout: `${id}\n`, stderr: '' });
+    expect(JSON.parse(seen[0]?.body ?? '')).toMatchObject({
+      script: { language: 'python', source: 'print(1)\n' },
+    });
+  });
+
+  test('an image without a language runs a command in it', async () => {
+    const { env, seen } = await fleetThat({ 'POST /v1/jobs': accepted });
+    await cronium(['run', '-d', '--image', 'tool:1', '--', 'ls', '-l'], { env });
+    expect(JSON.parse(seen[0]?.body ?? '')).toEqual({
+      type: 'container',
+      image: 'tool:1',
+      command: ['ls'],
+      args: ['-l'],
+    });
+  });
+
+  test('a fleet that cannot take it gives 125', async () => {
+    const env = {
+      CRONIUM_PRODUCER_URL: 'http://127.0.0.1:9',
+      CRONIUM_RESULTS_URL: 'http://127.0.0.1:9',
+      CRONIUM_API_KEY: 'k',
+    };
+    const ran = await cronium(['run', 'true'], { env });
+    expect(ran.code).toBe(125);
+    expect(ran.stderr).toContain('cannot be reached');
+  });
+});
+
+describe('which fleet', () => {
+  test('none: says how to start or name one', async () => {
+    const ran = await cronium(['jobs'], { cwd: tempFolder() });
+    expect(ran).toMatchObject({ code: 1, stdout: '' });
+    expect(ran.stderr).toContain('Start one with: npm start');
+  });
+
+  test('the local one, found from a folder below', async () => {
+    const { env } = await fleetThat({ 'GET /v1/workers': { workers: [] } });
+    const root = tempFolder();
+    mkdirSync(join(root, '.cronium'));
+    mkdirSync(join(root, 'a/b'), { recursive: true });
+    const local = {
+      producerUrl: env.CRONIUM_PRODUCER_URL,
+      resultsUrl: env.CRONIUM_RESULTS_URL,
+      apiKey: 'k',
+      dashboardUrl: 'http://127.0.0.1/',
+    };
+    writeFileSync(join(root, '.cronium/local.json'), JSON.stringify(local));
+    expect(await cronium(['workers', '--json'], { cwd: join(root, 'a/b') })).toEqual({
+      code: 0,
+      stdout: '{"workers":[]}\n',
+      stderr: '',
+    });
+  });
+
+  test('a wrong address names the variable', async () => {
+    const ran = await cronium(['jobs'], { env: { CRONIUM_PRODUCER_URL: 'nonsense', CRONIUM_API_KEY: 'k' } });
+    expect(ran.code).toBe(1);
+    expect(ran.stderr).toContain('CRONIUM_PRODUCER_URL');
+  });
+});
+
+describe('errors', () => {
+  test('a refused job shows each field', async () => {
+    const problem = {
+      title: 'Not a job',
+      status: 400,
+      errors: [{ path: 'script.source', message: 'is missing' }],
+    };
+    const { env } = await fleetThat({
+      'POST /v1/jobs': (_: IncomingMessage, response: ServerResponse) =>
+        response.writeHead(400, { 'content-type': 'application/problem+json' }).end(JSON.stringify(problem)),
+    });
+    const ran = await cronium(['submit', '-'], { env, input: '{}' });
+    expect(ran).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'cronium: Not a job\n  - script.source is missing (400)\n',
+    });
+  });
+
+  test.each([
+    [['submit', '/nonexistent.json'], 'there is no such file'],
+    [['submit', '-'], 'standard input is empty'],
+    [['run'], 'What to run is missing'],
+    [['run', '-l', 'ruby', 'x'], 'Allowed choices'],
+    [['nonsense'], 'unknown command'],
+    [['run', '--input', '{', 'x'], '--input is not JSON'],
+    [['run', '--env', 'CRONIUM_X=1', 'x'], 'CRONIUM_'],
+  ])('%j is a usage error', async (args, words) => {
+    const { env } = await fleetThat({});
+    const ran = await cronium(args, { env });
+    expect(ran.stderr).toContain(words);
+    expect(ran.code).toBe(2);
+  });
+});
+
+describe('cronium batch', () => {
+  const counts = {
+    queued: 0,
+    claimed: 0,
+    preparing: 0,
+    running: 0,
+    draining: 0,
+    succeeded: 2,
+    failed: 0,
+    timed_out: 0,
+    cancelled: 0,
+    lost: 0,
+  };
+  const batchId = 'batch_000000000001';
+  const view = (more: object) => ({
+    id: batchId,
+    name: null,
+    accepted: 2,
+    rejected: 0,
+    complete: true,
+    counts,
+    ended: 2,
+    total: 2,
+    progress: 1,
+    percentiles: { p50: 10, p95: 20, p99: 20 },
+    etaSeconds: null,
+    ...more,
+  });
+
+  test('sends the file as it is, waits for its end and sums it up', async () => {
+    const { env, seen } = await fleetThat({
+      'POST /v1/batches': { batchId, accepted: 2, rejected: [], rejectedTotal: 0 },
+      [`GET /v1/batches/${batchId}`]: view({}),
+    });
+    const ran = await cronium(['batch', '-'], { env, input: '{"a":1}\n{"b":2}\n' });
+    expect(seen[0]?.body).toBe('{"a":1}\n{"b":2}\n');
+    expect(ran).toMatchObject({ code: 0, stderr: `${batchId}: 2 accepted, 0 rejected\n` });
+    expect(ran.stdout).toContain('2/2 ended');
+  });
+
+  test('names rejected lines and fails', async () => {
+    const rejected = [{ line: 2, errors: [{ path: 'type', message: 'is missing' }] }];
+    const { env } = await fleetThat({
+      'POST /v1/batches': { batchId, accepted: 2, rejected, rejectedTotal: 1 },
+      [`GET /v1/batches/${batchId}`]: view({}),
+    });
+    const ran = await cronium(['batch', '-'], { env, input: 'x' });
+    expect(ran.stderr).toContain('line 2: type is missing');
+    expect(ran.code).toBe(1);
+  });
+
+  test('watch fails when a job failed', async () => {
+    const { env } = await fleetThat({
+      [`GET /v1/batches/${batchId}`]: view({ counts: { ...counts, succeeded: 1, failed: 1 } }),
+    });
+    const ran = await cronium(['watch', batchId, '--json'], { env });
+    expect(JSON.parse(ran.stdout)).toMatchObject({ id: batchId, ended: 2 });
+    expect(ran.code).toBe(1);
+  });
+});
+
+test('a reader that has enough ends the command quietly', async () => {
+  const jobs = Array.from({ length: 5000 }, (_, n) => ({
+    ...ended({}),
+    name: `n${n}`,
+    type: 'script',
+    acceptedAt: null,
+    startedAt: null,
+    node: null,
+  }));
+  const { env } = await fleetThat({ 'GET /v1/jobs': { jobs, cursor: null } });
+  const child = spawn('sh', ['-c', `"${process.execPath}" "${BIN}" jobs -n 5000 | head -n 1`], {
+    env: { PATH: '/usr/bin:/bin', ...env },
+  });
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  expect(stdout.split('\n')).toHaveLength(2);
+  expect(stderr).toBe('');
+});

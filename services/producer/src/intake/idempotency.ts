@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import type { Keys } from '@cronium/contracts';
+import type { Redis } from 'ioredis';
+import { problems } from '../problems.ts';
+import { withValkey } from '../valkey/connection.ts';
+
+const KEY_SECONDS = 86_400;
+const BATCH_SECONDS = 7 * 86_400;
+const KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$/;
+
+/**
+ * Checks an `Idempotency-Key` header.
+ * @throws HttpProblem 400 when it isn't 1 to 200 printable ASCII characters
+ */
+export function idempotencyKey(header: string | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  if (!KEY.test(header))
+    throw problems.badHeader('Idempotency-Key', 'must be 1 to 200 printable ASCII characters');
+  return header;
+}
+
+/** What was found under a key. */
+export interface Claim {
+  /** The key came before, with the same body. */
+  readonly repeat: boolean;
+  /** The trace of the job that first came with the key. */
+  readonly traceId: string;
+}
+
+/** Remembers which requests came with a key. */
+export class Idempotency {
+  readonly #valkey: Redis;
+  readonly #keys: Keys;
+
+  constructor(options: { valkey: Redis; keys: Keys }) {
+    this.#valkey = options.valkey;
+    this.#keys = options.keys;
+  }
+
+  /**
+   * Takes the key for a body, for a day. Of any number of calls at once exactly one is no repeat.
+   * @throws HttpProblem 422 when the key came with another body
+   */
+  async claim(request: { tenant: string; key: string; body: string; traceId: string }): Promise<Claim> {
+    const hash = createHash('sha256').update(request.body).digest('hex');
+    const name = this.#keys.idempotency(request.tenant, request.key);
+    const before = await withValkey(() =>
+      this.#valkey.set(name, `${hash}:${request.traceId}`, 'EX', KEY_SECONDS, 'NX', 'GET'),
+    );
+    if (before === null) return { repeat: false, traceId: request.traceId };
+    const [firstHash, traceId = request.traceId] = before.split(':');
+    if (firstHash !== hash) throw problems.keyReused();
+    return { repeat: true, traceId };
+  }
+
+  /** Notes whose batch this is. Returns true when it was known already. */
+  async claimBatch(batchId: string, tenant: string): Promise<boolean> {
+    const before = await withValkey(() =>
+      this.#valkey.set(this.#keys.batch(batchId), tenant, 'EX', BATCH_SECONDS, 'NX', 'GET'),
+    );
+    return before !== null;
+  }
+
+  /** Which of these jobs has someone asked to cancel? They must not come back with a repeat. */
+  async cancelled(jobIds: readonly string[], batchId?: string): Promise<Set<string>> {
+    const names = jobIds.map((id) => this.#keys.cancel(id));
+    const [ofBatch, ...ofJobs] = await withValkey(() =>
+      this.#valkey.mget(
+        batchId === undefined ? this.#keys.cancel('none') : this.#keys.cancelBatch(batchId),
+        ...names,
+      ),
+    );
+    return new Set(jobIds.filter((_, i) => typeof ofBatch === 'string' || typeof ofJobs[i] === 'string'));
+  }
+}

@@ -1,0 +1,59 @@
+import { type ProducerConfig, producerConfig, runMain } from '@cronium/config';
+import { type Lifecycle, runService } from '@cronium/lifecycle';
+import { createLogger, type Logger, startTelemetry } from '@cronium/telemetry';
+import manifest from '../package.json' with { type: 'json' };
+import { createApp } from './app.ts';
+import { problems } from './problems.ts';
+import { serve } from './serve.ts';
+import { ValkeyLink } from './valkey/link.ts';
+
+const { version } = manifest;
+
+async function start(
+  config: ProducerConfig,
+  { lifecycle, log }: { lifecycle: Lifecycle; log: Logger },
+): Promise<void> {
+  const telemetry = startTelemetry({
+    service: 'cronium-producer',
+    version,
+    endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+    tracesEndpoint: config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
+  });
+  lifecycle.own('telemetry', () => telemetry.stop());
+
+  const link = new ValkeyLink({ url: config.CRONIUM_VALKEY_URL, log });
+  lifecycle.own('valkey', () => link.close());
+  await link.start(lifecycle);
+
+  const uploads = new AbortController();
+  const { app, close } = createApp({
+    valkey: link.valkey,
+    prefix: config.CRONIUM_PREFIX,
+    apiKeys: config.CRONIUM_API_KEYS,
+    resultsUrl: config.CRONIUM_RESULTS_URL,
+    log,
+    version,
+    stopping: uploads.signal,
+    notReady: () => link.notReady(),
+    limits: { jobBytes: config.CRONIUM_MAX_JOB_BYTES, maxQueued: config.CRONIUM_MAX_QUEUED },
+  });
+  lifecycle.own('queues', close);
+
+  const server = await serve(app, { host: config.CRONIUM_HOST, port: config.CRONIUM_PORT });
+  const withinMs = config.CRONIUM_SHUTDOWN_SECONDS * 1000 * 0.8;
+  lifecycle.own('http server', () =>
+    server.drain({ withinMs, hurry: () => uploads.abort(problems.stopping()) }),
+  );
+  log.info({ host: config.CRONIUM_HOST, port: server.port }, 'listening');
+}
+
+await runMain({
+  name: 'cronium-producer',
+  summary: 'accepts jobs and puts them into the queue.',
+  config: producerConfig,
+  main: async (config) => {
+    const log = createLogger({ service: 'producer', level: config.CRONIUM_LOG_LEVEL });
+    const shutdownMs = config.CRONIUM_SHUTDOWN_SECONDS * 1000;
+    await runService((lifecycle) => start(config, { lifecycle, log }), { log, shutdownMs });
+  },
+});

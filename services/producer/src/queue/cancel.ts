@@ -1,0 +1,46 @@
+import type { CancelRequest, ControlMessage } from '@cronium/contracts';
+import type { Caller } from '../auth.ts';
+import { withValkey } from '../valkey/connection.ts';
+import type { FleetQueues } from './queues.ts';
+
+/** A wish to cancel is remembered for a week: longer than any job waits for a node that was away. */
+const CANCEL_SECONDS = 7 * 86_400;
+
+/**
+ * Asks for a job's end. The key is what counts: a worker looks at it when it claims the job and while it runs it. The
+ * event makes results cancel the job if it still waits (results has read its payload by then, because events are read in
+ * order; so it isn't taken out of the queue here). The message makes it quick.
+ */
+export async function requestCancel(
+  queues: FleetQueues,
+  jobId: string,
+  { by, reason }: { by: Caller; reason?: string },
+): Promise<void> {
+  const at = Date.now();
+  const request: CancelRequest = { by: by.name, ...(reason !== undefined && { reason }), at };
+  const message: ControlMessage = { type: 'cancel', jobId };
+  await withValkey(async () => {
+    await queues.valkey.set(queues.keys.cancel(jobId), JSON.stringify(request), 'EX', CANCEL_SECONDS);
+    await queues.announce([
+      { type: 'cancel', jobId, tenant: by.tenant, by: by.name, ...(reason !== undefined && { reason }), at },
+    ]);
+    await queues.valkey.publish(queues.keys.control, JSON.stringify(message));
+  });
+}
+
+/**
+ * Asks for the end of all jobs of a batch that were accepted so far. The batch's key stops those that a worker claims
+ * later; on the event results cancels each job of the batch that it knows, and asks the workers for those that run.
+ */
+export async function requestBatchCancel(
+  queues: FleetQueues,
+  batchId: string,
+  by: Pick<Caller, 'name' | 'tenant'>,
+): Promise<void> {
+  const at = Date.now();
+  const request: CancelRequest = { by: by.name, at };
+  await withValkey(async () => {
+    await queues.valkey.set(queues.keys.cancelBatch(batchId), JSON.stringify(request), 'EX', CANCEL_SECONDS);
+    await queues.announce([{ type: 'cancel-batch', batchId, tenant: by.tenant, by: by.name, at }]);
+  });
+}

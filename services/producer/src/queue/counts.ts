@@ -1,0 +1,98 @@
+import type { QueueCounts } from '@cronium/contracts';
+import { z } from 'zod';
+import { replies, withValkey } from '../valkey/connection.ts';
+import type { FleetQueues } from './queues.ts';
+
+const queueRecord = z.object({ pool: z.string(), requires: z.record(z.string(), z.string()) });
+/** BullMQ sorts waiting jobs by priority times this, plus a counter (getPriorityScore in its Lua scripts). */
+const PRIORITY_STEP = 0x1_0000_0000;
+/** More different priorities than this in one queue are not looked at for the oldest job. */
+const MOST_PRIORITIES = 50;
+
+type Count = QueueCounts['queues'][number];
+
+/** Counts the jobs of every queue. */
+export async function countQueues(queues: FleetQueues): Promise<QueueCounts> {
+  return withValkey(async () => {
+    const [records, paused] = await Promise.all([
+      queues.valkey.hgetall(queues.keys.queues),
+      queues.valkey.smembers(queues.keys.pausedPools),
+    ]);
+    const pausedPools = new Set(paused);
+    const counts = await Promise.all(
+      Object.entries(records).map(([name, text]) =>
+        countOne(queues, { name, record: queueRecord.parse(JSON.parse(text)), pausedPools }),
+      ),
+    );
+    return { queues: counts.sort((a, b) => (a.name < b.name ? -1 : 1)) };
+  });
+}
+
+async function countOne(
+  queues: FleetQueues,
+  {
+    name,
+    record,
+    pausedPools,
+  }: { name: string; record: z.infer<typeof queueRecord>; pausedPools: ReadonlySet<string> },
+): Promise<Count> {
+  const key = (part: string) => `${queues.prefix}:${name}:${part}`;
+  const pipeline = queues.valkey
+    .pipeline()
+    .zcard(key('prioritized'))
+    .llen(key('wait'))
+    .zcard(key('delayed'))
+    .llen(key('active'));
+  const [prioritized, waiting, delayed, active] = replies(await pipeline.exec()).map(Number);
+  return {
+    name,
+    pool: record.pool,
+    requires: record.requires,
+    paused: pausedPools.has(record.pool),
+    waiting: (prioritized ?? 0) + (waiting ?? 0),
+    delayed: delayed ?? 0,
+    active: active ?? 0,
+    oldestSeconds: await oldestSeconds(queues, name),
+  };
+}
+
+/** Jobs of one priority stand in the order in which they came: the first of each priority is looked at. */
+async function oldestSeconds(queues: FleetQueues, name: string): Promise<number | null> {
+  const ids = await firstOfEachPriority(queues, name);
+  const pipeline = queues.valkey.pipeline();
+  for (const id of ids) pipeline.hmget(`${queues.prefix}:${name}:${id}`, 'timestamp', 'opts');
+  const since = replies(await pipeline.exec()).flatMap((reply) => {
+    const [timestamp, opts] = Array.isArray(reply) ? reply : [];
+    return typeof timestamp === 'string' ? [Number(timestamp) + delayOf(opts)] : [];
+  });
+  return since.length === 0 ? null : Math.max(0, (Date.now() - Math.min(...since)) / 1000);
+}
+
+async function firstOfEachPriority(queues: FleetQueues, name: string): Promise<string[]> {
+  const ids: string[] = [];
+  let above = 0;
+  while (ids.length < MOST_PRIORITIES) {
+    const [id, score] = await queues.valkey.zrangebyscore(
+      `${queues.prefix}:${name}:prioritized`,
+      above,
+      '+inf',
+      'WITHSCORES',
+      'LIMIT',
+      0,
+      1,
+    );
+    if (id === undefined || score === undefined) break;
+    ids.push(id);
+    above = (Math.floor(Number(score) / PRIORITY_STEP) + 1) * PRIORITY_STEP;
+  }
+  const [head] = await queues.valkey.lrange(`${queues.prefix}:${name}:wait`, -1, -1);
+  return head === undefined ? ids : [...ids, head];
+}
+
+/** A job that was to wait first is old only from then on. */
+function delayOf(opts: unknown): number {
+  const parsed = z
+    .object({ delay: z.number().default(0) })
+    .safeParse(JSON.parse(typeof opts === 'string' ? opts : '{}'));
+  return parsed.success ? parsed.data.delay : 0;
+}

@@ -1,0 +1,143 @@
+import type { JobSpec } from '@cronium/contracts';
+import {
+  type AcceptedJob,
+  acceptedJob,
+  isTerminal,
+  JOB_ID,
+  jobIdForKey,
+  jobSpec,
+  newJobId,
+  traceIdForJob,
+} from '@cronium/contracts';
+import { z } from 'zod';
+import type { App, Services } from '../app-env.ts';
+import { type AppContext, mediaType, pathId, withJsonBody } from '../http/request.ts';
+import { idempotencyKey } from '../intake/idempotency.ts';
+import { newJob, type Submission } from '../intake/new-job.ts';
+import { readJob } from '../intake/read-job.ts';
+import { problems } from '../problems.ts';
+import { requestCancel } from '../queue/cancel.ts';
+import { findJob } from '../queue/find.ts';
+import { retryJobs } from '../queue/retry.ts';
+import { body, describe, idempotencyHeader, json, pathParameter, traceparentHeader } from './openapi.ts';
+
+const cancelling = z.object({ id: z.string(), cancelling: z.literal(true) });
+
+/** `/v1/jobs` and what can be done with one job. */
+export function jobRoutes(app: App, services: Services): void {
+  describe(app, {
+    method: 'post',
+    path: '/v1/jobs',
+    summary: 'Submit one job',
+    description:
+      'The job is in the queue when this answers. With an Idempotency-Key a repeat gives the same id, and the job runs once.',
+    request: { headers: [idempotencyHeader, traceparentHeader], body: body({ 'application/json': jobSpec }) },
+    success: { status: 202, ...json('The job is accepted.', acceptedJob) },
+    problems: [400, 408, 413, 415, 422, 429, 503],
+  });
+  app.post('/v1/jobs', (context) => submit(context, services));
+
+  describe(app, {
+    method: 'post',
+    path: '/v1/jobs/{id}/cancel',
+    summary: 'Cancel a job',
+    description: 'A waiting job will not start; a running one is stopped.',
+    request: { params: [pathParameter('id', 'The job.')] },
+    success: {
+      status: 202,
+      ...json('The job will end as cancelled, unless it ends by itself first.', cancelling),
+    },
+    problems: [404, 409, 503],
+  });
+  app.post('/v1/jobs/:id/cancel', (context) => cancel(context, services));
+
+  describe(app, {
+    method: 'post',
+    path: '/v1/jobs/{id}/retry',
+    summary: 'Run an ended job again',
+    description: 'Under its own id, with its spec as it was; attempts count on.',
+    request: { params: [pathParameter('id', 'The job.')] },
+    success: { status: 202, ...json('The job is in the queue again.', acceptedJob) },
+    problems: [404, 409, 503],
+  });
+  app.post('/v1/jobs/:id/retry', (context) => retry(context, services));
+}
+
+async function submit(context: AppContext, services: Services): Promise<Response> {
+  mediaType(context, ['application/json']);
+  const key = idempotencyKey(context.req.header('idempotency-key'));
+  const accepted = await withJsonBody(context, services, {
+    maxBytes: services.limits.jobBytes,
+    run: async (value) => {
+      const read = readJob(value);
+      if (read.errors) throw problems.invalid(read.errors);
+      const submission: Submission = {
+        tenant: context.var.caller.tenant,
+        trace: context.var.trace,
+        receivedAt: context.var.receivedAt,
+        keyed: key !== undefined,
+      };
+      return key === undefined
+        ? enqueue(read.spec, { submission, services })
+        : enqueueOnce(read.spec, { submission, services, key });
+    },
+  });
+  return context.json(accepted, 202);
+}
+
+async function enqueue(
+  spec: JobSpec,
+  { submission, services }: { submission: Submission; services: Services },
+): Promise<AcceptedJob> {
+  const job = newJob(spec, { id: newJobId(), submission });
+  await services.queues.add([job]);
+  services.metrics.jobs.inc({ source: 'single' });
+  return { id: job.id, state: 'queued', traceId: job.payload.traceId };
+}
+
+/** However often this comes with one key, there is one job; it is in the queue when the first call answers. */
+async function enqueueOnce(
+  spec: JobSpec,
+  { submission, services, key }: { submission: Submission; services: Services; key: string },
+): Promise<AcceptedJob> {
+  const { tenant } = submission;
+  const id = jobIdForKey(tenant, key);
+  const traceId = submission.trace?.traceId ?? traceIdForJob(id);
+  const claim = await services.idempotency.claim({ tenant, key, body: JSON.stringify(spec), traceId });
+  // Whichever of several calls at once adds the job, it is in the trace of the first.
+  const trace = submission.trace?.traceId === claim.traceId ? submission.trace : undefined;
+  const job = newJob(spec, { id, submission: { ...submission, trace } });
+  // A repeat adds the job all the same, in case the first call died in between; but not if it was cancelled since.
+  if (!claim.repeat || !(await services.idempotency.cancelled([id])).has(id))
+    await services.queues.add([job]);
+  if (!claim.repeat) services.metrics.jobs.inc({ source: 'single' });
+  return { id, state: 'queued', traceId: claim.traceId };
+}
+
+async function cancel(context: AppContext, services: Services): Promise<Response> {
+  const id = pathId(context, 'id', { pattern: JOB_ID, what: 'job' });
+  const { caller } = context.var;
+  const queued = await findJob(services.queues, id, caller.tenant);
+  if (queued === undefined || queued.ended) {
+    const state = await services.results.jobState(id, context.req.header('authorization') ?? '');
+    if (state === undefined && !queued?.ended) throw problems.notFound(`job ${id}`);
+    if (state === undefined || isTerminal(state))
+      throw problems.conflict(`The job ${id} has ended: ${state ?? 'completed'}.`, { state });
+  }
+  await requestCancel(services.queues, id, { by: caller });
+  return context.json({ id, cancelling: true as const }, 202);
+}
+
+async function retry(context: AppContext, services: Services): Promise<Response> {
+  const id = pathId(context, 'id', { pattern: JOB_ID, what: 'job' });
+  const { caller } = context.var;
+  const queued = await findJob(services.queues, id, caller.tenant);
+  if (queued && !queued.ended)
+    throw problems.conflict(`The job ${id} has not ended: it is in the queue ${queued.queue}.`);
+  const job = await services.results.job(id, context.req.header('authorization') ?? '');
+  if (job === undefined) throw problems.notFound(`job ${id}`);
+  if (!isTerminal(job.state))
+    throw problems.conflict(`The job ${id} has not ended: it is ${job.state}.`, { state: job.state });
+  await retryJobs(services.queues, [{ ...job, jobId: id }], caller.name);
+  return context.json({ id, state: 'queued', traceId: job.payload.traceId } satisfies AcceptedJob, 202);
+}

@@ -1,0 +1,53 @@
+import { Hono } from 'hono';
+import type { Deps } from './deps.ts';
+import { type Env, requireApiKey } from './http/auth.ts';
+import { errorHandler } from './http/errors.ts';
+import { problems } from './http/problems.ts';
+import { artifactRoutes } from './routes/artifacts.ts';
+import { batchRoutes } from './routes/batches.ts';
+import { docsRoutes } from './routes/docs.ts';
+import { healthRoutes } from './routes/health.ts';
+import { internalRoutes } from './routes/internal.ts';
+import { jobRoutes } from './routes/jobs.ts';
+import { otlpRoutes } from './routes/otlp.ts';
+import { runtimeRoutes } from './routes/runtime.ts';
+import { scalingRoutes } from './routes/scaling.ts';
+import { siteRoutes } from './routes/site.ts';
+import { apiKeyRoutes, sealedRoutes, variableRoutes } from './routes/stored.ts';
+import { jobTraceRoutes, traceRoutes } from './routes/traces.ts';
+import { whyRoutes } from './routes/why.ts';
+import { workerRoutes } from './routes/workers.ts';
+
+/** The results service as a Hono app; tests call it with `app.request()`. */
+export function createApp(deps: Deps): Hono<Env> {
+  const app = new Hono<Env>();
+  app.onError(errorHandler(deps.log));
+  app.notFound((c) => problems.notFound(`${c.req.method} ${c.req.path.slice(0, 200)}`).response());
+  app.route('/', healthRoutes(deps));
+  app.route('/', docsRoutes());
+  app.use(async (_c, next) => {
+    if (!deps.schema.isOpen) throw problems.databaseAway();
+    return next();
+  });
+  app.route('/internal/v1', internalRoutes(deps));
+  app.route('/runtime/v1', runtimeRoutes(deps));
+  app.use('/v1/*', requireApiKey(deps.apiKeys));
+  app.route('/v1/jobs', jobRoutes(deps));
+  app.route('/v1/jobs', jobTraceRoutes(deps));
+  app.route('/v1/jobs', whyRoutes(deps));
+  app.route('/v1/jobs', artifactRoutes(deps));
+  app.route('/v1/batches', batchRoutes(deps));
+  app.route('/v1/traces', traceRoutes(deps));
+  app.route('/v1', otlpRoutes(deps));
+  app.route('/v1/workers', workerRoutes(deps));
+  app.route('/v1/scaling', scalingRoutes(deps));
+  app.route('/v1/variables', variableRoutes(deps));
+  app.route('/v1/secrets', sealedRoutes(deps, 'secret'));
+  app.route('/v1/credentials', sealedRoutes(deps, 'credential'));
+  app.route('/v1/api-keys', apiKeyRoutes(deps));
+  app.all('/v1/*', () => {
+    throw problems.notFound('such endpoint; see /docs');
+  });
+  app.route('/', siteRoutes(deps));
+  return app;
+}

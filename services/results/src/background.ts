@@ -1,0 +1,61 @@
+import { hostname } from 'node:os';
+import { repeat } from '@cronium/lifecycle';
+import { mirrorApiKeys } from './auth/api-keys.ts';
+import type { Deps } from './deps.ts';
+import { EventApplier } from './ingest/apply-events.ts';
+import { Canceller } from './ingest/cancel.ts';
+import { EventStream } from './ingest/event-stream.ts';
+import { consumeEvents } from './ingest/events.ts';
+import { followChanges } from './live/changes.ts';
+import { keepRetention } from './retention.ts';
+
+/** How the background work of a results process is set up. */
+export interface BackgroundOptions {
+  readonly databaseUrl: string;
+  readonly retentionDays: number;
+}
+
+const MIRROR_EVERY_MS = 60_000;
+const RETENTION_EVERY_MS = 600_000;
+
+/**
+ * Starts what a results process does by itself: reading events, news for live readers, retention, and the copy of the
+ * API keys. Resolves when all of it has ended, after `deps.signal` aborts; never rejects.
+ */
+export async function runBackground(deps: Deps, options: BackgroundOptions): Promise<void> {
+  const { db, valkey, queues, keys, log, signal, changes, metrics } = deps;
+  const missing = metrics.counter({
+    name: 'results_payloads_missing',
+    help: 'Accepted jobs whose payload was gone when their event was read; a worker’s report brings it.',
+  });
+  const canceller = new Canceller({ db, valkey, queues });
+  const applier = new EventApplier({
+    db,
+    queues,
+    canceller,
+    onMissing: (ids) => {
+      missing.inc(ids.length);
+      log.warn(
+        { jobs: ids.slice(0, 10), count: ids.length },
+        'accepted jobs are neither stored nor in the queue',
+      );
+    },
+  });
+  const stream = new EventStream(valkey, keys.events, `${hostname()}-${process.pid}-${Date.now()}`);
+  const onError = (what: string) => (error: unknown) =>
+    log.warn({ err: error }, `${what} failed; it is tried again`);
+  await Promise.all([
+    consumeEvents({ stream, applier, log, signal }),
+    followChanges(changes, { url: options.databaseUrl, log, signal }),
+    repeat(() => mirrorApiKeys(db, valkey, keys), {
+      everyMs: MIRROR_EVERY_MS,
+      signal,
+      onError: onError('copying the API keys to Valkey'),
+    }),
+    repeat(() => keepRetention(deps, options.retentionDays), {
+      everyMs: RETENTION_EVERY_MS,
+      signal,
+      onError: onError('removing what is past retention'),
+    }),
+  ]);
+}

@@ -1,0 +1,36 @@
+import type { Keys } from '@cronium/contracts';
+import type { Logger, Metrics } from '@cronium/telemetry';
+import type { Redis } from 'ioredis';
+import type { Kysely } from 'kysely';
+import type { ApiKeys } from './auth/api-keys.ts';
+import type { NodeKeys } from './auth/node-keys.ts';
+import type { SecretBox } from './auth/secret-box.ts';
+import type { DayWindow, Partitions } from './db/partitions.ts';
+import type { Database } from './db/schema.ts';
+import type { Changes } from './live/changes.ts';
+import type { Queues } from './queue/queues.ts';
+import type { ArtifactStore } from './routes/artifact-store.ts';
+import type { SchemaGate } from './schema-gate.ts';
+
+/** All that the routes work with. */
+export interface Deps {
+  readonly db: Kysely<Database>;
+  readonly valkey: Redis;
+  readonly keys: Keys;
+  readonly queues: Queues;
+  readonly partitions: Partitions;
+  /** The days for which rows are stored. */
+  window(): DayWindow;
+  readonly apiKeys: ApiKeys;
+  readonly nodeKeys: NodeKeys;
+  readonly secrets: SecretBox;
+  readonly artifacts: ArtifactStore;
+  readonly changes: Changes;
+  readonly schema: SchemaGate;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Aborts when the process stops: streams end then. */
+  readonly signal: AbortSignal;
+  /** The built dashboard's folder. */
+  readonly dashboardDir: string;
+}

@@ -1,0 +1,90 @@
+import { pause, pauseBefore } from '@cronium/lifecycle';
+import type { Logger } from '@cronium/telemetry';
+import pg from 'pg';
+import { poolConfig } from '../db/database.ts';
+import { CHANGES_CHANNEL } from '../queries/notify.ts';
+
+/** Someone who waits for news of a job; `undefined` waits for any. */
+type Listener = (jobIds: readonly string[]) => void;
+
+/**
+ * Tells readers of jobs of which something was committed, by whichever results process. A hint: when the connection
+ * was gone for a while every listener is called once, to look again.
+ */
+export class Changes {
+  readonly #listeners = new Map<string, Set<() => void>>();
+  readonly #everything = new Set<Listener>();
+
+  /** Calls back when something of the job may have changed, until the result is called. */
+  onJob(jobId: string, wake: () => void): () => void {
+    const own = this.#listeners.get(jobId) ?? new Set();
+    own.add(wake);
+    this.#listeners.set(jobId, own);
+    return () => {
+      own.delete(wake);
+      if (own.size === 0) this.#listeners.delete(jobId);
+    };
+  }
+
+  /** Calls back with the ids of changed jobs, an empty list when any may have. */
+  onAny(listener: Listener): () => void {
+    this.#everything.add(listener);
+    return () => this.#everything.delete(listener);
+  }
+
+  /** Passes news on. */
+  tell(jobIds: readonly string[]): void {
+    for (const listener of this.#everything) listener(jobIds);
+    for (const id of jobIds) for (const wake of this.#listeners.get(id) ?? []) wake();
+  }
+
+  /** Everyone looks again. */
+  tellAll(): void {
+    for (const listener of this.#everything) listener([]);
+    for (const own of this.#listeners.values()) for (const wake of own) wake();
+  }
+}
+
+/** Listens to PostgreSQL for {@link Changes} until the signal aborts; connects again when it must. Never rejects. */
+export async function followChanges(
+  changes: Changes,
+  { url, log, signal }: { url: string; log: Logger; signal: AbortSignal },
+): Promise<void> {
+  for (let failures = 0; !signal.aborted; failures++) {
+    try {
+      await listen(changes, url, signal, () => {
+        failures = 0;
+      });
+    } catch (error) {
+      if (signal.aborted) return;
+      log.warn({ err: error }, 'news of changes stopped; live readers wait until the database is back');
+    }
+    await pause(pauseBefore(failures + 2, { maxMs: 3000 }), signal).catch(() => undefined);
+  }
+}
+
+async function listen(
+  changes: Changes,
+  url: string,
+  signal: AbortSignal,
+  onConnected: () => void,
+): Promise<void> {
+  const client = new pg.Client(poolConfig(url));
+  const broken = Promise.withResolvers<void>();
+  client.on('error', (error) => broken.reject(error));
+  client.on('end', () => broken.resolve());
+  client.on('notification', ({ payload = '' }) => changes.tell(payload.split(' ')));
+  const stop = () => broken.resolve();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    await client.connect();
+    await client.query(`LISTEN ${CHANGES_CHANNEL}`);
+    onConnected();
+    changes.tellAll();
+    await broken.promise;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    broken.promise.catch(() => undefined);
+    await client.end().catch(() => undefined);
+  }
+}

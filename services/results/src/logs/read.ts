@@ -1,0 +1,105 @@
+import { attemptIdOf, decompressRecords, type LogRecord } from '@cronium/contracts';
+import type { Kysely } from 'kysely';
+import type { Database } from '../db/schema.ts';
+import type { Changes } from '../live/changes.ts';
+import { logStanding, nextChunks } from '../queries/logs-read.ts';
+
+/** What of a job's log to read. */
+export interface LogRequest {
+  readonly jobId: string;
+  readonly attempt: number;
+  readonly stream: 'stdout' | 'stderr' | 'fleet' | undefined;
+  /** Only records behind this one. */
+  readonly after: number;
+  /** Go on until the attempt's log is complete. */
+  readonly follow: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** A record with its number. */
+export interface NumberedRecord {
+  readonly seq: number;
+  readonly record: LogRecord;
+}
+
+/** Silence is broken after so long, so that both ends notice a dead connection. */
+const HEARTBEAT_MS = 15_000;
+
+/**
+ * Reads records in order, chunk by chunk, as fast as the reader takes them: one chunk is in memory at a time. An empty
+ * list is a heartbeat. Ends without an error when the signal aborts.
+ */
+export async function* readLog(
+  { db, changes }: { db: Kysely<Database>; changes: Changes },
+  request: LogRequest,
+): AsyncGenerator<readonly NumberedRecord[]> {
+  const { jobId, attempt, signal } = request;
+  const attemptId = attemptIdOf(jobId, attempt);
+  using news = new News(changes, jobId);
+  let [afterSeq, afterChunk] = [request.after, -1];
+  while (!signal.aborted) {
+    news.reset();
+    const { day, over } = await logStanding(db, { jobId, attempt, attemptId });
+    for (;;) {
+      const chunks = day === undefined ? [] : await nextChunks(db, { attemptId, day, afterSeq, afterChunk });
+      if (chunks.length === 0) break;
+      for (const { chunk, first_seq, body } of chunks) {
+        const records = numbered(decompressRecords(body), first_seq).filter(({ seq }) => seq > afterSeq);
+        afterChunk = chunk;
+        afterSeq = Math.max(afterSeq, records.at(-1)?.seq ?? 0);
+        const wanted = records.filter(({ record }) => isWanted(record, request.stream));
+        if (wanted.length > 0) yield wanted;
+        if (signal.aborted) return;
+      }
+    }
+    if (over || !request.follow) return;
+    if (!(await news.wait(HEARTBEAT_MS, signal))) yield [];
+  }
+}
+
+function numbered(records: readonly LogRecord[], firstSeq: number): NumberedRecord[] {
+  return records.map((record, index) => ({ seq: firstSeq + index, record }));
+}
+
+function isWanted(record: LogRecord, stream: LogRequest['stream']): boolean {
+  if (stream === undefined) return true;
+  return record.notice ? stream === 'fleet' : record.stream === stream;
+}
+
+/** Remembers that there was news of a job, until it is asked. */
+class News implements Disposable {
+  readonly #stop: () => void;
+  #there = false;
+  #wake: (() => void) | undefined;
+
+  constructor(changes: Changes, jobId: string) {
+    this.#stop = changes.onJob(jobId, () => {
+      this.#there = true;
+      this.#wake?.();
+    });
+  }
+
+  /** Call it before looking: news that come while one looks are kept. */
+  reset(): void {
+    this.#there = false;
+  }
+
+  /** Waits for news, for a time, or until the signal aborts. Returns whether there were news. */
+  async wait(milliseconds: number, signal: AbortSignal): Promise<boolean> {
+    if (this.#there || signal.aborted) return true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    const timer = setTimeout(resolve, milliseconds);
+    const stop = () => resolve();
+    signal.addEventListener('abort', stop, { once: true });
+    await promise;
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+    this.#wake = undefined;
+    return this.#there || signal.aborted;
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop();
+  }
+}

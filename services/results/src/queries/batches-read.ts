@@ -1,0 +1,141 @@
+import { TERMINAL_STATES } from '@cronium/contracts';
+import { type Kysely, type Selectable, sql } from 'kysely';
+import type { BatchesTable, Database } from '../db/schema.ts';
+
+export type BatchRow = Selectable<BatchesTable>;
+
+export async function getBatch(
+  db: Kysely<Database>,
+  tenant: string,
+  id: string,
+): Promise<BatchRow | undefined> {
+  return await db
+    .selectFrom('batches')
+    .selectAll()
+    .where('id', '=', id)
+    .where('tenant', '=', tenant)
+    .executeTakeFirst();
+}
+
+/** A page of batches, newest first. */
+export async function listBatches(
+  db: Kysely<Database>,
+  {
+    tenant,
+    limit,
+    after,
+  }: { tenant: string; limit: number; after?: { createdMs: number; id: string } | undefined },
+): Promise<BatchRow[]> {
+  let query = db.selectFrom('batches').selectAll().where('tenant', '=', tenant);
+  if (after !== undefined) {
+    query = query.where(sql<boolean>`(created_ms, id) < (${after.createdMs}::double precision, ${after.id})`);
+  }
+  return await query.orderBy('created_ms', 'desc').orderBy('id', 'desc').limit(limit).execute();
+}
+
+/** How the jobs of a batch stand. */
+export interface BatchNumbers {
+  readonly counts: ReadonlyMap<string, number>;
+  readonly firstStartMs: number | null;
+  readonly lastEndMs: number | null;
+  readonly p50: number | null;
+  readonly p95: number | null;
+  readonly p99: number | null;
+}
+
+export async function batchNumbers(db: Kysely<Database>, batchId: string): Promise<BatchNumbers> {
+  const counted = await db
+    .selectFrom('jobs')
+    .select((eb) => ['state', eb.fn.countAll<number>().as('count')])
+    .where('batch_id', '=', batchId)
+    .groupBy('state')
+    .execute();
+  const { rows } = await sql<Omit<BatchNumbers, 'counts'>>`
+    SELECT min(started_ms) AS "firstStartMs", max(ended_ms) AS "lastEndMs",
+      percentile_cont(0.5) WITHIN GROUP (ORDER BY run_ms) AS p50,
+      percentile_cont(0.95) WITHIN GROUP (ORDER BY run_ms) AS p95,
+      percentile_cont(0.99) WITHIN GROUP (ORDER BY run_ms) AS p99
+    FROM jobs WHERE batch_id = ${batchId}`.execute(db);
+  const counts = new Map(counted.map(({ state, count }) => [state, count]));
+  const none = { firstStartMs: null, lastEndMs: null, p50: null, p95: null, p99: null };
+  return { ...(rows[0] ?? none), counts };
+}
+
+/** An ended job of a batch with its output (JSON text). */
+export interface EndedJob {
+  readonly id: string;
+  readonly name: string;
+  readonly state: string;
+  readonly exit_code: number | null;
+  readonly attempt: number;
+  readonly started_ms: number | null;
+  readonly ended_ms: number | null;
+  readonly line: number;
+  output: string | null;
+  readonly output_bytes: number;
+}
+
+const PAGE = 500;
+/** Larger outputs are read one by one, so that a page stays small. */
+const INLINE_BYTES = 16 * 1024;
+
+/** The ended jobs of a batch by line, read page by page: memory does not grow with the batch. */
+export async function* endedJobs(
+  db: Kysely<Database>,
+  { tenant, batchId }: { tenant: string; batchId: string },
+): AsyncGenerator<EndedJob> {
+  let after = { line: -1, id: '' };
+  for (;;) {
+    const { rows } = await sql<EndedJob>`
+      SELECT j.id, j.name, j.state, j.exit_code, j.attempt, j.started_ms, j.ended_ms, j.line,
+        coalesce(d.output_bytes, 0) AS output_bytes,
+        CASE WHEN d.output_bytes <= ${INLINE_BYTES} THEN d.output END AS output
+      FROM jobs j LEFT JOIN attempt_data d ON d.attempt_id = j.id || '.' || j.attempt
+      WHERE j.batch_id = ${batchId} AND j.tenant = ${tenant} AND j.state = ANY(${[...TERMINAL_STATES]}::text[])
+        AND (j.line, j.id) > (${after.line}::integer, ${after.id})
+      ORDER BY j.line, j.id LIMIT ${PAGE}`.execute(db);
+    for (const row of rows) {
+      if (row.output_bytes > INLINE_BYTES) row.output = await outputOf(db, `${row.id}.${row.attempt}`);
+      yield row;
+    }
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < PAGE) return;
+    after = { line: last.line, id: last.id };
+  }
+}
+
+async function outputOf(db: Kysely<Database>, attemptId: string): Promise<string | null> {
+  const row = await db
+    .selectFrom('attempt_data')
+    .select('output')
+    .where('attempt_id', '=', attemptId)
+    .executeTakeFirst();
+  return row?.output ?? null;
+}
+
+/** Payloads are up to 1 MiB each. */
+const PAYLOAD_PAGE = 100;
+
+/** The payloads of a batch's jobs by line, those in one state if it is given. */
+export async function* batchPayloads(
+  db: Kysely<Database>,
+  { tenant, batchId, state }: { tenant: string; batchId: string; state?: string | undefined },
+): AsyncGenerator<{ jobId: string; state: string; attempts: number; payload: unknown }> {
+  let after = { line: -1, id: '' };
+  for (;;) {
+    let query = db
+      .selectFrom('jobs')
+      .select(['id', 'line', 'state', 'attempt', 'payload'])
+      .where('batch_id', '=', batchId)
+      .where('tenant', '=', tenant)
+      .where(sql<boolean>`(line, id) > (${after.line}::integer, ${after.id})`);
+    if (state !== undefined) query = query.where('state', '=', state);
+    const rows = await query.orderBy('line').orderBy('id').limit(PAYLOAD_PAGE).execute();
+    for (const row of rows) {
+      yield { jobId: row.id, state: row.state, attempts: row.attempt, payload: JSON.parse(row.payload) };
+    }
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < PAYLOAD_PAGE) return;
+    after = { line: last.line, id: last.id };
+  }
+}

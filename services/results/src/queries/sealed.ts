@@ -1,0 +1,69 @@
+import type { Kysely } from 'kysely';
+import type { SecretBox } from '../auth/secret-box.ts';
+import type { Database } from '../db/schema.ts';
+
+/** A secret or a credential. */
+export interface SealedName {
+  readonly tenant: string;
+  readonly kind: 'secret' | 'credential';
+  readonly name: string;
+}
+
+function placeOf({ tenant, kind, name }: SealedName): string {
+  return JSON.stringify([kind, tenant, name]);
+}
+
+/** Stores a value, sealed, over what was there. */
+export async function putSealed(
+  db: Kysely<Database>,
+  name: SealedName,
+  { box, text, atMs }: { box: SecretBox; text: string; atMs: number },
+): Promise<void> {
+  const { keyId, nonce, sealed } = box.seal(text, placeOf(name));
+  const value = { key_id: keyId, nonce, sealed, updated_ms: atMs };
+  await db
+    .insertInto('sealed')
+    .values({ ...name, ...value, created_ms: atMs })
+    .onConflict((conflict) => conflict.columns(['tenant', 'kind', 'name']).doUpdateSet(value))
+    .execute();
+}
+
+/** The value; `undefined` when there is none. @throws UnsealError */
+export async function openSealed(
+  db: Kysely<Database>,
+  name: SealedName,
+  box: SecretBox,
+): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('sealed')
+    .select(['key_id', 'nonce', 'sealed'])
+    .where('tenant', '=', name.tenant)
+    .where('kind', '=', name.kind)
+    .where('name', '=', name.name)
+    .executeTakeFirst();
+  return row && box.open({ keyId: row.key_id, nonce: row.nonce, sealed: row.sealed }, placeOf(name));
+}
+
+/** Names and times; values are never listed. */
+export async function listSealed(db: Kysely<Database>, { tenant, kind }: Omit<SealedName, 'name'>) {
+  return await db
+    .selectFrom('sealed')
+    .select(['name', 'created_ms', 'updated_ms'])
+    .where('tenant', '=', tenant)
+    .where('kind', '=', kind)
+    .orderBy('name')
+    .execute();
+}
+
+export async function deleteSealed(
+  db: Kysely<Database>,
+  { tenant, kind, name }: SealedName,
+): Promise<boolean> {
+  const { numDeletedRows } = await db
+    .deleteFrom('sealed')
+    .where('tenant', '=', tenant)
+    .where('kind', '=', kind)
+    .where('name', '=', name)
+    .executeTakeFirst();
+  return numDeletedRows === 1n;
+}

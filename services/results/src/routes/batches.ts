@@ -1,0 +1,141 @@
+import {
+  BATCH_ID,
+  type BatchResult,
+  type BatchView,
+  isTerminal,
+  JOB_STATES,
+  type JobState,
+} from '@cronium/contracts';
+import { Hono } from 'hono';
+import { z } from 'zod';
+import type { Deps } from '../deps.ts';
+import type { Env } from '../http/auth.ts';
+import { readQuery } from '../http/body.ts';
+import { problems } from '../http/problems.ts';
+import {
+  type BatchNumbers,
+  type BatchRow,
+  batchNumbers,
+  type EndedJob,
+  endedJobs,
+  getBatch,
+  listBatches,
+} from '../queries/batches-read.ts';
+import { announcedBatch } from '../queue/announced.ts';
+import { cursorOf, readCursor } from './cursor.ts';
+import { ndjsonStream } from './streams.ts';
+import { isoTime } from './views.ts';
+
+const listQuery = z.strictObject({
+  limit: z
+    .string()
+    .regex(/^[1-9]\d{0,2}$/, { error: 'must be a whole number from 1 to 999' })
+    .transform(Number)
+    .default(50),
+  cursor: z.string().optional(),
+});
+
+/** Batches, their numbers and their results. */
+export function batchRoutes(deps: Deps): Hono<Env> {
+  const { db } = deps;
+  const app = new Hono<Env>();
+
+  app.get('/', async (c) => {
+    const { limit, cursor } = readQuery(c, listQuery);
+    const after = cursor === undefined ? undefined : readCursor(cursor);
+    const rows = await listBatches(db, {
+      tenant: c.get('principal').tenant,
+      limit: limit + 1,
+      after: after && { createdMs: after.ms, id: after.id },
+    });
+    const page = rows.slice(0, limit);
+    const last = rows.length > limit ? page.at(-1) : undefined;
+    const batches = await Promise.all(page.map(async (row) => toView(row, await batchNumbers(db, row.id))));
+    return c.json({ batches, cursor: last === undefined ? null : cursorOf(last.created_ms, last.id) });
+  });
+
+  app.get('/:id', async (c) => {
+    const row = await locateBatch(deps, c.get('principal').tenant, c.req.param('id'));
+    return c.json(toView(row, await batchNumbers(db, row.id)));
+  });
+
+  app.get('/:id/results', async (c) => {
+    const { tenant } = c.get('principal');
+    const { id } = await locateBatch(deps, tenant, c.req.param('id'));
+    return ndjsonStream(c, results(endedJobs(db, { tenant, batchId: id })));
+  });
+  return app;
+}
+
+/** A batch that was just accepted may still be an event in Valkey. */
+export async function locateBatch(
+  { db, valkey, keys }: Pick<Deps, 'db' | 'valkey' | 'keys'>,
+  tenant: string,
+  id: string,
+): Promise<BatchRow> {
+  const missing = problems.notFound(`batch ${id.slice(0, 100)}`);
+  if (!BATCH_ID.test(id)) throw missing;
+  const row =
+    (await getBatch(db, tenant, id)) ??
+    (await announcedBatch(valkey, keys, id)) ??
+    (await getBatch(db, tenant, id));
+  if (row === undefined || row.tenant !== tenant) throw missing;
+  return row;
+}
+
+async function* results(jobs: AsyncIterable<EndedJob>): AsyncGenerator<BatchResult> {
+  for await (const job of jobs) {
+    yield {
+      id: job.id,
+      name: job.name,
+      state: job.state as JobState,
+      exitCode: job.exit_code,
+      output: job.output === null ? null : JSON.parse(job.output),
+      attempts: job.attempt,
+      startedAt: isoTime(job.started_ms),
+      endedAt: isoTime(job.ended_ms),
+    };
+  }
+}
+
+function toView(row: BatchRow, numbers: BatchNumbers): BatchView {
+  const counts = Object.fromEntries(
+    JOB_STATES.map((state) => [state, numbers.counts.get(state) ?? 0]),
+  ) as BatchView['counts'];
+  const known = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const total = Math.max(row.accepted, known);
+  // Accepted jobs whose rows are on their way wait in the queue.
+  counts.queued += total - known;
+  const ended = JOB_STATES.filter(isTerminal).reduce((sum, state) => sum + counts[state], 0);
+  const done = row.complete && ended === total;
+  return {
+    id: row.id,
+    name: row.name,
+    accepted: total,
+    rejected: row.rejected,
+    complete: row.complete,
+    counts,
+    ended,
+    total,
+    progress: total === 0 ? (done ? 1 : 0) : ended / total,
+    percentiles: { p50: numbers.p50, p95: numbers.p95, p99: numbers.p99 },
+    etaSeconds: done ? 0 : etaSeconds({ ended, total, firstStartMs: numbers.firstStartMs }),
+    createdAt: isoTime(row.created_ms),
+    endedAt: done ? isoTime(numbers.lastEndMs ?? row.created_ms) : null,
+  };
+}
+
+/** At the pace since the first job started. */
+function etaSeconds({
+  ended,
+  total,
+  firstStartMs,
+}: {
+  ended: number;
+  total: number;
+  firstStartMs: number | null;
+}): number | null {
+  if (ended === 0 || firstStartMs === null) return null;
+  const elapsedMs = Math.max(1, Date.now() - firstStartMs);
+  return Math.round((elapsedMs / ended) * (total - ended)) / 1000;
+}

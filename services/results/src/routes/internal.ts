@@ -1,0 +1,68 @@
+import { ATTEMPT_ID, BATCH_ID, decodeChunks, jobState } from '@cronium/contracts';
+import { Hono } from 'hono';
+import { z } from 'zod';
+import type { Deps } from '../deps.ts';
+import { type Env, requireApiKey, requireNode } from '../http/auth.ts';
+import { parseJson, readBody, readQuery } from '../http/body.ts';
+import { problems } from '../http/problems.ts';
+import { ingestAttempts, ingestUpdates } from '../ingest/attempts.ts';
+import { ingestLogs } from '../ingest/logs.ts';
+import { batchPayloads } from '../queries/batches-read.ts';
+import { logPositions } from '../queries/jobs-read.ts';
+import { locateJob } from './locate.ts';
+import { ndjsonStream } from './streams.ts';
+
+const ATTEMPTS_MAX_BYTES = 128 * 1024 * 1024;
+const LOGS_MAX_BYTES = 64 * 1024 * 1024;
+
+/** What workers tell, and what the producer asks for a retry. */
+export function internalRoutes(deps: Deps): Hono<Env> {
+  const { db } = deps;
+  const app = new Hono<Env>();
+  const asNode = requireNode(deps.nodeKeys);
+  const asClient = requireApiKey(deps.apiKeys);
+
+  app.post('/attempts', asNode, async (c) => {
+    const updates = parseJson(await readBody(c, ATTEMPTS_MAX_BYTES), ingestUpdates);
+    const stranger = updates.find(({ node }) => node !== c.get('node'));
+    if (stranger)
+      throw problems.forbidden(`Node ${c.get('node')} reports an attempt of node ${stranger.node}.`);
+    return c.json({ results: await ingestAttempts(db, updates) });
+  });
+
+  app.post('/logs', asNode, async (c) => {
+    const chunks = decodeChunks(await readBody(c, LOGS_MAX_BYTES));
+    return c.json(await ingestLogs(deps, chunks));
+  });
+
+  app.get('/attempts/:id/log-position', asNode, async (c) => {
+    const id = c.req.param('id');
+    if (!ATTEMPT_ID.test(id)) throw problems.notFound(`attempt ${id.slice(0, 100)}`);
+    const at = (await logPositions(db, [id])).get(id);
+    return c.json({
+      nextChunk: at?.next_chunk ?? 0,
+      nextSeq: at?.next_seq ?? 1,
+      stdoutEnd: at?.stdout_end ?? 0,
+      stderrEnd: at?.stderr_end ?? 0,
+      complete: at?.complete ?? false,
+    });
+  });
+
+  app.get('/jobs/:id/payload', asClient, async (c) => {
+    const job = await locateJob(deps, c.get('principal').tenant, c.req.param('id'));
+    return c.json({
+      jobId: job.id,
+      state: job.state,
+      attempts: job.attempt,
+      payload: JSON.parse(job.payload),
+    });
+  });
+
+  app.get('/batches/:id/payloads', asClient, async (c) => {
+    const { state } = readQuery(c, z.strictObject({ state: jobState.optional() }));
+    const id = c.req.param('id');
+    if (!BATCH_ID.test(id)) throw problems.notFound(`batch ${id.slice(0, 100)}`);
+    return ndjsonStream(c, batchPayloads(db, { tenant: c.get('principal').tenant, batchId: id, state }));
+  });
+  return app;
+}

@@ -1,0 +1,141 @@
+import { attemptIdOf, JOB_STATES } from '@cronium/contracts';
+import { Hono } from 'hono';
+import { z } from 'zod';
+import type { Deps } from '../deps.ts';
+import type { Env } from '../http/auth.ts';
+import { readQuery } from '../http/body.ts';
+import { problems } from '../http/problems.ts';
+import { logFormat } from '../logs/format.ts';
+import { type LogRequest, readLog } from '../logs/read.ts';
+import { toFacts } from '../queries/attempts-write.ts';
+import { attemptData, attemptRow, attemptsOf, listJobs, logPositions } from '../queries/jobs-read.ts';
+import { cursorOf, readCursor } from './cursor.ts';
+import { locateJob } from './locate.ts';
+import { bytesResponse } from './streams.ts';
+import { toSummary, toView } from './views.ts';
+
+const many = <T extends z.ZodType>(item: T) =>
+  z.union([item.transform((one) => [one]), z.array(item)]).optional();
+const states = z
+  .string()
+  .transform((text) => text.split(','))
+  .pipe(z.array(z.enum(JOB_STATES)));
+const label = z
+  .string()
+  .regex(/^[^:=]+[:=]/, { error: 'must be name=value or name:value' })
+  .transform((text) => text.replace(/[:=]/, '='));
+const time = z.iso
+  .datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' })
+  .transform((text) => Date.parse(text));
+const positive = z
+  .string()
+  .regex(/^[1-9]\d{0,8}$/, { error: 'must be a whole number from 1' })
+  .transform(Number);
+const count = z
+  .string()
+  .regex(/^\d{1,15}$/, { error: 'must be a whole number from 0' })
+  .transform(Number);
+const flag = z.enum(['true', 'false', '1', '0', '']).transform((text) => text !== 'false' && text !== '0');
+
+export const listQuery = z.strictObject({
+  state: states.optional(),
+  batch: z.string().optional(),
+  pool: z.string().optional(),
+  label: many(label),
+  name: z.string().optional(),
+  from: time.optional(),
+  to: time.optional(),
+  limit: positive.pipe(z.number().max(1000, { error: 'must be at most 1000' })).default(100),
+  cursor: z.string().optional(),
+});
+
+export const logsQuery = z.strictObject({
+  attempt: positive.optional(),
+  stream: z.enum(['stdout', 'stderr', 'fleet']).optional(),
+  after: count.optional(),
+  follow: flag.optional(),
+});
+
+const attemptQuery = z.strictObject({ attempt: positive.optional() });
+
+/** Jobs, one by one and in lists, their logs and deaths. */
+export function jobRoutes(deps: Deps): Hono<Env> {
+  const { db } = deps;
+  const app = new Hono<Env>();
+
+  app.get('/', async (c) => {
+    const { state, label: labels, cursor, limit, ...rest } = readQuery(c, listQuery);
+    const after = cursor === undefined ? undefined : readCursor(cursor);
+    const filter = { ...rest, states: state, labels, tenant: c.get('principal').tenant };
+    const rows = await listJobs(db, {
+      ...filter,
+      after: after && { acceptedMs: after.ms, id: after.id },
+      limit: limit + 1,
+    });
+    const page = rows.slice(0, limit);
+    const last = rows.length > limit ? page.at(-1) : undefined;
+    return c.json({
+      jobs: page.map(toSummary),
+      cursor: last === undefined ? null : cursorOf(last.accepted_ms, last.id),
+    });
+  });
+
+  app.get('/:id', async (c) => {
+    const job = await locateJob(deps, c.get('principal').tenant, c.req.param('id'));
+    const [attempts, data] = await Promise.all([
+      attemptsOf(db, job.id),
+      attemptData(db, attemptIdOf(job.id, job.attempt)),
+    ]);
+    const ids = attempts.map(({ id }) => id);
+    return c.json(toView({ job, attempts, logs: await logPositions(db, ids), data }));
+  });
+
+  app.get('/:id/logs', async (c) => {
+    const query = readQuery(c, logsQuery);
+    const job = await locateJob(deps, c.get('principal').tenant, c.req.param('id'));
+    const attempt = query.attempt ?? Math.max(1, job.attempt);
+    if (attempt > job.attempt + 1) throw problems.notFound(`attempt ${attempt} of job ${job.id}`);
+    const lastEventId = count.safeParse(c.req.header('last-event-id') ?? '').data;
+    const request: LogRequest = {
+      jobId: job.id,
+      attempt,
+      stream: query.stream,
+      after: lastEventId ?? query.after ?? 0,
+      follow: query.follow ?? false,
+      signal: AbortSignal.any([deps.signal, c.req.raw.signal]),
+    };
+    const format = logFormat(c.req.header('accept'));
+    return bytesResponse(c, formatted(deps, request, format), format.contentType, {
+      'Cronium-Attempt': String(attempt),
+      'X-Content-Type-Options': 'nosniff',
+    });
+  });
+
+  app.get('/:id/death', async (c) => {
+    const query = readQuery(c, attemptQuery);
+    const job = await locateJob(deps, c.get('principal').tenant, c.req.param('id'));
+    const attempt = query.attempt ?? job.attempt;
+    const row = await attemptRow(db, attemptIdOf(job.id, attempt));
+    const death = row && toFacts(row).outcome?.death;
+    if (!death)
+      throw problems.notFound(`death of attempt ${attempt} of job ${job.id}: it ${fate(row?.state)}`);
+    return c.json(death);
+  });
+  return app;
+}
+
+function fate(state: string | undefined): string {
+  if (state === undefined) return 'was never made';
+  return state === 'succeeded' ? 'succeeded' : `is ${state}`;
+}
+
+async function* formatted(
+  deps: Deps,
+  request: LogRequest,
+  format: ReturnType<typeof logFormat>,
+): AsyncGenerator<Uint8Array> {
+  for await (const records of readLog(deps, request)) {
+    const bytes = format.write(records);
+    if (bytes !== undefined) yield bytes;
+  }
+}

@@ -1,0 +1,134 @@
+import {
+  appendBody,
+  conditionBody,
+  type ExecutionClaims,
+  incrementBody,
+  MAX_OUTPUT_BYTES,
+  outputBody,
+  progressBody,
+  variablePut,
+} from '@cronium/contracts';
+import { type Context, Hono } from 'hono';
+import type { Deps } from '../deps.ts';
+import { type Env, requireExecution } from '../http/auth.ts';
+import { readJson } from '../http/body.ts';
+import { problems } from '../http/problems.ts';
+import { readPayload } from '../ingest/payload.ts';
+import { tellOfAttempt } from '../queries/attempt-data.ts';
+import { openSealed } from '../queries/sealed.ts';
+import {
+  append,
+  changeVariable,
+  deleteVariable,
+  getVariable,
+  increment,
+  MAX_VALUE_BYTES,
+  put,
+  variableKey,
+} from '../queries/variables.ts';
+import { storeArtifact } from './artifacts.ts';
+import { locateJob } from './locate.ts';
+import { receiveLogs, receiveTraces } from './otlp.ts';
+import { runTool } from './tools.ts';
+
+const SMALL = 64 * 1024;
+/** Room for white space and escapes around a value of the allowed size. */
+const VALUE_BODY = 2 * MAX_VALUE_BYTES + SMALL;
+const OUTPUT_BODY = 2 * MAX_OUTPUT_BYTES + SMALL;
+
+/**
+ * What running jobs do through their sidecars, which relay their requests with the jobs' own tokens. Answers have the
+ * sidecar's own form (DESIGN section 6).
+ */
+export function runtimeRoutes(deps: Deps): Hono<Env> {
+  const { db } = deps;
+  const app = new Hono<Env>();
+  app.use('/executions/:id/*', requireExecution(deps.nodeKeys, deps));
+  const ok = (c: Context<Env>, data?: unknown) =>
+    c.json(data === undefined ? { success: true } : { success: true, data });
+
+  app.post('/executions/:id/output', async (c) => {
+    const { data } = await readJson(c, outputBody, OUTPUT_BODY);
+    const output = JSON.stringify(data);
+    if (Buffer.byteLength(output) > MAX_OUTPUT_BYTES) {
+      throw problems.tooLarge(`The output may have ${MAX_OUTPUT_BYTES} bytes as JSON.`);
+    }
+    await tellOfAttempt(db, c.get('claims'), { output });
+    return ok(c);
+  });
+
+  app.post('/executions/:id/condition', async (c) => {
+    const { condition } = await readJson(c, conditionBody, SMALL);
+    await tellOfAttempt(db, c.get('claims'), { condition });
+    return ok(c);
+  });
+
+  app.post('/executions/:id/progress', async (c) => {
+    const { percent, message } = await readJson(c, progressBody, SMALL);
+    await tellOfAttempt(db, c.get('claims'), {
+      ...(percent === undefined ? {} : { percent }),
+      ...(message === undefined ? {} : { message: message.replaceAll('\0', '\uFFFD').toWellFormed() }),
+    });
+    return ok(c);
+  });
+
+  app.get('/executions/:id/variables/:key', async (c) => {
+    const name = variableOf(c);
+    const variable = await getVariable(db, name);
+    if (variable === undefined) throw problems.notFound(`variable ${name.key}`);
+    return ok(c, variable);
+  });
+  app.put('/executions/:id/variables/:key', async (c) => {
+    const { value, ifVersion } = await readJson(c, variablePut, VALUE_BODY);
+    return ok(c, await changeVariable(db, variableOf(c), put(value, ifVersion)));
+  });
+  app.delete('/executions/:id/variables/:key', async (c) => {
+    const name = variableOf(c);
+    if (!(await deleteVariable(db, name))) throw problems.notFound(`variable ${name.key}`);
+    return ok(c);
+  });
+  app.post('/executions/:id/variables/:key/increment', async (c) => {
+    const { by } = await readJson(c, incrementBody, SMALL);
+    return ok(c, await changeVariable(db, variableOf(c), increment(by)));
+  });
+  app.post('/executions/:id/variables/:key/append', async (c) => {
+    const { text, separator } = await readJson(c, appendBody, VALUE_BODY);
+    return ok(c, await changeVariable(db, variableOf(c), append(text, separator)));
+  });
+
+  app.get('/executions/:id/secrets/:name', async (c) => {
+    const name = c.req.param('name');
+    return ok(c, { name, value: await secretOf(deps, c.get('claims'), name) });
+  });
+
+  app.put('/executions/:id/artifacts/:path{.+}', async (c) =>
+    ok(c, await storeArtifact(deps, c, { writer: c.get('claims'), path: c.req.param('path') })),
+  );
+
+  app.post('/executions/:id/tool-actions/execute', (c) => runTool(deps, c));
+  app.post('/executions/:id/otlp/v1/traces', (c) => receiveTraces(deps, c, originOf(c.get('claims'))));
+  app.post('/executions/:id/otlp/v1/logs', (c) => receiveLogs(deps, c, originOf(c.get('claims'))));
+  return app;
+}
+
+function originOf({ tenant, jobId, executionId }: ExecutionClaims) {
+  return { tenant, jobId, attemptId: executionId };
+}
+
+function variableOf(c: Context<Env>): { tenant: string; key: string } {
+  return { tenant: c.get('claims').tenant, key: variableKey(c.req.param('key') ?? '') };
+}
+
+async function secretOf(
+  deps: Deps,
+  { tenant, jobId }: Pick<ExecutionClaims, 'tenant' | 'jobId'>,
+  name: string,
+): Promise<string> {
+  const job = await locateJob(deps, tenant, jobId);
+  const named = readPayload(job.payload)?.spec.secrets ?? [];
+  if (!named.includes(name)) throw problems.forbidden(`The job's spec does not name the secret ${name}.`);
+  if (!deps.secrets.usable) throw problems.noSecretsKey();
+  const value = await openSealed(deps.db, { tenant, kind: 'secret', name }, deps.secrets);
+  if (value === undefined) throw problems.notFound(`secret ${name}`);
+  return value;
+}

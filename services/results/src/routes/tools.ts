@@ -1,0 +1,33 @@
+import { toolActionBody } from '@cronium/contracts';
+import type { Context } from 'hono';
+import type { Deps } from '../deps.ts';
+import type { Env } from '../http/auth.ts';
+import { readJson } from '../http/body.ts';
+import { problems } from '../http/problems.ts';
+import { openSealed } from '../queries/sealed.ts';
+import { credentialBody } from '../tools/credentials.ts';
+import { callTool } from '../tools/run.ts';
+import { locateJob } from './locate.ts';
+
+const MAX_BYTES = 1024 * 1024;
+
+/**
+ * `POST …/tool-actions/execute`. The credential is the one that `config.credential` names, else the one of the job's own
+ * tool, else the one called like the tool.
+ */
+export async function runTool(deps: Deps, c: Context<Env>): Promise<Response> {
+  const { tool, action, config } = await readJson(c, toolActionBody, MAX_BYTES);
+  const { tenant, jobId } = c.get('claims');
+  const { credential: named, ...rest } = config;
+  const job = await locateJob(deps, tenant, jobId);
+  const spec: { tool?: { credential?: string } } = JSON.parse(job.payload).spec;
+  const name = typeof named === 'string' ? named : (spec.tool?.credential ?? tool);
+  if (!deps.secrets.usable) throw problems.noSecretsKey();
+  const text = await openSealed(deps.db, { tenant, kind: 'credential', name }, deps.secrets);
+  if (text === undefined)
+    throw problems.notFound(`credential ${name}; store it with PUT /v1/credentials/${name}`);
+  const credential = credentialBody.parse(JSON.parse(text));
+  if (credential.tool !== tool)
+    throw problems.conflict(`The credential ${name} is one for ${credential.tool}.`);
+  return c.json({ success: true, data: await callTool(credential, { action, config: rest }) });
+}

@@ -1,0 +1,55 @@
+import type { ControlMessage, WorkersView } from '@cronium/contracts';
+import { type Context, Hono } from 'hono';
+import type { Deps } from '../deps.ts';
+import { type Env, requireRole } from '../http/auth.ts';
+import { problems } from '../http/problems.ts';
+import { audit } from '../queries/audit.ts';
+import { type KnownNode, knownNodes } from '../queue/nodes.ts';
+import { isoTime } from './views.ts';
+
+/** `/v1/workers`: the nodes of the fleet, and the wish that one takes nothing new. */
+export function workerRoutes(deps: Deps): Hono<Env> {
+  const { valkey, keys } = deps;
+  const app = new Hono<Env>();
+  app.get('/', async (c) => {
+    const view: WorkersView = { workers: (await knownNodes(valkey, keys)).map(toView) };
+    return c.json(view);
+  });
+  app.post('/:node/drain', (c) => wish(deps, c, 'drain'));
+  app.post('/:node/resume', (c) => wish(deps, c, 'resume'));
+  return app;
+}
+
+/** The key is what counts; the message makes it quick. */
+async function wish(
+  { db, valkey, keys }: Deps,
+  c: Context<Env>,
+  type: 'drain' | 'resume',
+): Promise<Response> {
+  requireRole(c, 'admin');
+  const node = c.req.param('node') ?? '';
+  if ((await valkey.hexists(keys.nodes, node)) === 0) throw problems.notFound(`worker ${node.slice(0, 100)}`);
+  if (type === 'drain') await valkey.hset(keys.drains, node, 'drain');
+  else await valkey.hdel(keys.drains, node);
+  const message: ControlMessage = { type, node };
+  await valkey.publish(keys.control, JSON.stringify(message));
+  await audit(db, c.get('principal'), { action: `worker.${type}`, target: node });
+  return c.json({ node, drained: type === 'drain' });
+}
+
+function toView(node: KnownNode): WorkersView['workers'][number] {
+  return {
+    node: node.node,
+    state: node.drained && node.state === 'ready' ? 'draining' : node.state,
+    reasons: node.reasons,
+    version: node.version,
+    pools: node.pools,
+    labels: node.labels,
+    slots: node.slots,
+    busy: node.busy,
+    images: node.images,
+    docker: node.docker ?? null,
+    startedAt: isoTime(node.startedAt),
+    lastSeenAt: isoTime(node.seenAt),
+  };
+}

@@ -1,0 +1,58 @@
+import { join } from 'node:path';
+import type { ResultsConfig } from '@cronium/config';
+import { createMetrics, type Logger, type Metrics } from '@cronium/telemetry';
+import type { Redis } from 'ioredis';
+import type { Kysely } from 'kysely';
+import { ApiKeys } from './auth/api-keys.ts';
+import { NodeKeys } from './auth/node-keys.ts';
+import { SecretBox } from './auth/secret-box.ts';
+import { dayWindow, Partitions } from './db/partitions.ts';
+import type { Database } from './db/schema.ts';
+import type { Deps } from './deps.ts';
+import { Changes } from './live/changes.ts';
+import { Queues } from './queue/queues.ts';
+import { databaseArtifacts, folderArtifacts } from './routes/artifact-store.ts';
+import { SchemaGate } from './schema-gate.ts';
+
+/** What must be opened before the rest can be put together. */
+export interface Resources {
+  readonly db: Kysely<Database>;
+  readonly valkey: Redis;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  readonly metrics?: Metrics;
+}
+
+type Settings = Pick<
+  ResultsConfig,
+  | 'CRONIUM_PREFIX'
+  | 'CRONIUM_API_KEYS'
+  | 'CRONIUM_SECRETS_KEY'
+  | 'CRONIUM_RETENTION_DAYS'
+  | 'CRONIUM_ARTIFACTS_DIR'
+  | 'CRONIUM_ARTIFACT_MAX_BYTES'
+>;
+
+/** Puts the parts of the service together; starts nothing. */
+export function wire(config: Settings, { db, valkey, log, signal, metrics }: Resources): Deps {
+  const queues = new Queues(valkey, config.CRONIUM_PREFIX);
+  const { CRONIUM_ARTIFACTS_DIR: folder, CRONIUM_ARTIFACT_MAX_BYTES: maxBytes } = config;
+  return {
+    db,
+    valkey,
+    queues,
+    keys: queues.keys,
+    partitions: new Partitions(db),
+    window: () => dayWindow(config.CRONIUM_RETENTION_DAYS, Date.now()),
+    apiKeys: new ApiKeys(db, config.CRONIUM_API_KEYS),
+    nodeKeys: new NodeKeys(valkey, queues.keys),
+    secrets: new SecretBox(config.CRONIUM_SECRETS_KEY),
+    artifacts: folder === undefined ? databaseArtifacts(maxBytes) : folderArtifacts(folder, maxBytes),
+    changes: new Changes(),
+    schema: new SchemaGate(),
+    log,
+    metrics: metrics ?? createMetrics('results'),
+    signal,
+    dashboardDir: join(import.meta.dirname, '../../dashboard/dist'),
+  };
+}

@@ -1,0 +1,36 @@
+/** The sidecar's metrics, in Prometheus' text format; a client library would cost more than it gives here. */
+export class Counters {
+  readonly #startedAt = Date.now();
+  readonly #requests = new Map<number, number>();
+  readonly #egress = { allowed: 0, refused: 0 };
+
+  request(status: number): void {
+    this.#requests.set(status, (this.#requests.get(status) ?? 0) + 1);
+  }
+
+  egress(allowed: boolean): void {
+    this.#egress[allowed ? 'allowed' : 'refused'] += 1;
+  }
+
+  text(): string {
+    const lines = [
+      '# HELP cronium_runtime_requests_total Answers of the runtime API by status.',
+      '# TYPE cronium_runtime_requests_total counter',
+      ...[...this.#requests].map(
+        ([status, count]) => `cronium_runtime_requests_total{status="${status}"} ${count}`,
+      ),
+      '# HELP cronium_runtime_egress_total Destinations that the job asked for.',
+      '# TYPE cronium_runtime_egress_total counter',
+      ...Object.entries(this.#egress).map(
+        ([result, count]) => `cronium_runtime_egress_total{result="${result}"} ${count}`,
+      ),
+      '# HELP process_resident_memory_bytes Resident memory.',
+      '# TYPE process_resident_memory_bytes gauge',
+      `process_resident_memory_bytes ${process.memoryUsage.rss()}`,
+      '# HELP process_start_time_seconds Unix time of the start.',
+      '# TYPE process_start_time_seconds gauge',
+      `process_start_time_seconds ${this.#startedAt / 1000}`,
+    ];
+    return `${lines.join('\n')}\n`;
+  }
+}

@@ -1,0 +1,153 @@
+import { freemem, loadavg, totalmem } from 'node:os';
+import type { AttemptUpdate, Outcome } from '@cronium/contracts';
+import { pause } from '@cronium/lifecycle';
+import { isReportable } from '../claim/claim.ts';
+import { FencedError } from '../claim/fence.ts';
+import type { Settlement, Unsettled } from '../journal/journal.ts';
+import type { AttemptLog } from '../logs/attempt-log.ts';
+import { classify } from '../outcome/classify.ts';
+import type { Ending } from '../outcome/evidence.ts';
+import { decide } from '../outcome/retry-policy.ts';
+import { isRefusal } from '../report/results-client.ts';
+import { type Attempt, SupersededError } from './attempt.ts';
+import type { AttemptDeps } from './deps.ts';
+
+/** Removes what stands in Docker for an attempt. */
+export type Teardown = () => Promise<void>;
+
+/**
+ * Brings an ended attempt home: the log is stored, then the outcome is made durable here, then told, then the queue is
+ * settled. Nothing of a step is lost if this process dies after it.
+ * @throws why the attempt was dropped
+ */
+export async function finish(
+  attempt: Attempt,
+  end: { readonly ending: Ending; readonly log: AttemptLog; readonly teardown: Teardown },
+  deps: AttemptDeps,
+): Promise<void> {
+  const { ending, log, teardown } = end;
+  attempt.seal();
+  if (attempt.state !== 'draining') attempt.moment('drain_started');
+  await storeLog(attempt, log, deps);
+  attempt.moment('drain_ended');
+  attempt.check();
+  const unsettled = conclude(attempt, ending, log.lastLines, deps);
+  deps.journal.end(unsettled.update, unsettled.settlement);
+  await bringHome(attempt, unsettled, teardown, deps);
+}
+
+/** The last steps of an attempt whose outcome stands in the journal. */
+export async function bringHome(
+  attempt: Attempt,
+  { update, settlement }: Unsettled,
+  teardown: Teardown,
+  deps: AttemptDeps,
+): Promise<void> {
+  const tornDown = tearDown(attempt, teardown, deps);
+  const answer = isReportable(attempt.claim)
+    ? await deps.reporter.confirm(update, attempt.dropped)
+    : 'stored';
+  if (answer !== 'stored') throw new SupersededError(attempt.id, answer);
+  await settle(attempt, settlement, deps);
+  deps.onOutcome(update);
+  await tornDown;
+  if (isReportable(attempt.claim)) deps.reporter.tell({ ...update, timeline: attempt.update().timeline });
+  deps.journal.forget(attempt.id);
+  attempt.lease.release();
+  deps.log.info(
+    {
+      attempt: attempt.id,
+      state: update.outcome?.state,
+      cause: update.outcome?.death?.cause,
+      final: update.final,
+    },
+    'attempt ended',
+  );
+}
+
+/** A log that results refuses for good must not hold the outcome back for ever. */
+async function storeLog(attempt: Attempt, log: AttemptLog, deps: AttemptDeps): Promise<void> {
+  if (!isReportable(attempt.claim)) return log.abandon();
+  try {
+    await log.close(attempt.dropped);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    deps.log.error(
+      { err: error, attempt: attempt.id },
+      'results refuses a part of the log; the rest of it is given up',
+    );
+    log.abandon();
+  }
+}
+
+function conclude(
+  attempt: Attempt,
+  ending: Ending,
+  logTail: readonly string[],
+  deps: AttemptDeps,
+): { update: AttemptUpdate; settlement: Settlement } {
+  const { claim } = attempt;
+  const outcome: Outcome = classify(ending, {
+    attempt: claim.attempt,
+    at: Date.now(),
+    node: deps.node,
+    memoryLimitBytes: claim.payload.spec.resources.memoryMiB * 2 ** 20,
+    image: attempt.image?.reference,
+    logTail,
+    host: { load1: loadavg()[0] ?? 0, freeBytes: freemem(), totalBytes: totalmem() },
+  });
+  const decision = decide({
+    retry: claim.payload.spec.retry,
+    outcome,
+    attempt: claim.attempt,
+    history: claim.history,
+    hopeless: ending.type === 'unreadable' || ending.type === 'lost_too_often',
+  });
+  if (decision.final) {
+    const update = attempt.update({ state: outcome.state, outcome, final: true });
+    return { update, settlement: { type: 'complete' } };
+  }
+  const at = Date.now() + decision.delayMs;
+  const data = JSON.stringify({ ...claim.payload, history: decision.history });
+  const update = attempt.update({ state: 'queued', outcome, final: false, nextRunAt: at });
+  return { update, settlement: { type: 'retry', at, data } };
+}
+
+const SETTLE_RETRY_MS = 500;
+
+/** Tells the queue, for as long as the lock is ours. @throws FencedError when it is not */
+export async function settle(attempt: Attempt, settlement: Settlement, deps: AttemptDeps): Promise<void> {
+  const { claim } = attempt;
+  const queue = deps.queue(claim.queue);
+  for (;;) {
+    attempt.lease.check();
+    try {
+      const ours =
+        settlement.type === 'complete'
+          ? await queue.complete(claim.jobId, claim.token, claim.keep)
+          : await queue.putBack(claim.jobId, claim.token, settlement.at - Date.now(), {
+              data: settlement.data,
+            });
+      if (ours) return;
+      throw new FencedError(attempt.id, 'the queue had given it to another worker');
+    } catch (error) {
+      if (error instanceof FencedError) throw error;
+      deps.log.warn({ err: error, attempt: attempt.id }, 'the queue could not be told; trying again');
+      await pause(SETTLE_RETRY_MS, attempt.lease.signal);
+    }
+  }
+}
+
+/** Never rejects: what is left behind is removed by the reconciler. */
+async function tearDown(attempt: Attempt, teardown: Teardown, deps: AttemptDeps): Promise<void> {
+  attempt.moment('teardown_started');
+  try {
+    await teardown();
+  } catch (error) {
+    deps.log.warn(
+      { err: error, attempt: attempt.id },
+      'the sandbox could not be removed; the reconciler will',
+    );
+  }
+  attempt.moment('teardown_ended');
+}

@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto';
+import type { QueueRecord } from '@cronium/contracts';
+import { pause, waitFor } from '@cronium/lifecycle';
+import { type Claim, readClaim } from './claim.ts';
+import type { Gate } from './gate.ts';
+import type { Lease, Leases } from './leases.ts';
+import type { JobQueue, TakenJob } from './queue.ts';
+import type { Slot, Slots } from './slots.ts';
+
+export interface ClaimerOptions {
+  readonly node: string;
+  readonly queue: JobQueue;
+  readonly record: QueueRecord;
+  readonly gate: Gate;
+  readonly slots: Slots;
+  readonly leases: Leases;
+  /** Takes over claim, lease and slot; returns at once. */
+  start(claim: Claim, lease: Lease, slot: Slot): void;
+  onError(error: unknown): void;
+}
+
+/** An idle claimer looks at its queue this often even when nothing wakes it: a wake-up can be lost with its receiver. */
+const IDLE_MS = 5000;
+const ERROR_PAUSE_MS = 500;
+
+/** Takes jobs from one queue, as long as the gate is open and a slot is free. Never rejects. */
+export async function claimFrom(options: ClaimerOptions, signal: AbortSignal): Promise<void> {
+  const { gate, record, slots, queue } = options;
+  let nextAt: number | undefined;
+  let waited = true;
+  while (!signal.aborted) {
+    try {
+      if (!waited) await waitForWork(options, nextAt, signal);
+      await gate.open(record.pool, signal);
+      const slot = await slots.take(signal);
+      const taken = await takeInto(slot, options);
+      waited = taken.type === 'job';
+      nextAt = taken.type === 'empty' ? taken.nextAt : undefined;
+    } catch (error) {
+      if (signal.aborted) break;
+      options.onError(error);
+      await pause(ERROR_PAUSE_MS, signal).catch(() => undefined);
+    }
+  }
+  // A wake-up that this claimer swallowed while it stopped goes to another node.
+  await queue.passOn().catch(options.onError);
+}
+
+type Taken = { readonly type: 'job' } | { readonly type: 'empty'; readonly nextAt: number | undefined };
+
+async function takeInto(slot: Slot, options: ClaimerOptions): Promise<Taken> {
+  const { node, queue, gate, record, leases } = options;
+  let handedOver = false;
+  try {
+    if (!gate.isOpen(record.pool)) return { type: 'job' };
+    const token = `${node}:${randomUUID()}`;
+    const since = leases.now();
+    const taking = await queue.take(token);
+    if (taking.type === 'empty') return taking;
+    const claim = readClaim(taking.job, { queue: queue.name, token, now: Date.now() });
+    using lease = disposable(leases.hold(claim, await holdsSince(taking.job, token, since, options)));
+    options.start(claim, lease.value, slot);
+    lease.keep();
+    handedOver = true;
+    return { type: 'job' };
+  } finally {
+    if (!handedOver) slot.release();
+  }
+}
+
+/** A lease that is not kept is not renewed either: its job goes to another worker. */
+function disposable(value: Lease): Disposable & { readonly value: Lease; keep(): void } {
+  let kept = false;
+  const keep = () => {
+    kept = true;
+  };
+  const dispose = () => {
+    if (!kept) value.release();
+  };
+  return { value, keep, [Symbol.dispose]: dispose };
+}
+
+/** A take that was answered late says little about how long the lock still lives: it is extended to know. */
+async function holdsSince(
+  job: TakenJob,
+  token: string,
+  since: number,
+  options: ClaimerOptions,
+): Promise<number> {
+  const { leases, queue } = options;
+  if (leases.now() - since < leases.lockMs / 3) return since;
+  const again = leases.now();
+  const refused = await queue.extend([job.id], [token]);
+  return refused.length > 0 ? since : again;
+}
+
+/** Waits until a job may be there, or it is time to look. */
+async function waitForWork(
+  options: ClaimerOptions,
+  firstAt: number | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const { queue, slots, gate, record } = options;
+  const until = Date.now() + IDLE_MS;
+  let nextAt = firstAt ?? Number.POSITIVE_INFINITY;
+  for (;;) {
+    const milliseconds = Math.min(until, nextAt) - Date.now();
+    if (milliseconds <= 1) return;
+    const from = await waitFor(queue.waitForWork(milliseconds), signal);
+    if (from === undefined) return;
+    if (from > Date.now() + 1) {
+      nextAt = Math.min(nextAt, from);
+      continue;
+    }
+    // The wake-up was for one of all nodes: when this one has no room after all, another may have.
+    if (slots.free === 0 || !gate.isOpen(record.pool)) await queue.passOn();
+    return;
+  }
+}

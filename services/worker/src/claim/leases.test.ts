@@ -1,0 +1,96 @@
+import { expect, test, vi } from 'vitest';
+import { FencedError } from './fence.ts';
+import { type Held, Leases, type LeasesOptions } from './leases.ts';
+
+const HELD: Held = { jobId: 'job_a', attemptId: 'job_a.1', queue: 'default', token: 't' };
+const never = new AbortController().signal;
+
+function leasesWith(options: Partial<LeasesOptions> = {}) {
+  const clock = { now: 1000 };
+  const errors: unknown[] = [];
+  const leases = new Leases({
+    lockMs: 15_000,
+    extend: async () => [],
+    now: () => clock.now,
+    onError: (error) => errors.push(error),
+    ...options,
+  });
+  return { leases, clock, errors };
+}
+
+test('a process that was stopped for longer than its lock lives sees so at its next step, before any timer has run', () => {
+  const { leases, clock } = leasesWith();
+  const lease = leases.hold(HELD, clock.now);
+  lease.check();
+  clock.now += 15_000;
+  expect(() => lease.check()).toThrow(FencedError);
+  expect(lease.signal.reason).toMatchObject({ code: 'FENCED', attemptId: 'job_a.1' });
+  expect(leases.size).toBe(0);
+});
+
+test('a renewal makes a lease live on from the time before it was asked for', async () => {
+  const { leases, clock } = leasesWith({
+    extend: async () => {
+      clock.now += 4000;
+      return [];
+    },
+  });
+  const lease = leases.hold(HELD, clock.now);
+  clock.now += 10_000;
+  await leases.renew(never);
+  clock.now += 10_999;
+  lease.check();
+  clock.now += 1;
+  expect(() => lease.check()).toThrow(FencedError);
+});
+
+test('a refused renewal ends that lease and no other', async () => {
+  const { leases, clock } = leasesWith({ extend: async () => ['job_a'] });
+  const lost = leases.hold(HELD, clock.now);
+  const kept = leases.hold({ ...HELD, jobId: 'job_b', attemptId: 'job_b.1' }, clock.now);
+  await leases.renew(never);
+  expect(lost.signal.aborted).toBe(true);
+  expect(kept.signal.aborted).toBe(false);
+});
+
+test('a store that does not answer costs nothing until the time is over', async () => {
+  const { leases, clock, errors } = leasesWith({
+    extend: async () => {
+      throw new Error('connection lost');
+    },
+  });
+  const lease = leases.hold(HELD, clock.now);
+  await leases.renew(never);
+  expect(errors).toHaveLength(1);
+  lease.check();
+  clock.now += 15_000;
+  await leases.renew(never);
+  expect(lease.signal.aborted).toBe(true);
+});
+
+test('a renewal that hangs is given up, so that the next can come', async () => {
+  const extend = vi.fn(() => new Promise<never>(() => undefined));
+  const { leases, errors } = leasesWith({ lockMs: 30, extend, now: () => 0 });
+  leases.hold(HELD, 0);
+  await leases.renew(never);
+  await leases.renew(never);
+  expect(extend).toHaveBeenCalledTimes(2);
+  expect(errors[0]).toMatchObject({ code: 'DEADLINE' });
+});
+
+test('jobs of several queues are renewed with one call for each queue', async () => {
+  const extend = vi.fn(async (_queue: string, _held: readonly Held[]) => []);
+  const { leases } = leasesWith({ extend });
+  for (const [jobId, queue] of [
+    ['job_a', 'default'],
+    ['job_b', 'default'],
+    ['job_c', 'gpu'],
+  ] as const) {
+    leases.hold({ ...HELD, jobId, queue }, 1000);
+  }
+  await leases.renew(never);
+  expect(extend.mock.calls.map(([queue, held]) => [queue, held.length])).toEqual([
+    ['default', 2],
+    ['gpu', 1],
+  ]);
+});

@@ -1,0 +1,63 @@
+import { type QueueRecord, serves } from '@cronium/contracts';
+import { z } from 'zod';
+import type { JobQueue } from './queue.ts';
+
+const queueRecord = z.object({ pool: z.string(), requires: z.record(z.string(), z.string()) });
+
+export interface QueuesOptions {
+  readonly node: { readonly pools: readonly string[]; readonly labels: Readonly<Record<string, string>> };
+  /** All registered queues as they stand in the store: name -> JSON. */
+  list(): Promise<Readonly<Record<string, string>>>;
+  open(name: string): JobQueue;
+  /** A queue that this node serves was found. Called once for each. */
+  onServed(queue: JobQueue, record: QueueRecord): void;
+  onError(error: unknown): void;
+}
+
+/** The queues of the fleet that this node knows: those that it serves, and those that it holds jobs of. */
+export class Queues {
+  readonly #options: QueuesOptions;
+  readonly #open = new Map<string, JobQueue>();
+  readonly #served = new Set<string>();
+
+  constructor(options: QueuesOptions) {
+    this.#options = options;
+  }
+
+  /** A queue by name, served or not. */
+  get(name: string): JobQueue {
+    const known = this.#open.get(name);
+    if (known) return known;
+    const queue = this.#options.open(name);
+    this.#open.set(name, queue);
+    return queue;
+  }
+
+  get served(): readonly string[] {
+    return [...this.#served];
+  }
+
+  /** Looks for queues that were registered since. */
+  async refresh(): Promise<void> {
+    for (const [name, json] of Object.entries(await this.#options.list())) {
+      if (!this.#served.has(name)) this.#consider(name, json);
+    }
+  }
+
+  #consider(name: string, json: string): void {
+    let record: QueueRecord;
+    try {
+      record = queueRecord.parse(JSON.parse(json));
+    } catch (error) {
+      this.#options.onError(new Error(`the record of queue ${name} cannot be read`, { cause: error }));
+      return;
+    }
+    if (!serves(this.#options.node, record)) return;
+    this.#served.add(name);
+    this.#options.onServed(this.get(name), record);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((queue) => queue.close()));
+  }
+}

@@ -1,0 +1,103 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { attemptUpdate, jobSpec } from '@cronium/contracts';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type Claim, readClaim } from '../claim/claim.ts';
+import type { SandboxBinding } from '../sandbox/runtime.ts';
+import { Journal } from './journal.ts';
+import { loadNodeKey, StateDirError } from './state-dir.ts';
+
+const JOB = 'job_000000000000';
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'cronium-journal-test-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function claimOf(jobId = JOB): Claim {
+  const spec = jobSpec.parse({ type: 'script', script: { language: 'bash', source: 'true' } });
+  const payload = {
+    v: 1,
+    spec,
+    tenant: 't',
+    traceId: '0'.repeat(31).concat('1'),
+    receivedAt: 1,
+    acceptedAt: 1,
+  };
+  const job = { id: jobId, data: JSON.stringify(payload), started: 1, keep: true };
+  return readClaim(job, { queue: 'default', token: 'n:t', now: 1000 });
+}
+
+const BINDING: SandboxBinding = {
+  jobId: JOB,
+  attempt: 1,
+  attemptId: `${JOB}.1`,
+  containerId: 'c',
+  sidecarId: 's',
+  networkId: 'n',
+  subnet: '10.201.0.0/28',
+  nonce: 'a'.repeat(32),
+  image: { reference: 'i', id: 'sha256:1' },
+};
+
+test('what was written is there for the next process, phase by phase', () => {
+  const claim = claimOf();
+  const first = new Journal(folder);
+  first.open(claim, 'jti');
+  first.bind(claim.attemptId, BINDING);
+  first.saveTimeline(claim.attemptId, [{ moment: 'claimed', at: 1 }]);
+  first.launched(claim.attemptId);
+  first.close();
+  const second = new Journal(folder);
+  expect(second.entries()).toEqual([
+    {
+      claim: JSON.parse(JSON.stringify(claim)),
+      phase: 'launched',
+      binding: BINDING,
+      jti: 'jti',
+      timeline: [{ moment: 'claimed', at: 1 }],
+      unsettled: undefined,
+    },
+  ]);
+  const { attemptId, jobId, attempt, payload, day } = claim;
+  const update = attemptUpdate.parse({
+    attemptId,
+    jobId,
+    attempt,
+    payload,
+    day,
+    node: 'n',
+    state: 'lost',
+    timeline: [],
+  });
+  second.end(update, { type: 'retry', at: 5, data: '{}' });
+  expect(second.entries()[0]).toMatchObject({
+    phase: 'ended',
+    unsettled: { update, settlement: { type: 'retry', at: 5 } },
+  });
+  second.forget(attemptId);
+  expect(second.entries()).toEqual([]);
+  second.close();
+});
+
+test('a second worker on the same state directory is refused with what to do', () => {
+  const first = new Journal(folder);
+  expect(() => new Journal(folder)).toThrow(StateDirError);
+  expect(() => new Journal(folder)).toThrow(/in use by another worker.*CRONIUM_STATE_DIR/);
+  first.close();
+  new Journal(folder).close();
+});
+
+test('a state database that is no database is refused with its path', () => {
+  writeFileSync(join(folder, 'node.db'), 'not a database, but long enough to look like one'.repeat(100));
+  expect(() => new Journal(folder)).toThrow(/node\.db cannot be opened/);
+});
+
+test('the node’s key is made once and readable by its owner alone', async () => {
+  const key = await loadNodeKey(folder);
+  expect(await loadNodeKey(folder)).toEqual(key);
+  expect(statSync(join(folder, 'node-key.json')).mode & 0o777).toBe(0o600);
+  writeFileSync(join(folder, 'node-key.json'), '{}');
+  await expect(loadNodeKey(folder)).rejects.toThrow(/is not a node key/);
+});

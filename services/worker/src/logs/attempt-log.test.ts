@@ -1,0 +1,197 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CHUNK_TARGET_BYTES, type LogRecord } from '@cronium/contracts';
+import { eventually } from '@cronium/testing';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { isRefusal, ResultsError } from '../report/results-client.ts';
+import { ScriptedResults } from '../testing/scripted-results.ts';
+import { AttemptLog } from './attempt-log.ts';
+import { jobBytes } from './chunk-builder.ts';
+import { Shipper, type ShipperOptions } from './shipper.ts';
+
+const never = new AbortController().signal;
+const ID = 'job_000000000000.1';
+
+/** A running shipper with a results service of its own. */
+function shipping(options: Partial<ShipperOptions> = {}) {
+  const results = new ScriptedResults();
+  const errors: unknown[] = [];
+  const shipper = new Shipper({
+    send: (frames, signal) => results.sendLogs(frames, signal),
+    isRefusal,
+    onError: (error) => errors.push(error),
+    ...options,
+  });
+  const stopping = new AbortController();
+  const running = shipper.run(stopping.signal);
+  const spool = mkdtempSync(join(tmpdir(), 'cronium-log-test-'));
+  return {
+    results,
+    shipper,
+    errors,
+    spool,
+    log: (
+      maxBytes: number,
+      more: { attemptId?: string; from?: Awaited<ReturnType<ScriptedResults['logPosition']>> } = {},
+    ) =>
+      new AttemptLog({
+        attemptId: ID,
+        day: '2026-01-01',
+        maxBytes,
+        shipper,
+        spoolFolder: join(spool, 'tail'),
+        ...more,
+      }),
+    [Symbol.asyncDispose]: async () => {
+      stopping.abort();
+      await running;
+      rmSync(spool, { recursive: true, force: true });
+    },
+  };
+}
+
+function record(bytes: string | Uint8Array, more: Partial<LogRecord> = {}): LogRecord {
+  return { stream: 'stdout', time: 1, bytes: Buffer.from(bytes), newline: true, ...more };
+}
+
+const anyRecord = fc.record({
+  stream: fc.constantFrom('stdout' as const, 'stderr' as const),
+  time: fc.integer({ min: 0, max: 2 ** 40 }),
+  bytes: fc.uint8Array({ maxLength: 300 }),
+  newline: fc.boolean(),
+});
+
+test('every record comes out as it went in, numbered without gaps, with the streams’ true lengths', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyRecord, { maxLength: 60 }), async (records) => {
+      await using ship = shipping();
+      const log = ship.log(10 ** 9);
+      for (const one of records) await log.write(one, never);
+      await log.close(never);
+      const stored = ship.results.logs.get(ID);
+      expect(stored?.records.map((one) => ({ ...one, bytes: [...one.bytes] }))).toEqual(
+        records.map((one) => ({ ...one, bytes: [...one.bytes] })),
+      );
+      const last = stored?.headers.at(-1);
+      const length = (stream: string) =>
+        records.filter((one) => one.stream === stream).reduce((sum, one) => sum + jobBytes(one), 0);
+      expect(last).toMatchObject({ last: true, stdoutEnd: length('stdout'), stderrEnd: length('stderr') });
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('past the cap head and tail are kept, and what is between is counted', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(anyRecord, { minLength: 1, maxLength: 200 }),
+      fc.integer({ min: 2, max: 20_000 }),
+      async (records, cap) => {
+        await using ship = shipping();
+        const log = ship.log(cap);
+        for (const one of records) await log.write(one, never);
+        await log.close(never);
+        const stored = ship.results.logs.get(ID);
+        const kept = (stored?.records ?? []).filter((one) => !one.notice);
+        const bytes = (list: readonly LogRecord[]) => list.reduce((sum, one) => sum + jobBytes(one), 0);
+        const omitted = (stored?.headers ?? []).reduce((sum, { omittedBytes }) => sum + omittedBytes, 0);
+        expect(bytes(kept) + omitted).toBe(bytes(records));
+        if (bytes(records) <= cap / 2) expect(omitted).toBe(0);
+        // What is kept is a beginning and an end of what was written.
+        const head = kept.findIndex((one, index) => one.bytes.join() !== records[index]?.bytes.join());
+        const tail = head < 0 ? 0 : kept.length - head;
+        expect(kept.slice(kept.length - tail).map((one) => one.bytes.join())).toEqual(
+          records.slice(records.length - tail).map((one) => one.bytes.join()),
+        );
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('a large tail goes to disk and not into memory, and is gone from there afterwards', async () => {
+  await using ship = shipping();
+  const log = ship.log(24 * 2 ** 20);
+  const noise = crypto.getRandomValues(new Uint8Array(60_000));
+  for (let index = 0; index < 600; index++) await log.write(record(noise.map((byte) => byte ^ index)), never);
+  expect(readdirSync(join(ship.spool, 'tail')).length).toBeGreaterThan(2);
+  await log.close(never);
+  expect(existsSync(join(ship.spool, 'tail'))).toBe(false);
+  const stored = ship.results.logs.get(ID);
+  expect(stored?.records.at(-1)?.bytes[0]).toBe((noise[0] ?? 0) ^ (599 & 255));
+  const kept = (stored?.records ?? []).filter((one) => !one.notice).length * 60_001;
+  expect(kept).toBeLessThanOrEqual(24 * 2 ** 20);
+  expect(kept).toBeGreaterThan(20 * 2 ** 20);
+});
+
+test('a log is taken up where results has it, and a complete one takes nothing more', async () => {
+  await using ship = shipping();
+  const first = ship.log(10 ** 6);
+  await first.write(record('one'), never);
+  await eventually(() => ship.results.text(ID) === 'one\n', { what: 'one is stored' });
+  first.abandon();
+  const second = ship.log(10 ** 6, { from: await ship.results.logPosition(ID) });
+  await second.write(record('two'), never);
+  await second.close(never);
+  expect(ship.results.text(ID)).toBe('one\ntwo\n');
+  expect(ship.results.logs.get(ID)?.headers.map(({ firstSeq }) => firstSeq)).toEqual([1, 2]);
+  const third = ship.log(10 ** 6, { from: await ship.results.logPosition(ID) });
+  await third.write(record('three'), never);
+  await third.close(never);
+  expect(ship.results.text(ID)).toBe('one\ntwo\n');
+});
+
+test('while results is away a writer waits at its bound, and goes on afterwards', async () => {
+  await using ship = shipping({ attemptBytes: 10_000 });
+  ship.results.away = true;
+  const log = ship.log(10 ** 9);
+  const noise = crypto.getRandomValues(new Uint8Array(60_000));
+  let written = 0;
+  const writing = (async () => {
+    for (; written < 40; written++) await log.write(record(noise), never);
+    await log.close(never);
+  })();
+  await eventually(() => log.isHeldBack, { what: 'the writer is held back' });
+  const pending = ship.shipper.pendingBytes;
+  expect(pending).toBeLessThan(2 * CHUNK_TARGET_BYTES + 10_000);
+  expect(written).toBeLessThan(12);
+  ship.results.away = false;
+  await writing;
+  expect(ship.results.logs.get(ID)?.records).toHaveLength(40);
+  expect(ship.shipper.pendingBytes).toBe(0);
+});
+
+test('answers that are lost cost a repeat and change nothing', async () => {
+  let calls = 0;
+  const results = new ScriptedResults();
+  await using ship = shipping({
+    send: async (frames, signal) => {
+      const acks = await results.sendLogs(frames, signal);
+      calls += 1;
+      if (calls % 2 === 1) throw new ResultsError('UNAVAILABLE', 'the answer was lost');
+      return acks;
+    },
+  });
+  const log = ship.log(10 ** 6);
+  for (let line = 0; line < 100; line++) await log.write(record(`line ${line}`), never);
+  await log.close(never);
+  expect(results.logs.get(ID)?.records).toHaveLength(100);
+});
+
+test('a chunk that results refuses for good ends that log and holds no other up', async () => {
+  const results = new ScriptedResults();
+  await using ship = shipping({
+    send: async (frames, signal) => {
+      if (frames.includes('job_BAD')) throw new ResultsError('REFUSED', 'a wrong chunk', { status: 400 });
+      return results.sendLogs(frames, signal);
+    },
+  });
+  const bad = ship.log(10 ** 6, { attemptId: 'job_BAD000000000.1' });
+  const good = ship.log(10 ** 6);
+  await bad.write(record('bad'), never);
+  await good.write(record('good'), never);
+  await Promise.all([expect(bad.close(never)).rejects.toMatchObject({ code: 'REFUSED' }), good.close(never)]);
+  expect(results.text(ID)).toBe('good\n');
+});

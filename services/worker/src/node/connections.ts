@@ -1,0 +1,41 @@
+import { Redis } from 'ioredis';
+
+/** This process's connections to Valkey. BullMQ adds one blocking connection for each queue. */
+export interface Connections {
+  /** For BullMQ: waits for Valkey as long as it takes. */
+  readonly queue: Redis;
+  /** For everything else: fails within seconds. */
+  readonly commands: Redis;
+  readonly subscriber: Redis;
+  close(): void;
+}
+
+const CONNECT_TIMEOUT_MS = 5000;
+/** A command that is not answered by then: the link is dead, whatever TCP thinks. */
+const COMMAND_TIMEOUT_MS = 5000;
+
+/** Opens the connections; they connect in the background and again and again. */
+export function connect(url: string, node: string, onError: (error: unknown) => void): Connections {
+  const open = (role: string, options: { commandTimeout?: number; autoResubscribe?: boolean } = {}) => {
+    const redis = new Redis(url, {
+      connectionName: `worker:${node}:${role}`,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      keepAlive: 5000,
+      maxRetriesPerRequest: null,
+      ...options,
+    });
+    redis.on('error', onError);
+    return redis;
+  };
+  const queue = open('queue');
+  const commands = open('commands', { commandTimeout: COMMAND_TIMEOUT_MS });
+  const subscriber = open('subscriber', { autoResubscribe: false });
+  return {
+    queue,
+    commands,
+    subscriber,
+    close: () => {
+      for (const redis of [queue, commands, subscriber]) redis.disconnect();
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import { join } from 'node:path';
+import type { WorkerConfig } from '@cronium/config';
+import type { AttemptLimits } from '../attempt/deps.ts';
+import type { DockerRuntimeOptions } from '../sandbox/options.ts';
+
+/** What a worker node is configured to do. */
+export interface NodeSettings {
+  readonly node: string;
+  readonly version: string;
+  readonly prefix: string;
+  readonly pools: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly slots: number;
+  readonly lockMs: number;
+  readonly stalledCheckMs: number;
+  /** Ended attempts that may wait for results before the node claims no more. */
+  readonly backlogMax: number;
+  /** How long running attempts may take to end when the process stops. */
+  readonly drainMs: number;
+  readonly limits: AttemptLimits;
+}
+
+export function nodeSettings(config: WorkerConfig, version: string): NodeSettings {
+  return {
+    node: config.CRONIUM_NODE,
+    version,
+    prefix: config.CRONIUM_PREFIX,
+    pools: config.CRONIUM_POOLS,
+    labels: config.CRONIUM_NODE_LABELS,
+    slots: config.CRONIUM_SLOTS,
+    lockMs: config.CRONIUM_LOCK_SECONDS * 1000,
+    stalledCheckMs: config.CRONIUM_STALLED_CHECK_SECONDS * 1000,
+    backlogMax: config.CRONIUM_BACKLOG_MAX,
+    // What comes after the jobs (reports, hand-over, closing) needs its part of the whole time.
+    drainMs: Math.min(config.CRONIUM_DRAIN_SECONDS, config.CRONIUM_SHUTDOWN_SECONDS * 0.75) * 1000,
+    limits: {
+      setupTimeoutMs: config.CRONIUM_SETUP_TIMEOUT_SECONDS * 1000,
+      stopGraceMs: config.CRONIUM_STOP_GRACE_SECONDS * 1000,
+      logMaxBytes: config.CRONIUM_LOG_MAX_BYTES,
+      spoolFolder: join(config.CRONIUM_STATE_DIR, 'spool'),
+    },
+  };
+}
+
+export function dockerSettings(config: WorkerConfig): Omit<DockerRuntimeOptions, 'logger'> {
+  return {
+    node: config.CRONIUM_NODE,
+    dockerHost: config.DOCKER_HOST,
+    sharedNetwork: config.CRONIUM_SHARED_NETWORK,
+    sharedNames: config.CRONIUM_SHARED_NAMES,
+    subnetRange: config.CRONIUM_SUBNET_RANGE,
+    subnetBits: config.CRONIUM_SUBNET_SIZE,
+    images: {
+      runtime: config.CRONIUM_RUNTIME_IMAGE,
+      bash: config.CRONIUM_BASH_IMAGE,
+      python: config.CRONIUM_PYTHON_IMAGE,
+      node: config.CRONIUM_NODE_IMAGE,
+    },
+    prefix: config.CRONIUM_PREFIX,
+    egressAllowPrivate: config.CRONIUM_EGRESS_ALLOW_PRIVATE,
+    logMaxBytes: config.CRONIUM_LOG_MAX_BYTES,
+  };
+}

@@ -1,0 +1,118 @@
+import {
+  type CancelRequest,
+  type ControlMessage,
+  cancelRequest,
+  controlMessage,
+  type Keys,
+  type NodeRecord,
+} from '@cronium/contracts';
+import { retry } from '@cronium/lifecycle';
+import type { Redis } from 'ioredis';
+
+export interface FleetStoreOptions {
+  readonly keys: Keys;
+  /** For commands that fail fast. */
+  readonly commands: Redis;
+  readonly signal: AbortSignal;
+  onError(error: unknown): void;
+}
+
+/** The fleet's own keys in Valkey, as a worker reads and writes them. */
+export class FleetStore {
+  readonly #options: FleetStoreOptions;
+  readonly #keys: Keys;
+  readonly #commands: Redis;
+
+  constructor(options: FleetStoreOptions) {
+    this.#options = options;
+    this.#keys = options.keys;
+    this.#commands = options.commands;
+  }
+
+  async ping(): Promise<void> {
+    await this.#commands.ping();
+  }
+
+  async queues(): Promise<Readonly<Record<string, string>>> {
+    return this.#commands.hgetall(this.#keys.queues);
+  }
+
+  async pausedPools(): Promise<ReadonlySet<string>> {
+    return new Set(await this.#commands.smembers(this.#keys.pausedPools));
+  }
+
+  /** Does an operator want this node drained? */
+  async isDrained(node: string): Promise<boolean> {
+    return (await this.#commands.hget(this.#keys.drains, node)) === 'drain';
+  }
+
+  async publishNode(record: NodeRecord): Promise<void> {
+    await this.#commands.hset(this.#keys.nodes, record.node, JSON.stringify(record));
+  }
+
+  async cancelRequest(jobId: string): Promise<CancelRequest | undefined> {
+    const [only] = await this.cancelRequests([jobId]);
+    return only?.request;
+  }
+
+  /** Those of the jobs that someone wants cancelled. */
+  async cancelRequests(
+    jobIds: readonly string[],
+  ): Promise<readonly { readonly jobId: string; readonly request: CancelRequest }[]> {
+    if (jobIds.length === 0) return [];
+    const values = await this.#commands.mget(jobIds.map((jobId) => this.#keys.cancel(jobId)));
+    return jobIds.flatMap((jobId, index) => {
+      const value = values[index];
+      return typeof value === 'string' ? [{ jobId, request: readCancel(value) }] : [];
+    });
+  }
+
+  /** Voids an execution token; tries again until the token has run out by itself. */
+  revoke(jti: string, seconds: number): void {
+    const until = performance.now() + seconds * 1000;
+    const { signal, onError } = this.#options;
+    retry(() => this.#commands.set(this.#keys.revoked(jti), '1', 'EX', Math.max(1, Math.ceil(seconds))), {
+      signal,
+      attempts: Number.POSITIVE_INFINITY,
+      when: () => performance.now() < until,
+    }).catch((error) => {
+      if (!signal.aborted) onError(error);
+    });
+  }
+}
+
+/** The wish is in the key's existence; a value that cannot be read does not undo it. */
+function readCancel(value: string): CancelRequest {
+  try {
+    return cancelRequest.parse(JSON.parse(value));
+  } catch {
+    return { by: 'someone', at: Date.now() };
+  }
+}
+
+export interface ControlListener {
+  onMessage(message: ControlMessage): void;
+  onQueuesChanged(): void;
+  /** The connection is (again) up: messages may have been missed. */
+  onConnected(): void;
+  onError(error: unknown): void;
+}
+
+/** Listens to the fleet's channels. Messages are hints; what they are about stands in keys. */
+export function listen(subscriber: Redis, keys: Keys, listener: ControlListener): void {
+  subscriber.on('message', (channel: string, text: string) => {
+    if (channel === keys.queuesChanged) return listener.onQueuesChanged();
+    try {
+      listener.onMessage(controlMessage.parse(JSON.parse(text)));
+    } catch (error) {
+      listener.onError(new Error('a control message cannot be read', { cause: error }));
+    }
+  });
+  const subscribe = () => {
+    subscriber
+      .subscribe(keys.control, keys.queuesChanged)
+      .then(() => listener.onConnected(), listener.onError);
+  };
+  subscriber.on('ready', subscribe);
+  if (subscriber.status === 'ready') subscribe();
+}

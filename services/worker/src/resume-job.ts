@@ -1,0 +1,128 @@
+import type { JobState, LogPosition } from '@cronium/contracts';
+import { retry } from '@cronium/lifecycle';
+import { Attempt } from './attempt/attempt.ts';
+import type { AttemptDeps } from './attempt/deps.ts';
+import { bringHome, finish } from './attempt/finish.ts';
+import { follow } from './attempt/follow.ts';
+import { giveUp } from './attempt/give-up.ts';
+import { openLog } from './attempt/log.ts';
+import { phasesOf } from './attempt/phases.ts';
+import { setupDeadline } from './attempt/prepare.ts';
+import type { Lease } from './claim/leases.ts';
+import type { JournalEntry } from './journal/journal.ts';
+import type { AttemptLog } from './logs/attempt-log.ts';
+import { type End, runJob } from './run-job.ts';
+import type { ContainerEvidence, SandboxBinding } from './sandbox/runtime.ts';
+
+/** Takes up the record of an attempt of a former process whose lock was just extended. */
+export function reopenAttempt(entry: JournalEntry, lease: Lease, deps: AttemptDeps): Attempt {
+  const { claim, timeline, binding, jti = claim.token } = entry;
+  const attempt = new Attempt({ claim, lease, jti, timeline, state: stateOf(entry) }, deps);
+  attempt.image = binding?.image;
+  return attempt;
+}
+
+function stateOf({ phase, timeline }: JournalEntry): JobState {
+  const has = (moment: string) => timeline.some((entry) => entry.moment === moment);
+  if (phase === 'claimed') return 'claimed';
+  if (has('drain_started')) return 'draining';
+  return has('main_started') ? 'running' : 'preparing';
+}
+
+/**
+ * Goes on with an attempt of a former process of this node, from wherever that one died, without running user code a
+ * second time. Never rejects; see {@link runJob}.
+ */
+export async function resumeJob(attempt: Attempt, entry: JournalEntry, deps: AttemptDeps): Promise<void> {
+  if (entry.unsettled) return bringOldHome(attempt, entry, deps);
+  if (entry.phase === 'claimed') return runAfresh(attempt, deps);
+  let log: AttemptLog | undefined;
+  try {
+    const position = await positionOf(attempt, deps);
+    log = openLog(attempt, deps, position);
+    const end = await takeBack({ attempt, entry, log, position }, deps);
+    deps.onExit(attempt.id);
+    await finish(attempt, { ...end, log }, deps);
+  } catch (error) {
+    await giveUp(attempt, { log: log ?? openLog(attempt, deps), error }, deps);
+  }
+}
+
+/** No user code has run: what stands of the sandbox is removed and the same attempt begins again. */
+async function runAfresh(attempt: Attempt, deps: AttemptDeps): Promise<void> {
+  try {
+    await deps.runtime.purge(attempt.claim);
+  } catch (error) {
+    return giveUp(attempt, { log: openLog(attempt, deps), error }, deps);
+  }
+  return runJob(attempt, deps);
+}
+
+async function bringOldHome(attempt: Attempt, { unsettled }: JournalEntry, deps: AttemptDeps): Promise<void> {
+  if (!unsettled) return;
+  deps.onExit(attempt.id);
+  attempt.seal();
+  try {
+    await bringHome(attempt, unsettled, () => deps.runtime.purge(attempt.claim), deps);
+  } catch (error) {
+    await giveUp(attempt, { log: openLog(attempt, deps), error }, deps);
+  }
+}
+
+/** Results may be away at the start too: the container runs on meanwhile. */
+function positionOf(attempt: Attempt, deps: AttemptDeps): Promise<LogPosition> {
+  return retry(() => deps.results.logPosition(attempt.id, attempt.dropped), {
+    signal: attempt.dropped,
+    attempts: Number.POSITIVE_INFINITY,
+    maxMs: 5000,
+  });
+}
+
+interface Taking {
+  readonly attempt: Attempt;
+  readonly entry: JournalEntry;
+  readonly log: AttemptLog;
+  readonly position: LogPosition;
+}
+
+async function takeBack({ attempt, entry, log, position }: Taking, deps: AttemptDeps): Promise<End> {
+  const teardown = () => deps.runtime.purge(attempt.claim);
+  const { binding } = entry;
+  if (entry.phase === 'bound' || !binding) {
+    await teardown();
+    return { ending: { type: 'handover_unknown' }, teardown };
+  }
+  const sandbox = await adopt(binding, attempt, deps);
+  if (!sandbox) return { ending: vanished(attempt), teardown };
+  deps.log.info({ attempt: attempt.id, container: binding.containerId }, 'took the running container back');
+  using setup = setupDeadline(attempt, deps, () => log.isHeldBack);
+  const from = { stdout: position.stdoutEnd, stderr: position.stderrEnd };
+  const ending = await follow({ attempt, sandbox, log, setup, from }, deps);
+  return { ending, teardown: () => sandbox.release() };
+}
+
+function adopt(binding: SandboxBinding, attempt: Attempt, deps: AttemptDeps) {
+  return retry(() => deps.runtime.adopt(binding), {
+    signal: attempt.dropped,
+    attempts: Number.POSITIVE_INFINITY,
+    maxMs: 2000,
+  });
+}
+
+const NO_EVIDENCE: ContainerEvidence = {
+  events: [],
+  oomEvents: 0,
+  kills: [],
+  sidecarDied: false,
+  memoryPeakBytes: undefined,
+};
+
+function vanished(attempt: Attempt): End['ending'] {
+  return {
+    type: 'ran',
+    exit: { type: 'vanished' },
+    stop: undefined,
+    phases: phasesOf(attempt),
+    container: NO_EVIDENCE,
+  };
+}

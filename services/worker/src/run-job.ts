@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto';
+import { Attempt } from './attempt/attempt.ts';
+import type { AttemptDeps } from './attempt/deps.ts';
+import { finish, type Teardown } from './attempt/finish.ts';
+import { follow } from './attempt/follow.ts';
+import { giveUp } from './attempt/give-up.ts';
+import { openLog } from './attempt/log.ts';
+import { prepare, setupDeadline } from './attempt/prepare.ts';
+import { type Claim, isReportable } from './claim/claim.ts';
+import type { Lease } from './claim/leases.ts';
+import type { AttemptLog } from './logs/attempt-log.ts';
+import type { Ending } from './outcome/evidence.ts';
+import { isLostTooOften } from './outcome/retry-policy.ts';
+import { type Sandbox, SandboxError } from './sandbox/runtime.ts';
+
+/** How an attempt ended, and how what stands in Docker for it is removed. */
+export interface End {
+  readonly ending: Ending;
+  readonly teardown: Teardown;
+}
+
+const NOTHING_STANDS: Teardown = async () => undefined;
+
+/** Begins the record of an attempt that was just claimed. */
+export function openAttempt(claim: Claim, lease: Lease, deps: AttemptDeps): Attempt {
+  const attempt = new Attempt({ claim, lease, jti: randomUUID() }, deps);
+  deps.journal.open(claim, attempt.jti);
+  attempt.moment('claimed', claim.claimedAt);
+  return attempt;
+}
+
+/**
+ * The story of one attempt, from its claim to its end. A job's failure is an outcome and not an error: it resolves in
+ * either case. It never rejects; what goes wrong with the machinery ends the attempt without a word, its lock runs out,
+ * and the job is run again.
+ */
+export async function runJob(attempt: Attempt, deps: AttemptDeps): Promise<void> {
+  const log = openLog(attempt, deps);
+  try {
+    if (isReportable(attempt.claim)) attempt.tell();
+    const end = (await endedBefore(attempt, deps)) ?? (await run(attempt, log, deps));
+    deps.onExit(attempt.id);
+    await finish(attempt, { ...end, log }, deps);
+  } catch (error) {
+    await giveUp(attempt, { log, error }, deps);
+  }
+}
+
+/** Ends that are known before anything is made. */
+async function endedBefore(attempt: Attempt, deps: AttemptDeps): Promise<End | undefined> {
+  const { unreadable, history, jobId } = attempt.claim;
+  const end = (ending: Ending) => ({ ending, teardown: NOTHING_STANDS });
+  if (unreadable !== undefined) return end({ type: 'unreadable', reason: unreadable });
+  const cancel = await deps.store.cancelRequest(jobId);
+  if (cancel) attempt.requestStop({ type: 'cancelled', by: cancel.by, reason: cancel.reason });
+  if (attempt.stop) return end({ type: 'stopped_early', stop: attempt.stop });
+  if (isLostTooOften(history)) return end({ type: 'lost_too_often', losses: history.losses });
+  return undefined;
+}
+
+/** Makes the sandbox, sends the program, follows it to its end. */
+async function run(attempt: Attempt, log: AttemptLog, deps: AttemptDeps): Promise<End> {
+  using setup = setupDeadline(attempt, deps, () => log.isHeldBack);
+  attempt.enter('preparing');
+  const sandbox = await prepare(attempt, deps);
+  if ('type' in sandbox) return { ending: sandbox, teardown: NOTHING_STANDS };
+  const teardown = () => sandbox.release();
+  attempt.check();
+  if (attempt.stop) return { ending: { type: 'stopped_early', stop: attempt.stop }, teardown };
+  // The binding is durable before user code can run: a successor finds the container by it.
+  deps.journal.bind(attempt.id, sandbox.binding);
+  attempt.check();
+  await launch(sandbox, attempt, deps);
+  deps.journal.launched(attempt.id);
+  const ending = await follow({ attempt, sandbox, log, setup, from: { stdout: 0, stderr: 0 } }, deps);
+  return { ending, teardown };
+}
+
+/** A container that does not take its program has ended or is ended here; its exit tells what happened. */
+async function launch(sandbox: Sandbox, attempt: Attempt, deps: AttemptDeps): Promise<void> {
+  try {
+    await sandbox.launch();
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error;
+    deps.log.warn({ err: error, attempt: attempt.id }, 'the container did not take its program');
+    await sandbox.kill(0);
+  }
+}

@@ -1,0 +1,126 @@
+import type { Duplex } from 'node:stream';
+import { LABEL, parseAttemptId } from '@cronium/contracts';
+import type { ContainerCreateOptions, ContainerInspectInfo } from 'dockerode';
+import { type DockerClient, statusOf } from './docker.ts';
+import type { AttemptIdentity } from './runtime.ts';
+
+const NAME_TAKEN = 409;
+const MAX_TRIES = 3;
+
+export interface CreateContainer {
+  readonly name: string;
+  readonly options: ContainerCreateOptions;
+  /** Whose container it is: one of the same job up to this attempt may be cleared out of the way. */
+  readonly owner: AttemptIdentity;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Creates a container. When the name is taken by this attempt (its creation had succeeded and the reply was lost) or by a
+ * former attempt of the job, that one is removed first: no user code has run in the former, and the latter is fenced.
+ */
+export async function createContainer(client: DockerClient, create: CreateContainer): Promise<string> {
+  for (let tries = 1; ; tries++) {
+    try {
+      const { Id } = await client.call<{ Id: string }>({
+        operation: `create container ${create.name}`,
+        method: 'POST',
+        path: '/containers/create',
+        query: { name: create.name },
+        body: create.options,
+        signal: create.signal,
+      });
+      return Id;
+    } catch (error) {
+      if (statusOf(error) !== NAME_TAKEN || tries === MAX_TRIES) throw error;
+      if (!(await clearName(client, create))) throw error;
+    }
+  }
+}
+
+async function clearName(client: DockerClient, { name, owner }: CreateContainer): Promise<boolean> {
+  const found = await inspectContainer(client, name);
+  if (found === undefined) return true;
+  if (!isOwnedUpTo(found.Config.Labels, owner)) return false;
+  await removeContainer(client, found.Id);
+  return true;
+}
+
+/** Do the labels say that this belongs to the job, and to this attempt or a former one? */
+export function isOwnedUpTo(
+  labels: Readonly<Record<string, string>> | undefined,
+  owner: AttemptIdentity,
+): boolean {
+  const attemptId = labels?.[LABEL.attempt];
+  if (labels?.[LABEL.managed] === undefined || labels[LABEL.job] !== owner.jobId || attemptId === undefined)
+    return false;
+  return parseAttemptId(attemptId).attempt <= owner.attempt;
+}
+
+export function inspectContainer(
+  client: DockerClient,
+  id: string,
+  options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
+): Promise<ContainerInspectInfo | undefined> {
+  return client.find<ContainerInspectInfo>({
+    operation: `inspect container ${short(id)}`,
+    method: 'GET',
+    path: `/containers/${id}/json`,
+    ...options,
+  });
+}
+
+/** Starts a container; one that runs already is fine. */
+export async function startContainer(client: DockerClient, id: string, signal: AbortSignal): Promise<void> {
+  await client.call({
+    operation: `start container ${short(id)}`,
+    method: 'POST',
+    path: `/containers/${id}/start`,
+    accept: [204, 304],
+    signal,
+  });
+}
+
+/** Takes over the container's three streams; to miss nothing, before its start. */
+export function attachContainer(client: DockerClient, id: string, signal: AbortSignal): Promise<Duplex> {
+  return client.hijack({
+    operation: `attach to container ${short(id)}`,
+    method: 'POST',
+    path: `/containers/${id}/attach`,
+    query: { stream: 1, stdin: 1, stdout: 1, stderr: 1 },
+    signal,
+  });
+}
+
+/** Sends a signal; a container that has stopped (409) or is gone (404) is fine. */
+export async function signalContainer(client: DockerClient, id: string, signal: string): Promise<void> {
+  await client.call({
+    operation: `send ${signal} to container ${short(id)}`,
+    method: 'POST',
+    path: `/containers/${id}/kill`,
+    query: { signal },
+    accept: [204, 404, 409],
+  });
+}
+
+/** Kills and removes a container with its anonymous volumes; one that is gone is fine. A removal that goes on is a 409. */
+export async function removeContainer(
+  client: DockerClient,
+  id: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  await client.call({
+    operation: `remove container ${short(id)}`,
+    method: 'DELETE',
+    path: `/containers/${id}`,
+    query: { force: 1, v: 1 },
+    accept: [204, 404],
+    timeoutMs: 60_000,
+    signal,
+  });
+}
+
+/** As `docker ps` shows it. */
+export function short(id: string): string {
+  return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id;
+}

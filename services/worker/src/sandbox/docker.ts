@@ -1,0 +1,187 @@
+import { Agent } from 'node:http';
+import type { Duplex, Readable } from 'node:stream';
+import { DeadlineError, deadline, waitFor } from '@cronium/lifecycle';
+import Docker from 'dockerode';
+import { SandboxError } from './runtime.ts';
+
+/** How long a call to the Docker daemon may take unless it says otherwise. */
+const CALL_TIMEOUT_MS = 30_000;
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE']);
+const CONNECTION_LOST: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE']);
+
+/** One request to the daemon. */
+export interface DockerCall {
+  /** What is being done and to what, for people: `create network cronium-job-…`. */
+  readonly operation: string;
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, unknown>>;
+  readonly body?: object;
+  /** The status codes that are fine; default 200 to 204. */
+  readonly accept?: readonly number[];
+  /** Default 30 s; `Infinity` for a call that waits for something to happen. For a stream: until its headers. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** The base64 of the registry's credentials. */
+  readonly registryAuth?: string;
+}
+
+type Shape = { readonly isStream?: boolean; readonly hijack?: boolean };
+
+/**
+ * The one way to the Docker daemon: each call has a deadline and says what it was when it fails. A failure is a
+ * `SandboxError`: `aborted` when the caller's signal ended it, else `docker`, with the daemon's status where it
+ * answered; nobody reads the daemon's words to decide.
+ */
+export class DockerClient {
+  /** Where the daemon is, for messages. */
+  readonly address: string;
+  /** Is the daemon on this machine, so that its cgroups and routes are ours to read? */
+  readonly isLocal: boolean;
+  readonly #docker: Docker;
+  readonly #agent: Agent;
+
+  /**
+   * @param dockerHost `unix:///var/run/docker.sock` or `tcp://host:2375`
+   * @param options `keepAlive: false` opens a connection for each call
+   */
+  constructor(dockerHost: string, options: { readonly keepAlive: boolean } = { keepAlive: true }) {
+    const url = new URL(dockerHost);
+    this.address = dockerHost;
+    this.isLocal = url.protocol === 'unix:';
+    this.#agent = new Agent({ keepAlive: options.keepAlive, maxFreeSockets: 32 });
+    this.#docker = new Docker({ ...endpoint(url), agent: this.#agent });
+  }
+
+  /** Calls the daemon and returns its JSON answer. */
+  async call<T = unknown>(call: DockerCall): Promise<T> {
+    try {
+      return (await this.#dial(call, {})) as T;
+    } catch (error) {
+      if (!IDEMPOTENT.has(call.method) || !isConnectionLost(error)) throw error;
+      // A kept connection that the daemon had closed: nothing was lost by asking again.
+      return (await this.#dial(call, {})) as T;
+    }
+  }
+
+  /** Calls the daemon; `undefined` when it answers 404. */
+  async find<T>(call: DockerCall): Promise<T | undefined> {
+    try {
+      return await this.call<T>(call);
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined;
+      throw error;
+    }
+  }
+
+  /** Calls the daemon and returns the answer's body as it comes. */
+  async stream(call: DockerCall): Promise<Readable & { headers: NodeJS.Dict<string | string[]> }> {
+    return (await this.#dial(call, { isStream: true })) as Readable & {
+      headers: NodeJS.Dict<string | string[]>;
+    };
+  }
+
+  /** Calls the daemon and takes over the connection. */
+  async hijack(call: DockerCall): Promise<Duplex> {
+    return (await this.#dial(call, { hijack: true })) as Duplex;
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async #dial(call: DockerCall, shape: Shape): Promise<unknown> {
+    const timeoutMs = call.timeoutMs ?? CALL_TIMEOUT_MS;
+    using limit =
+      timeoutMs === Infinity ? endless(call.signal) : deadline(timeoutMs, call.operation, call.signal);
+    const request = new AbortController();
+    try {
+      return await waitFor(this.#request(call, shape, request.signal), limit);
+    } catch (error) {
+      request.abort();
+      throw this.#explain(call, error);
+    }
+  }
+
+  #request(call: DockerCall, shape: Shape, abortSignal: AbortSignal): Promise<unknown> {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const accepted = call.accept ?? [200, 201, 202, 204];
+    this.#docker.modem.dial(
+      {
+        ...shape,
+        path: `${call.path}?`,
+        method: call.method,
+        options: { _query: call.query ?? {}, _body: call.body ?? {} },
+        ...(call.registryAuth === undefined ? {} : { authconfig: { base64: call.registryAuth } }),
+        // A stream outlives the call; its owner destroys it.
+        abortSignal,
+        statusCodes: Object.fromEntries(accepted.map((status) => [status, true])),
+      },
+      (error, answer) => (error ? reject(error) : resolve(answer)),
+    );
+    return promise;
+  }
+
+  #explain(call: DockerCall, error: unknown): SandboxError {
+    if (call.signal?.aborted) {
+      return new SandboxError('aborted', `${call.operation}: given up`, { cause: call.signal.reason });
+    }
+    const cause = error instanceof Error ? error : new Error(String(error));
+    if (cause instanceof DeadlineError) {
+      const detail = `the Docker daemon at ${this.address} did not answer in ${cause.milliseconds / 1000} s`;
+      return new SandboxError('docker', `${call.operation}: ${detail}`, { cause });
+    }
+    const status = statusOf(cause);
+    const detail =
+      status === undefined
+        ? `cannot talk to the Docker daemon at ${this.address}: ${cause.message}`
+        : daemonSays(cause);
+    const options = status === undefined ? { cause } : { cause, statusCode: status };
+    return new SandboxError('docker', `${call.operation}: ${detail}`, options);
+  }
+}
+
+/** The HTTP status that the daemon answered with, if it did. */
+export function statusOf(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('statusCode' in error)) return undefined;
+  return typeof error.statusCode === 'number' ? error.statusCode : undefined;
+}
+
+/** Did the daemon not answer at all: away, hanging, or the connection broke? */
+export function isDaemonAway(error: unknown): boolean {
+  return error instanceof SandboxError && error.code === 'docker' && error.statusCode === undefined;
+}
+
+/** Both explicit: dockerode would fill a missing one from its own reading of the environment. */
+function endpoint(url: URL) {
+  if (url.protocol === 'unix:') return { socketPath: url.pathname, host: undefined, protocol: 'http' as const };
+  return { host: url.hostname, port: url.port || '2375', socketPath: undefined, protocol: 'http' as const };
+}
+
+function endless(signal: AbortSignal | undefined): AbortSignal & Disposable {
+  const controller = new AbortController();
+  const onAbort = () => controller.abort(signal?.reason);
+  if (signal?.aborted) onAbort();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const dispose = () => signal?.removeEventListener('abort', onAbort);
+  return Object.assign(controller.signal, { [Symbol.dispose]: dispose });
+}
+
+function isConnectionLost(error: unknown): boolean {
+  const cause = error instanceof SandboxError ? error.cause : undefined;
+  return (
+    cause instanceof Error &&
+    'code' in cause &&
+    typeof cause.code === 'string' &&
+    CONNECTION_LOST.has(cause.code)
+  );
+}
+
+/** The daemon's own words, without the client's wrapping. */
+function daemonSays(error: Error): string {
+  const body = 'json' in error ? error.json : undefined;
+  if (typeof body === 'object' && body !== null && 'message' in body && typeof body.message === 'string') {
+    return body.message;
+  }
+  return error.message.trim();
+}

@@ -1,0 +1,105 @@
+import { TOOLKIT_BUSYBOX } from '@cronium/contracts';
+import { markerFormat } from './log/markers.ts';
+import { type TarEntry, tarArchive } from './tar.ts';
+
+/** Where an attempt's scripts live in its container: a tmpfs of the fleet's, so that the job's own folders are empty. */
+export const RUN_PATH = '/.cronium-run';
+/** The exit code of a container whose program never arrived whole; no phase marker was printed then. */
+export const NO_PROGRAM_EXIT_CODE = 125;
+const ENTRY_FILE = 'entry';
+
+/**
+ * What every job container is created with. It waits for an archive on stdin, and becomes the program in it only when
+ * the archive arrived whole: the entry file is its last member. It shows in `docker inspect`, so it holds no secret.
+ */
+export const BOOT_ENTRYPOINT: readonly string[] = [
+  TOOLKIT_BUSYBOX,
+  'sh',
+  '-c',
+  `${TOOLKIT_BUSYBOX} tar -x -f - -C ${RUN_PATH} 2>/dev/null && . ${RUN_PATH}/${ENTRY_FILE}; exit ${NO_PROGRAM_EXIT_CODE}`,
+];
+
+export interface EntryPhase {
+  readonly phase: 'setup' | 'preTask';
+  readonly argv: readonly string[];
+}
+
+/** What a job container shall do. */
+export interface EntryPlan {
+  readonly nonce: string;
+  /** The whole environment of the job's programs: nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly phases: readonly EntryPhase[];
+  readonly main: readonly string[];
+  /** What is put into {@link RUN_PATH}. */
+  readonly files: readonly TarEntry[];
+}
+
+/**
+ * The bytes that a job container gets on stdin. Then stdin must be closed. Scripts travel as files and are never quoted;
+ * environment and arguments are quoted for the shell.
+ * @throws RangeError when an environment value or an argument holds a NUL byte, which no program can be given
+ */
+export function entryProgram(plan: EntryPlan): Buffer {
+  return tarArchive([...plan.files, { name: ENTRY_FILE, bytes: Buffer.from(entryScript(plan)) }]);
+}
+
+function entryScript({ nonce, env, phases, main }: EntryPlan): string {
+  const assignments = Object.entries(env).map(([name, value]) => quote(`${name}=${value}`));
+  return [
+    `b=${TOOLKIT_BUSYBOX}`,
+    `"$b" rm ${RUN_PATH}/${ENTRY_FILE}`,
+    `p=${quote(env.PATH ?? '')}`,
+    `mark() { printf ${quote(markerFormat(nonce))} "$1" "$2" "$3"; }`,
+    // Each stream begins with a marker: a reader that doesn't find it knows that the log was rotated.
+    'mark boot start 0; mark boot start 0 >&2',
+    FIND_PROGRAM,
+    `job() { shift; exec "$b" env -i ${assignments.join(' ')} "$program" "$@" </dev/null; }`,
+    ...phases.flatMap(({ phase, argv }) => runPhase(phase, argv)),
+    `find_program main ${quote(main[0] ?? '')}`,
+    'mark main start 0',
+    `job ${main.map(quote).join(' ')}`,
+  ].join('\n');
+}
+
+/**
+ * Sets `program` to the file that a command names, as execvp finds it. Prints the marker and ends when there is none, it
+ * may not be executed, or the interpreter that its first line names does not exist.
+ */
+const FIND_PROGRAM = `
+unrunnable() { mark "$1" unrunnable "$2"; printf 'cronium: %s: %s\\n' "$3" "$4" >&2; exit "$2"; }
+look_up() {
+  program=
+  case $1 in */*) program=$1; return;; esac
+  IFS=:; set -f
+  for d in $p; do
+    if [ -f "\${d:-.}/$1" ] && [ -x "\${d:-.}/$1" ]; then program=\${d:-.}/$1; break; fi
+  done
+  unset IFS; set +f
+}
+find_program() {
+  look_up "$2"
+  [ -n "$program" ] && [ -e "$program" ] || unrunnable "$1" 127 "$2" 'no such program in the image'
+  [ -f "$program" ] && [ -x "$program" ] || unrunnable "$1" 126 "$2" 'is not an executable file'
+  [ "$("$b" head -c 2 "$program" 2>/dev/null | "$b" tr '\\0' ' ')" = '#!' ] || return 0
+  read -r i rest <"$program"
+  i=\${i#??}; [ -n "$i" ] || i=\${rest%% *}
+  [ -x "$i" ] || unrunnable "$1" 127 "$2" "its interpreter $i is not in the image"
+}`;
+
+function runPhase(phase: EntryPhase['phase'], argv: readonly string[]): string[] {
+  return [
+    `find_program ${phase} ${quote(argv[0] ?? '')}`,
+    `mark ${phase} start 0`,
+    `(job ${argv.map(quote).join(' ')})`,
+    'c=$?',
+    `mark ${phase} exit "$c"`,
+    '[ "$c" -eq 0 ] || exit "$c"',
+  ];
+}
+
+/** A word of a POSIX shell. */
+function quote(word: string): string {
+  if (word.includes('\0')) throw new RangeError('a program cannot be given a NUL byte');
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}

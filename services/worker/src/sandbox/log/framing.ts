@@ -1,0 +1,154 @@
+import { type LogRecord, MAX_RECORD_BYTES } from '@cronium/contracts';
+import type { LogItem, LogOffsets, PhaseMarker } from '../runtime.ts';
+import type { StreamName } from './frames.ts';
+import { MarkerCutter, type RawMarker } from './markers.ts';
+
+const NEWLINE = 0x0a;
+
+/**
+ * Cuts one stream into records: a line each, a very long line in pieces of `MAX_RECORD_BYTES`. The records depend on
+ * the bytes alone, not on the chunks in which they came; only their times do.
+ */
+export class LineSplitter {
+  readonly #stream: StreamName;
+  readonly #maxBytes: number;
+  #parts: Buffer[] = [];
+  #held = 0;
+  #time = 0;
+
+  constructor(stream: StreamName, maxBytes: number = MAX_RECORD_BYTES) {
+    this.#stream = stream;
+    this.#maxBytes = maxBytes;
+  }
+
+  push(chunk: Buffer, time: number): LogRecord[] {
+    const records: LogRecord[] = [];
+    let at = 0;
+    while (at < chunk.length) {
+      const newline = chunk.indexOf(NEWLINE, at);
+      const end = newline < 0 ? chunk.length : newline;
+      at = this.#hold(chunk, at, end, time, records);
+      if (newline >= 0) {
+        if (this.#held === 0) this.#time = time;
+        records.push(this.#take(true));
+        at = newline + 1;
+      }
+    }
+    return records;
+  }
+
+  /** The stream has ended: what came after the last newline. */
+  end(): LogRecord[] {
+    return this.#held === 0 ? [] : [this.#take(false)];
+  }
+
+  /** Keeps `chunk[at, end)` of a line that goes on; full pieces become records. */
+  #hold(chunk: Buffer, from: number, end: number, time: number, records: LogRecord[]): number {
+    let at = from;
+    while (at < end) {
+      // Only when one more byte of the line is there: a line of exactly the limit is one record with its newline.
+      if (this.#held === this.#maxBytes) records.push(this.#take(false));
+      if (this.#held === 0) this.#time = time;
+      const part = chunk.subarray(at, Math.min(end, at + this.#maxBytes - this.#held));
+      this.#parts.push(part);
+      this.#held += part.length;
+      at += part.length;
+    }
+    return at;
+  }
+
+  #take(newline: boolean): LogRecord {
+    const [only] = this.#parts;
+    const bytes =
+      this.#parts.length === 1 && only !== undefined ? only : Buffer.concat(this.#parts, this.#held);
+    this.#parts = [];
+    this.#held = 0;
+    return { stream: this.#stream, time: this.#time, bytes, newline };
+  }
+}
+
+const EVENTS = { start: 'started', exit: 'ended', unrunnable: 'unrunnable' } as const;
+
+function phaseMarker({ phase, event, code }: RawMarker, at: number): PhaseMarker | undefined {
+  if (phase === 'boot') return undefined;
+  return event === 'start'
+    ? { phase, event: EVENTS[event], at }
+    : { phase, event: EVENTS[event], exitCode: code, at };
+}
+
+class StreamFramer {
+  readonly #cutter: MarkerCutter;
+  readonly #splitter: LineSplitter;
+  #skip: number;
+
+  constructor(stream: StreamName, nonce: string, skip: number) {
+    this.#cutter = new MarkerCutter(nonce);
+    this.#splitter = new LineSplitter(stream);
+    this.#skip = skip;
+  }
+
+  push(bytes: Buffer, time: number): LogItem[] {
+    return this.#items(this.#cutter.push(bytes), time);
+  }
+
+  end(time: number): LogItem[] {
+    return [...this.#items(this.#cutter.end(), time), ...records(this.#splitter.end())];
+  }
+
+  /** What came so far ends here, although its line may not: bytes are missing after it. */
+  breakLine(): LogItem[] {
+    return records(this.#splitter.end());
+  }
+
+  skipNothing(): void {
+    this.#skip = 0;
+  }
+
+  #items(pieces: ReturnType<MarkerCutter['push']>, time: number): LogItem[] {
+    return pieces.flatMap((piece): LogItem[] => {
+      if (piece.type === 'bytes') return records(this.#splitter.push(this.#unread(piece.bytes), time));
+      const marker = phaseMarker(piece.marker, time);
+      return marker === undefined ? [] : [{ type: 'marker', marker }];
+    });
+  }
+
+  /** Without what was acknowledged before. */
+  #unread(bytes: Buffer): Buffer {
+    const known = Math.min(this.#skip, bytes.length);
+    this.#skip -= known;
+    return bytes.subarray(known);
+  }
+}
+
+function records(list: readonly LogRecord[]): LogItem[] {
+  return list.map((record) => ({ type: 'record', record }));
+}
+
+/** Makes log items of a job's raw output: markers cut out, lines split, what was acknowledged left out. */
+export class LogFramer {
+  readonly #streams: Readonly<Record<StreamName, StreamFramer>>;
+
+  constructor(nonce: string, from: LogOffsets) {
+    this.#streams = {
+      stdout: new StreamFramer('stdout', nonce, from.stdout),
+      stderr: new StreamFramer('stderr', nonce, from.stderr),
+    };
+  }
+
+  push(stream: StreamName, bytes: Buffer, time: number): LogItem[] {
+    return this.#streams[stream].push(bytes, time);
+  }
+
+  breakLine(stream: StreamName): LogItem[] {
+    return this.#streams[stream].breakLine();
+  }
+
+  /** Where the stream stands is not known any more: all that comes is given out. */
+  skipNothing(stream: StreamName): void {
+    this.#streams[stream].skipNothing();
+  }
+
+  end(time: number): LogItem[] {
+    return [...this.#streams.stdout.end(time), ...this.#streams.stderr.end(time)];
+  }
+}

@@ -1,0 +1,59 @@
+import { createHash, type Hash } from 'node:crypto';
+import type { StreamName } from './frames.ts';
+
+/** How far one stream was given out, phase markers included, and the hash of all of it. */
+export class Progress {
+  #count = 0;
+  readonly #hash: Hash = createHash('sha256');
+
+  get count(): number {
+    return this.#count;
+  }
+
+  add(bytes: Uint8Array): void {
+    this.#count += bytes.length;
+    this.#hash.update(bytes);
+  }
+
+  /** Of all bytes so far. */
+  digest(): string {
+    return this.#hash.copy().digest('hex');
+  }
+}
+
+export type Given = Readonly<Record<StreamName, Progress>>;
+
+/** Reads a stream a second time: compares what was given out already, and lets through what was not. */
+export class Comparison {
+  readonly #known: number;
+  readonly #digest: string;
+  readonly #seen = new Progress();
+  #position = 0;
+  #differs = false;
+
+  constructor(given: Progress) {
+    this.#known = given.count;
+    this.#digest = given.digest();
+  }
+
+  /** How many bytes of the stream were read. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Is what was read now something else than what was given out? */
+  get differs(): boolean {
+    return this.#differs;
+  }
+
+  /** The part of the bytes that was not given out before. */
+  pass(bytes: Buffer): Buffer {
+    const known = Math.max(0, Math.min(bytes.length, this.#known - this.#position));
+    this.#position += bytes.length;
+    if (known > 0) {
+      this.#seen.add(bytes.subarray(0, known));
+      if (this.#seen.count === this.#known) this.#differs = this.#seen.digest() !== this.#digest;
+    }
+    return bytes.subarray(known);
+  }
+}

@@ -1,0 +1,118 @@
+import { LABEL, TOOLKIT_SOURCE } from '@cronium/contracts';
+import { retry } from '@cronium/lifecycle';
+import { inspectContainer, removeContainer } from './containers.ts';
+import { type DockerClient, statusOf } from './docker.ts';
+import type { ImageFacts } from './images.ts';
+import { SandboxError } from './runtime.ts';
+
+/** Filling takes well under a second. */
+const STALE_MS = 10_000;
+const STAT_HEADER = 'x-docker-container-path-stat';
+
+/**
+ * The volume with the static busybox that starts every job. Docker fills it from the runtime-api image's `/toolkit` when
+ * a container is created on it; its name has the image's id, so a new image gets a new one.
+ */
+export class Toolkit {
+  readonly #client: DockerClient;
+  readonly #ready = new Map<string, Promise<string>>();
+
+  constructor(client: DockerClient) {
+    this.#client = client;
+  }
+
+  /** The name of the filled volume of this image; made and checked once. */
+  async volume(image: ImageFacts): Promise<string> {
+    const known = this.#ready.get(image.id);
+    if (known !== undefined) return known;
+    const making = this.#make(image);
+    this.#ready.set(image.id, making);
+    try {
+      return await making;
+    } catch (error) {
+      this.#ready.delete(image.id);
+      throw error;
+    }
+  }
+
+  /** Someone may have pruned the volume: look again at its next use. */
+  forget(): void {
+    this.#ready.clear();
+  }
+
+  async #make(image: ImageFacts): Promise<string> {
+    const volume = `cronium-toolkit-${image.id.replace(/^sha256:/, '').slice(0, 12)}`;
+    await this.#client.call({
+      operation: `create volume ${volume}`,
+      method: 'POST',
+      path: '/volumes/create',
+      body: { Name: volume, Labels: { [LABEL.managed]: 'true', [LABEL.role]: 'toolkit' } },
+    });
+    await retry(() => this.#fill(volume, image), {
+      signal: AbortSignal.timeout(60_000),
+      attempts: 20,
+      // Another worker of this host is at it: its container has the name.
+      when: (error) => statusOf(error) === 409,
+      onRetry: () => void this.#clearStale(volume).catch(() => undefined),
+    });
+    return volume;
+  }
+
+  /** A worker that died while filling left its container behind. */
+  async #clearStale(name: string): Promise<void> {
+    const found = await inspectContainer(this.#client, name);
+    if (found !== undefined && Date.now() - Date.parse(found.Created) > STALE_MS) {
+      await removeContainer(this.#client, found.Id);
+    }
+  }
+
+  async #fill(volume: string, image: ImageFacts): Promise<void> {
+    const { Id: id } = await this.#client.call<{ Id: string }>({
+      operation: `fill the volume ${volume} from ${image.reference}`,
+      method: 'POST',
+      path: '/containers/create',
+      query: { name: volume },
+      body: {
+        Image: image.id,
+        Labels: {
+          [LABEL.managed]: 'true',
+          [LABEL.role]: 'toolkit',
+          [LABEL.createdAt]: String(Date.now()),
+        },
+        HostConfig: { Mounts: [{ Type: 'volume', Source: volume, Target: TOOLKIT_SOURCE }] },
+      },
+    });
+    try {
+      await this.#check(id, volume, image);
+    } finally {
+      await removeContainer(this.#client, id);
+    }
+  }
+
+  async #check(id: string, volume: string, image: ImageFacts): Promise<void> {
+    const path = `${TOOLKIT_SOURCE}/busybox`;
+    const size = await this.#sizeOf(id, path);
+    if (size !== undefined && size > 0) return;
+    throw new SandboxError(
+      'docker',
+      `the volume ${volume} has no busybox: the image ${image.reference} has no ${path}, or the volume was filled by something else; build the image again, or remove the volume`,
+    );
+  }
+
+  async #sizeOf(id: string, path: string): Promise<number | undefined> {
+    try {
+      const answer = await this.#client.stream({
+        operation: `look for ${path} in the toolkit`,
+        method: 'HEAD',
+        path: `/containers/${id}/archive`,
+        query: { path },
+      });
+      answer.destroy();
+      const stat = JSON.parse(Buffer.from(String(answer.headers[STAT_HEADER] ?? ''), 'base64').toString());
+      return typeof stat.size === 'number' ? stat.size : undefined;
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined;
+      throw error;
+    }
+  }
+}

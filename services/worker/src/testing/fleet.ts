@@ -1,0 +1,182 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  createNodeKey,
+  type JobInput,
+  jobSpec,
+  keysFor,
+  newJobId,
+  type QueuePayload,
+  queueName,
+  toQueuePriority,
+  traceIdForJob,
+} from '@cronium/contracts';
+import { createLogger } from '@cronium/telemetry';
+import { Queue } from 'bullmq';
+import { Redis } from 'ioredis';
+import { Journal } from '../journal/journal.ts';
+import { connect } from '../node/connections.ts';
+import type { NodeSettings } from '../node/settings.ts';
+import { WorkerNode } from '../node/worker-node.ts';
+import { ScriptedHost, type Step, succeeds } from './scripted-host.ts';
+import { ScriptedResults } from './scripted-results.ts';
+import { type Point, ScriptedRuntime, type ScriptedRuntimeOptions } from './scripted-runtime.ts';
+
+/** A worker in this process with a scripted machine. */
+export interface TestWorker {
+  readonly node: WorkerNode;
+  readonly name: string;
+  readonly host: ScriptedHost;
+  /** Dies without a word: its containers, locks and journal stay. */
+  crash(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface TestWorkerOptions extends Partial<Omit<ScriptedRuntimeOptions, 'host'>> {
+  readonly name?: string;
+  readonly settings?: Partial<NodeSettings>;
+  /** A worker with this one's machine and state directory: its successor. */
+  readonly successorOf?: TestWorker;
+}
+
+/** A fleet of workers on a real Valkey with a scripted results service. */
+export class TestFleet implements AsyncDisposable {
+  readonly prefix = `{t-${randomBytes(6).toString('hex')}}`;
+  readonly results = new ScriptedResults();
+  readonly valkey: Redis;
+  readonly keys = keysFor(this.prefix);
+  readonly #url: string;
+  readonly #folders = new Map<string, string>();
+  readonly #queues = new Map<string, Queue>();
+  readonly #workers = new Set<TestWorker>();
+  /** What jobs do, by their name; anything else prints its name and succeeds. */
+  scripts: Record<string, (attempt: number) => readonly Step[]> = {};
+
+  constructor(url: string) {
+    this.#url = url;
+    this.valkey = new Redis(url, { maxRetriesPerRequest: null });
+  }
+
+  /** Puts a job into the queue as the producer does. */
+  async submit(
+    input: Partial<JobInput> = {},
+    change: (payload: QueuePayload) => unknown = (payload) => payload,
+  ): Promise<string> {
+    const spec = jobSpec.parse({ type: 'script', script: { language: 'bash', source: 'true' }, ...input });
+    const id = newJobId();
+    const payload: QueuePayload = {
+      v: 1,
+      spec,
+      tenant: 'test',
+      traceId: traceIdForJob(id),
+      receivedAt: Date.now(),
+      acceptedAt: Date.now(),
+      attemptBase: 0,
+      postponed: 0,
+    };
+    const queue = await this.queue(spec.pool, spec.requires);
+    const priority = toQueuePriority(spec.priority);
+    await queue.add('job', change(payload), { jobId: id, priority, removeOnComplete: true });
+    return id;
+  }
+
+  async queue(pool = 'default', requires: Record<string, string> = {}): Promise<Queue> {
+    const record = { pool, requires };
+    const name = queueName(record);
+    const known = this.#queues.get(name);
+    if (known) return known;
+    const queue = new Queue(name, { connection: this.valkey, prefix: this.prefix });
+    this.#queues.set(name, queue);
+    await this.valkey.hset(this.keys.queues, name, JSON.stringify(record));
+    await this.valkey.publish(this.keys.queuesChanged, name);
+    return queue;
+  }
+
+  async worker(options: TestWorkerOptions = {}): Promise<TestWorker> {
+    const { successorOf, settings = {}, at, capacity, blockers } = options;
+    const name = options.name ?? successorOf?.name ?? `n-${randomBytes(4).toString('hex')}`;
+    const host =
+      successorOf?.host ?? new ScriptedHost((request) => this.#stepsOf(request.spec.name, request.attempt));
+    const runtime = new ScriptedRuntime({
+      host,
+      ...(at === undefined ? {} : { at }),
+      ...(capacity === undefined ? {} : { capacity }),
+      ...(blockers === undefined ? {} : { blockers }),
+    });
+    const folder = this.#folders.get(name) ?? mkdtempSync(join(tmpdir(), 'cronium-worker-test-'));
+    this.#folders.set(name, folder);
+    const journal = new Journal(folder);
+    const connections = connect(this.#url, name, () => undefined);
+    const node = new WorkerNode({
+      settings: { ...defaults(name, this.prefix, folder), ...settings },
+      connections,
+      runtime,
+      results: this.results,
+      journal,
+      nodeKey: await createNodeKey(),
+      log: createLogger({ service: 'worker', node: name, level: this.logLevel }),
+    });
+    node.start();
+    const worker: TestWorker = {
+      node,
+      name,
+      host,
+      crash: async () => {
+        this.#workers.delete(worker);
+        runtime.die();
+        await node.crash();
+        journal.close();
+        connections.close();
+      },
+      stop: async () => {
+        this.#workers.delete(worker);
+        await node.stop();
+        journal.close();
+        connections.close();
+      },
+    };
+    this.#workers.add(worker);
+    return worker;
+  }
+
+  logLevel: 'silent' | 'debug' = 'silent';
+
+  #stepsOf(name: string, attempt: number): readonly Step[] {
+    return this.scripts[name]?.(attempt) ?? succeeds(name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#workers].map((worker) => worker.stop()));
+    await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
+    for await (const keys of this.valkey.scanStream({ match: `${this.prefix}*`, count: 1000 })) {
+      if (keys.length > 0) await this.valkey.unlink(...keys);
+    }
+    this.valkey.disconnect();
+    for (const folder of this.#folders.values()) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function defaults(name: string, prefix: string, folder: string): NodeSettings {
+  return {
+    node: name,
+    version: '0.0.0',
+    prefix,
+    pools: ['default'],
+    labels: {},
+    slots: 4,
+    lockMs: 3000,
+    stalledCheckMs: 500,
+    backlogMax: 100,
+    drainMs: 5000,
+    limits: {
+      setupTimeoutMs: 5000,
+      stopGraceMs: 200,
+      logMaxBytes: 1024 * 1024,
+      spoolFolder: join(folder, 'spool'),
+    },
+  };
+}
+
+export type { Point };
