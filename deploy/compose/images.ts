@@ -107,7 +107,8 @@ class Builds {
       tag: LOCAL.postgres,
       dockerfile: 'deploy/compose/postgres/Dockerfile',
       files,
-      base: IMAGE_TAGS.base,
+      // For libstdc++, which the server needs too.
+      base: NODE_BASE,
     });
   }
 

@@ -17,6 +17,7 @@ import {
   workerEnvironment,
 } from './fleet/environments.ts';
 import { type FleetDocker, keptApiKey, keptSecretsKey, type LocalFleetFile } from './fleet/files.ts';
+import { openOnGateway } from './fleet/gateway.ts';
 import { GuardProcess } from './fleet/guard-process.ts';
 import { keepRunning, storeProcesses } from './fleet/keep-running.ts';
 import { ensureSharedNetwork, startForwarder } from './fleet/network.ts';
@@ -96,7 +97,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     secretsKey: keptSecretsKey(context.home),
     gateways: engines.map(({ gateway }) => gateway),
   };
-  await forwardOn(engines, facts);
+  await forwardOn(engines, facts, stack);
   const services = startServices({ context, facts, engines, record, stack });
   record.follows(() => [
     ...storeProcesses(stores),
@@ -188,7 +189,12 @@ async function bringStores(
   return stores;
 }
 
-async function forwardOn(engines: readonly Engine[], { valkeyUrl, ports }: FleetFacts): Promise<void> {
+async function forwardOn(
+  engines: readonly Engine[],
+  { valkeyUrl, ports, gateways }: FleetFacts,
+  stack: AsyncDisposableStack,
+): Promise<void> {
+  for (const gateway of new Set(gateways)) stack.use(await openOnGateway(gateway, ports.results));
   const valkey = new URL(valkeyUrl);
   const isHere = ['127.0.0.1', 'localhost', '[::1]'].includes(valkey.hostname);
   await Promise.all(

@@ -47,11 +47,10 @@ export function producerEnvironment(facts: FleetFacts): Variables {
   };
 }
 
-/** Sidecars reach results over the forwarder, so it listens on the shared network's side of the host too. */
 export function resultsEnvironment(facts: FleetFacts): Variables {
   return {
     ...common(facts),
-    CRONIUM_HOST: '0.0.0.0',
+    CRONIUM_HOST: LOOPBACK,
     CRONIUM_PORT: String(facts.ports.results),
     CRONIUM_PRODUCER_URL: `http://${LOOPBACK}:${facts.ports.producer}`,
     CRONIUM_DATABASE_URL: facts.databaseUrl,

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { deadline } from '@cronium/lifecycle';
 import { Attempt } from './attempt/attempt.ts';
 import type { AttemptDeps } from './attempt/deps.ts';
 import { finish, type Teardown } from './attempt/finish.ts';
@@ -70,19 +71,32 @@ async function run(attempt: Attempt, log: AttemptLog, deps: AttemptDeps): Promis
   // The binding is durable before user code can run: a successor finds the container by it.
   deps.journal.bind(attempt.id, sandbox.binding);
   attempt.check();
-  await launch(sandbox, attempt, deps);
+  const refused = await launch(sandbox, attempt, deps);
+  if (refused) return { ending: refused, teardown };
   deps.journal.launched(attempt.id);
   const ending = await follow({ attempt, sandbox, log, setup, from: { stdout: 0, stderr: 0 } }, deps);
   return { ending, teardown };
 }
 
-/** A container that does not take its program has ended or is ended here; its exit tells what happened. */
-async function launch(sandbox: Sandbox, attempt: Attempt, deps: AttemptDeps): Promise<void> {
+/** A container that ended before it had its program says by its exit what happened. */
+const EXIT_MS = 2000;
+
+/** @returns the ending when the container stands and yet does not take its program */
+async function launch(sandbox: Sandbox, attempt: Attempt, deps: AttemptDeps): Promise<Ending | undefined> {
   try {
     await sandbox.launch();
+    return undefined;
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
     deps.log.warn({ err: error, attempt: attempt.id }, 'the container did not take its program');
+    using limit = deadline(EXIT_MS, 'the container has not ended', attempt.dropped);
+    const hasEnded = await sandbox.exit(limit).then(
+      () => true,
+      () => false,
+    );
+    attempt.check();
+    if (hasEnded) return undefined;
     await sandbox.kill(0);
+    return { type: 'unprepared', code: 'docker', message: error.message, statusCode: error.statusCode };
   }
 }

@@ -227,11 +227,14 @@ async function sharedProgram(): Promise<{ executable: string; env: NodeJS.Proces
     const executable = value('executable');
     if (!existsSync(executable))
       throw new Error(`the Valkey of this run is not on this machine: ${executable}`);
-    const environ = readFileSync(`/proc/${value('process_id')}/environ`, 'utf8').split('\0');
-    const libraries = environ
-      .find((entry) => entry.startsWith('LD_LIBRARY_PATH='))
-      ?.slice('LD_LIBRARY_PATH='.length);
-    return { executable, env: libraries === undefined ? {} : { LD_LIBRARY_PATH: libraries } };
+    // The libraries that came with it may lie beside it, where the loader does not look.
+    const mapped = readFileSync(`/proc/${value('process_id')}/maps`, 'utf8').matchAll(
+      / (\/\S+)\/[^/\s]+\.so[.\d]*$/gm,
+    );
+    return {
+      executable,
+      env: { LD_LIBRARY_PATH: [...new Set(Array.from(mapped, ([, folder]) => folder))].join(':') },
+    };
   } finally {
     valkey.disconnect();
   }

@@ -17,6 +17,8 @@ const UNABLE = new Set([
   'BUSY',
 ]);
 
+const CONNECTION_ERRORS = new Set(['MaxRetriesPerRequestError', 'AbortError', 'AggregateError']);
+
 /**
  * A client that fails at once while Valkey is away, and keeps trying to come back. It does not connect by itself; an
  * `error` listener must be attached.
@@ -47,19 +49,24 @@ export async function withValkey<T>(run: () => Promise<T>): Promise<T> {
 }
 
 function named(error: unknown): unknown {
-  if (
-    !(error instanceof Error) ||
-    error instanceof ValkeyUnavailableError ||
-    error instanceof ValkeyFullError
-  )
-    return error;
-  if (error instanceof TypeError || error instanceof RangeError) return error;
-  if (error.name !== 'ReplyError')
-    return new ValkeyUnavailableError('Valkey does not answer', { cause: error });
+  if (!(error instanceof Error)) return error;
+  if (error.name === 'ReplyError') return namedReply(error);
+  return isConnectionError(error)
+    ? new ValkeyUnavailableError('Valkey does not answer', { cause: error })
+    : error;
+}
+
+function namedReply(error: Error): Error {
   const code = error.message.split(' ', 1)[0] ?? '';
   if (code === 'OOM') return new ValkeyFullError('Valkey is full', { cause: error });
   if (UNABLE.has(code)) return new ValkeyUnavailableError(`Valkey cannot serve: ${code}`, { cause: error });
   return error;
+}
+
+/** The client's own errors: plain ones, and a few with names. BullMQ's carry the number that its script returned. */
+function isConnectionError(error: Error): boolean {
+  if (CONNECTION_ERRORS.has(error.name)) return true;
+  return error.constructor === Error && !('code' in error && typeof error.code === 'number');
 }
 
 /**

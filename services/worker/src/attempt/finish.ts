@@ -27,6 +27,7 @@ export async function finish(
 ): Promise<void> {
   const { ending, log, teardown } = end;
   attempt.seal();
+  if (!isReportable(attempt.claim)) return dismiss(attempt, log, deps);
   if (attempt.state !== 'draining') attempt.moment('drain_started');
   await storeLog(attempt, log, deps);
   attempt.moment('drain_ended');
@@ -44,14 +45,12 @@ export async function bringHome(
   deps: AttemptDeps,
 ): Promise<void> {
   const tornDown = tearDown(attempt, teardown, deps);
-  const answer = isReportable(attempt.claim)
-    ? await deps.reporter.confirm(update, attempt.dropped)
-    : 'stored';
+  const answer = await deps.reporter.confirm(update, attempt.dropped);
   if (answer !== 'stored') throw new SupersededError(attempt.id, answer);
   await settle(attempt, settlement, deps);
   deps.onOutcome(update);
   await tornDown;
-  if (isReportable(attempt.claim)) deps.reporter.tell({ ...update, timeline: attempt.update().timeline });
+  deps.reporter.tell({ ...update, timeline: attempt.update().timeline });
   deps.journal.forget(attempt.id);
   attempt.lease.release();
   deps.log.info(
@@ -65,9 +64,20 @@ export async function bringHome(
   );
 }
 
+/** A job of another kind, which no producer of this fleet made, leaves the queue; nobody can be told of it. */
+async function dismiss(attempt: Attempt, log: AttemptLog, deps: AttemptDeps): Promise<void> {
+  log.abandon();
+  deps.log.error(
+    { job: attempt.claim.jobId, queue: attempt.claim.queue },
+    'took a job out of the queue that is not of this fleet',
+  );
+  await settle(attempt, { type: 'complete' }, deps);
+  deps.journal.forget(attempt.id);
+  attempt.lease.release();
+}
+
 /** A log that results refuses for good must not hold the outcome back for ever. */
 async function storeLog(attempt: Attempt, log: AttemptLog, deps: AttemptDeps): Promise<void> {
-  if (!isReportable(attempt.claim)) return log.abandon();
   try {
     await log.close(attempt.dropped);
   } catch (error) {

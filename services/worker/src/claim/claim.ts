@@ -56,7 +56,11 @@ export function readClaim(job: TakenJob, held: { queue: string; token: string; n
     token: held.token,
     keep: job.keep,
     payload,
-    unreadable: 'payload' in parsed ? undefined : parsed.reason,
+    unreadable: JOB_ID.test(job.id)
+      ? 'payload' in parsed
+        ? undefined
+        : parsed.reason
+      : 'its id is not one of this fleet',
     history: { reported: attempt - 1 - lostAttempts.length, failures, losses: losses + lostAttempts.length },
     lostAttempts,
     claimedAt: held.now,

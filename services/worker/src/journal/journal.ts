@@ -101,9 +101,19 @@ export class Journal {
     });
   }
 
-  /** Everything that a former process left, oldest first. */
+  /**
+   * Everything that a former process left, oldest first. A record that this version cannot read is forgotten: its
+   * container is removed as one that nobody knows, and its job is run again.
+   */
   entries(): JournalEntry[] {
-    return this.#statements.all.all().map(entryFrom);
+    return this.#statements.all.all().flatMap((raw) => {
+      try {
+        return [entryFrom(raw)];
+      } catch {
+        this.forget(z.object({ attempt_id: z.string() }).parse(raw).attempt_id);
+        return [];
+      }
+    });
   }
 
   close(): void {
@@ -132,7 +142,7 @@ const SQL = {
     ON CONFLICT (attempt_id) DO UPDATE SET body = excluded.body, settlement = excluded.settlement`,
   forget: 'DELETE FROM attempts WHERE attempt_id = ?',
   forgetOutcome: 'DELETE FROM outbox WHERE attempt_id = ?',
-  all: `SELECT claim, phase, binding, jti, timeline, body, settlement FROM attempts LEFT JOIN outbox USING (attempt_id)
+  all: `SELECT attempt_id, claim, phase, binding, jti, timeline, body, settlement FROM attempts LEFT JOIN outbox USING (attempt_id)
     ORDER BY attempts.rowid`,
 } as const;
 

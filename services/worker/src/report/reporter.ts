@@ -14,6 +14,8 @@ export interface ReporterOptions {
 
 const MAX_UPDATES = 500;
 const MAX_BYTES = 4 * 1024 * 1024;
+/** What an update has beside its payload, about. */
+const TIMELINE_BYTES = 4000;
 /** Updates wait this long for others of the same node. */
 const GATHER_MS = 30;
 /** An update whose content is refused is tried again this seldom: results may be newer tomorrow. */
@@ -36,6 +38,8 @@ interface Pending {
 export class Reporter {
   readonly #options: ReporterOptions;
   readonly #pending = new Map<string, Pending>();
+  /** Payloads can be large and are told of often. */
+  readonly #sizes = new WeakMap<AttemptUpdate['payload'], number>();
   #wake = Promise.withResolvers<void>();
   /** Since when results has not answered, monotonic; `undefined` while it does. */
   #failingSince: number | undefined;
@@ -57,7 +61,7 @@ export class Reporter {
 
   /** Tells of an attempt, some time; a later update of the same attempt takes its place. */
   tell(update: AttemptUpdate): void {
-    const bytes = 1000 + JSON.stringify(update.payload).length;
+    const bytes = this.#sizeOf(update.payload);
     const known = this.#pending.get(update.attemptId);
     if (known) {
       known.update = update;
@@ -157,6 +161,12 @@ export class Reporter {
     if (batch.length > 1 || !only) return;
     this.#options.onError(error);
     only.notBefore = performance.now() + REFUSED_PAUSE_MS;
+  }
+
+  #sizeOf(payload: AttemptUpdate['payload']): number {
+    const size = this.#sizes.get(payload) ?? TIMELINE_BYTES + JSON.stringify(payload).length;
+    this.#sizes.set(payload, size);
+    return size;
   }
 
   #failed(error: unknown): void {

@@ -44,9 +44,7 @@ export class SubnetAllocator {
 
   /** How many subnets are free, as far as is known. */
   get free(): number {
-    let free = this.#count - this.#held.size;
-    for (const index of this.#foreign) if (!this.#held.has(index)) free--;
-    return free;
+    return this.#count - this.#held.union(this.#foreign).size;
   }
 
   /** The next free subnet; `undefined` when none is left. It is the caller's until `release`. */
@@ -78,10 +76,13 @@ export class SubnetAllocator {
     }
   }
 
-  /** Replaces what is known of others' addresses. Our own networks may be among them: they are held anyway. */
+  /** Replaces what is known of others' addresses. Our own networks may be among what Docker lists. */
   observe(taken: readonly TakenRange[]): void {
-    this.#foreignBy = taken.filter(({ range }) => overlap(range, this.#range));
-    this.#foreign = new Set(this.#foreignBy.flatMap(({ range }) => [...this.#indexes(range)]));
+    const isOthers = (index: number) => !this.#held.has(index);
+    this.#foreignBy = taken.filter(({ range }) => [...this.#indexes(range)].some(isOthers));
+    this.#foreign = new Set(
+      this.#foreignBy.flatMap(({ range }) => [...this.#indexes(range)].filter(isOthers)),
+    );
   }
 
   /** Who else uses addresses of the range, for people. */

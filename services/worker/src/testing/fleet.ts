@@ -6,6 +6,7 @@ import {
   createNodeKey,
   type JobInput,
   jobSpec,
+  type Keys,
   keysFor,
   newJobId,
   type QueuePayload,
@@ -14,6 +15,7 @@ import {
   traceIdForJob,
 } from '@cronium/contracts';
 import { createLogger } from '@cronium/telemetry';
+import { testPrefix } from '@cronium/testing';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { Journal } from '../journal/journal.ts';
@@ -43,10 +45,10 @@ export interface TestWorkerOptions extends Partial<Omit<ScriptedRuntimeOptions, 
 
 /** A fleet of workers on a real Valkey with a scripted results service. */
 export class TestFleet implements AsyncDisposable {
-  readonly prefix = `{t-${randomBytes(6).toString('hex')}}`;
+  readonly prefix: string;
   readonly results = new ScriptedResults();
   readonly valkey: Redis;
-  readonly keys = keysFor(this.prefix);
+  readonly keys: Keys;
   readonly #url: string;
   readonly #folders = new Map<string, string>();
   readonly #queues = new Map<string, Queue>();
@@ -54,8 +56,10 @@ export class TestFleet implements AsyncDisposable {
   /** What jobs do, by their name; anything else prints its name and succeeds. */
   scripts: Record<string, (attempt: number) => readonly Step[]> = {};
 
-  constructor(url: string) {
+  constructor(url: string, prefix = testPrefix()) {
     this.#url = url;
+    this.prefix = prefix;
+    this.keys = keysFor(prefix);
     this.valkey = new Redis(url, { maxRetriesPerRequest: null });
   }
 

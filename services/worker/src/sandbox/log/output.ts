@@ -1,3 +1,4 @@
+import type { LogRecord } from '@cronium/contracts';
 import { pause } from '@cronium/lifecycle';
 import { type DockerClient, isDaemonAway, statusOf } from '../docker.ts';
 import type { LogItem, LogOffsets } from '../runtime.ts';
@@ -183,16 +184,17 @@ const DIFFERS = "what Docker's log has of this stream is not what was read live;
 const UNKNOWN_GAP =
   "Docker's log was rotated while no worker read it: bytes before this are missing, how many is not known; some may be repeated";
 
+function noticeRecord(stream: StreamName, text: string): LogRecord {
+  return { stream, time: Date.now(), bytes: Buffer.from(`[cronium] ${text}`), newline: true, notice: true };
+}
+
 function notice(stream: StreamName, text: string): LogItem {
-  return {
-    type: 'record',
-    record: { stream, time: Date.now(), bytes: Buffer.from(`[cronium] ${text}`), newline: true, notice: true },
-  };
+  return { type: 'record', record: noticeRecord(stream, text) };
 }
 
 function gap(stream: StreamName, bytes: number): LogItem {
   const text = `${bytes} bytes of ${stream} are missing here: Docker's log was rotated before they could be read`;
-  return { ...notice(stream, text), missingBytes: bytes } as LogItem;
+  return { type: 'record', record: noticeRecord(stream, text), missingBytes: bytes };
 }
 
 function mayPass(error: unknown): boolean {

@@ -1,0 +1,144 @@
+import { problem } from '@cronium/contracts';
+import { createLogger } from '@cronium/telemetry';
+import { eventually } from '@cronium/testing';
+import type { Redis } from 'ioredis';
+import { describe, expect, it } from 'vitest';
+import { JOB, privateValkey, startApp, submit, wireToValkey } from '../test/harness.ts';
+import { checkValkey } from './checks.ts';
+import { createValkey } from './connection.ts';
+
+async function connected(url: string): Promise<AsyncDisposable & { readonly valkey: Redis }> {
+  const valkey = createValkey(url);
+  valkey.on('error', () => undefined);
+  await valkey.connect();
+  return { valkey, [Symbol.asyncDispose]: async () => valkey.disconnect() };
+}
+
+function collector() {
+  const lines: string[] = [];
+  return {
+    lines,
+    log: createLogger({ service: 'producer', destination: { write: (line) => void lines.push(line) } }),
+  };
+}
+
+describe('the check at the start', () => {
+  it.each([
+    [
+      'evicts',
+      ['--maxmemory-policy', 'allkeys-lru', '--appendonly', 'yes'],
+      /set maxmemory-policy noeviction$/,
+    ],
+    ['keeps nothing', ['--save', '', '--appendonly', 'no'], /set appendonly yes$/],
+    ['does both', ['--maxmemory-policy', 'volatile-ttl', '--save', ''], /noeviction; .*appendonly yes$/],
+  ])('refuses a Valkey that %s', async (_, settings, says) => {
+    await using server = await privateValkey(...settings);
+    await using client = await connected(server.url);
+    await expect(checkValkey(client.valkey, collector().log)).rejects.toThrow(says);
+  });
+
+  it.each([
+    ['snapshots', ['--save', '60 1000']],
+    ['an append-only file', ['--save', '', '--appendonly', 'yes']],
+  ])('takes a Valkey with %s', async (_, settings) => {
+    await using server = await privateValkey(...settings);
+    await using client = await connected(server.url);
+    await checkValkey(client.valkey, collector().log);
+  });
+
+  it('warns where the settings may not be read', async () => {
+    await using server = await privateValkey('--save', '', '--user', 'default on nopass ~* &* +@all -config');
+    await using client = await connected(server.url);
+    const { log, lines } = collector();
+    await checkValkey(client.valkey, log);
+    expect(lines.join()).toMatch(/maxmemory-policy is noeviction and appendonly is yes/);
+  });
+});
+
+describe('while Valkey is away', () => {
+  it('submits are refused at once, and taken again when it is back', async () => {
+    await using wire = await wireToValkey();
+    await using app = await startApp({ valkeyUrl: wire.url });
+    await submit(app, JOB);
+    wire.cut();
+    const response = await eventually(
+      async () => {
+        const answer = await app.post('/v1/jobs', JOB);
+        return answer.status === 503 && answer;
+      },
+      { what: 'the connection is gone' },
+    );
+    expect(response.headers.get('retry-after')).toBe('2');
+    expect(problem.parse(await response.json()).detail).toMatch(/^Valkey does not answer/);
+    expect((await app.lines([JOB])).status).toBe(503);
+    expect((await app.post('/v1/jobs', '{"type":"nonsense"}')).status).toBe(422);
+    wire.restore();
+    await eventually(async () => (await app.post('/v1/jobs', JOB)).status === 202, {
+      what: 'jobs are taken again',
+    });
+  });
+
+  it('a connection that has fallen silent is given up', async () => {
+    await using wire = await wireToValkey();
+    await using app = await startApp({ valkeyUrl: wire.url });
+    await submit(app, JOB);
+    wire.freeze();
+    expect((await app.post('/v1/jobs', JOB)).status).toBe(503);
+    wire.restore();
+    await eventually(async () => (await app.post('/v1/jobs', JOB)).status === 202, {
+      what: 'jobs are taken again',
+    });
+  });
+
+  it('a queue that nobody used before works afterwards', async () => {
+    await using wire = await wireToValkey();
+    await using app = await startApp({ valkeyUrl: wire.url });
+    wire.cut();
+    await eventually(async () => (await app.post('/v1/jobs', { ...JOB, pool: 'new' })).status === 503, {
+      what: 'the connection is gone',
+    });
+    wire.restore();
+    await eventually(async () => (await app.post('/v1/jobs', { ...JOB, pool: 'new' })).status === 202, {
+      what: 'jobs are taken again',
+    });
+  });
+
+  it('a batch in the middle keeps what was accepted, and says how much', async () => {
+    await using wire = await wireToValkey();
+    await using app = await startApp({ valkeyUrl: wire.url, limits: { chunkJobs: 1 } });
+    let sent = 0;
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        if (sent === 3)
+          await eventually(async () => (await app.payloads()).size === 3, { what: 'three are in' });
+        if (sent === 3) wire.cut();
+        if (sent < 10) controller.enqueue(Buffer.from(`${JSON.stringify(JOB)}\n`));
+        else controller.close();
+        sent += 1;
+      },
+    });
+    const response = await app.post('/v1/batches', body, { 'content-type': 'application/x-ndjson' });
+    expect(response.status).toBe(503);
+    expect(problem.parse(await response.json())).toMatchObject({
+      accepted: 3,
+      batchId: expect.stringMatching(/^batch_/),
+    });
+    wire.restore();
+    await eventually(async () => (await app.payloads()).size === 3, { what: 'the three are there' });
+  });
+});
+
+describe('a full Valkey', () => {
+  it('is said to be full, and jobs are taken again when there is room', async () => {
+    await using server = await privateValkey('--appendonly', 'yes', '--maxmemory-policy', 'noeviction');
+    await using app = await startApp({ valkeyUrl: server.url });
+    await submit(app, JOB);
+    await app.valkey.config('SET', 'maxmemory', '1mb');
+    const response = await app.post('/v1/jobs', JOB);
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '10']);
+    expect(problem.parse(await response.json()).title).toBe('The queue is full');
+    expect((await app.lines(Array(50).fill(JOB))).status).toBe(503);
+    await app.valkey.config('SET', 'maxmemory', '0');
+    expect((await app.post('/v1/jobs', JOB)).status).toBe(202);
+  });
+});

@@ -1,0 +1,51 @@
+import type { ControlMessage } from '@cronium/contracts';
+import type { Gate } from '../claim/gate.ts';
+import type { Queues } from '../claim/queues.ts';
+import type { Running } from './running.ts';
+import type { FleetStore } from './store.ts';
+
+export interface WishesOptions {
+  readonly node: string;
+  readonly store: FleetStore;
+  readonly gate: Gate;
+  readonly running: Running;
+  readonly queues: Queues;
+}
+
+/** What people want of this node: which queues there are, paused pools, drains, cancels. The keys are the truth. */
+export class Wishes {
+  readonly #options: WishesOptions;
+
+  constructor(options: WishesOptions) {
+    this.#options = options;
+  }
+
+  /** Reads everything again. */
+  async refresh(): Promise<void> {
+    const { node, store, gate, queues } = this.#options;
+    await queues.refresh();
+    gate.setPausedPools(await store.pausedPools());
+    const drained = await store.isDrained(node);
+    gate.set(
+      'drain',
+      drained ? `an operator drains this node; resume it with: cronium resume ${node}` : undefined,
+    );
+  }
+
+  /** A message is a hint: what it is about is read again. */
+  async follow(message: ControlMessage): Promise<void> {
+    if (message.type === 'cancel') await this.lookForCancels([message.jobId]);
+    else await this.refresh();
+  }
+
+  /** Ends those of the jobs that someone wants cancelled. */
+  async lookForCancels(jobIds: readonly string[]): Promise<void> {
+    const { store, running } = this.#options;
+    const held = jobIds.filter((jobId) => running.ofJob(jobId).length > 0);
+    for (const { jobId, request } of await store.cancelRequests(held)) {
+      for (const attempt of running.ofJob(jobId)) {
+        attempt.requestStop({ type: 'cancelled', by: request.by, reason: request.reason });
+      }
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import { pause } from '@cronium/lifecycle';
+import type { ContainerInspectInfo } from 'dockerode';
+import { inspectContainer, short } from './containers.ts';
+import type { DaemonEpoch } from './daemon-epoch.ts';
+import type { DockerClient } from './docker.ts';
+import type { ContainerEvents } from './events.ts';
+import type { ExitReport } from './runtime.ts';
+
+const RETRY_MS = 500;
+const REMOVAL_POLL_MS = 50;
+
+export interface ExitWatch {
+  readonly client: DockerClient;
+  readonly events: ContainerEvents;
+  readonly epoch: DaemonEpoch;
+  readonly containerId: string;
+  /** The daemon's epoch when the container started, where that is known. */
+  readonly startedIn: string | undefined;
+  readonly inspectEveryMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Waits until a container has stopped and says how. What `inspect` says counts; `wait`, events and a timer are only
+ * reasons to look. A daemon that is away is waited for.
+ */
+export async function watchExit(watch: ExitWatch): Promise<ExitReport> {
+  for (;;) {
+    const found = await whenAnswered(watch, (signal) =>
+      inspectContainer(watch.client, watch.containerId, { signal }),
+    );
+    if (found === undefined) return { type: 'vanished' };
+    const { Status: status } = found.State;
+    if (status === 'exited') return confirm(watch, found);
+    if (status === 'removing' || status === 'dead') await pause(REMOVAL_POLL_MS, watch.signal);
+    else await nextReasonToLook(watch);
+  }
+}
+
+/**
+ * Is the end the container's own, or did the daemon take it along? A daemon that stops kills its containers and reports
+ * 137 as if they had failed, and after a crash it may not know. So a new connection must show the same run of the daemon.
+ */
+async function confirm(watch: ExitWatch, { State }: ContainerInspectInfo): Promise<ExitReport> {
+  const epoch = await whenAnswered(watch, () => watch.epoch.read());
+  const isSameRun = epoch === undefined || epoch === watch.startedIn;
+  if (!isSameRun && Date.parse(State.FinishedAt) <= Date.parse(epoch)) {
+    const detail = `the Docker daemon was restarted (it runs since ${epoch}); the container stopped at ${State.FinishedAt} with code ${State.ExitCode}, which may be the daemon's doing`;
+    return { type: 'daemon', detail };
+  }
+  return {
+    type: 'exited',
+    exitCode: State.ExitCode,
+    oomKilled: State.OOMKilled,
+    startedAt: State.StartedAt,
+    finishedAt: State.FinishedAt,
+    error: State.Error,
+  };
+}
+
+/** Asks until the daemon answers. */
+async function whenAnswered<T>(watch: ExitWatch, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask(watch.signal);
+    } catch {
+      watch.signal.throwIfAborted();
+      await pause(RETRY_MS, watch.signal);
+    }
+  }
+}
+
+/** Resolves when the daemon says that the container has stopped, an event comes, the connection breaks, or time passes. */
+async function nextReasonToLook(watch: ExitWatch): Promise<void> {
+  const { client, events, containerId, signal } = watch;
+  const over = new AbortController();
+  const changed = Promise.withResolvers<void>();
+  const unlisten = events.listen(containerId, changed.resolve);
+  const stop = () => over.abort(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    await Promise.race([
+      changed.promise,
+      pause(watch.inspectEveryMs, over.signal),
+      client
+        .call({
+          operation: `wait for container ${short(containerId)}`,
+          method: 'POST',
+          path: `/containers/${containerId}/wait`,
+          query: { condition: 'not-running' },
+          timeoutMs: Infinity,
+          signal: over.signal,
+        })
+        // However it ended, inspection says what is the case; not at once, should the daemon be away.
+        .catch(() => pause(RETRY_MS, over.signal)),
+    ]);
+  } finally {
+    unlisten();
+    signal.removeEventListener('abort', stop);
+    over.abort(new Error('no longer waited for'));
+  }
+}

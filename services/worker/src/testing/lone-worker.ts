@@ -1,0 +1,24 @@
+import { TestFleet } from './fleet.ts';
+import { step } from './scripted-host.ts';
+
+/**
+ * A worker in a process of its own, so that a test can stop and kill it: `lone-worker.ts <valkey> <prefix> <lock ms>`.
+ * Its jobs run for ever. It prints what happens to them, a line each.
+ */
+const [url = '', prefix = '', lockMs = ''] = process.argv.slice(2);
+const say = (...words: readonly string[]) => process.stdout.write(`${words.join(' ')}\n`);
+
+const fleet = new TestFleet(url, prefix);
+fleet.scripts.long = () => [step.started('main'), step.wait()];
+const { node } = await fleet.worker({
+  settings: { lockMs: Number(lockMs), stalledCheckMs: 200 },
+  at: (point, attemptId) => say(point, attemptId),
+});
+fleet.results.onCall = () => {
+  for (const { attemptId, outcome } of fleet.results.updates) if (outcome) say('reported', attemptId);
+};
+process.on('SIGTERM', () => {
+  say('running', String(node.running.size));
+  process.exit(0);
+});
+say('up');
