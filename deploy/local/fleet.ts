@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import {
   type BootstrapContext,
   bootstrapContext,
-  ensureDocker,
   ensureImages,
   ensurePostgres,
   ensureValkey,
@@ -10,18 +9,18 @@ import {
   type Report,
 } from './bootstrap.ts';
 import { cleanDocker } from './fleet/docker-objects.ts';
+import { bringDocker, DEFAULT_PORT_BASE, type Engine, forwardOn, namesFor } from './fleet/engines.ts';
 import {
   type FleetFacts,
   producerEnvironment,
   resultsEnvironment,
   workerEnvironment,
 } from './fleet/environments.ts';
-import { type FleetDocker, keptApiKey, keptSecretsKey, type LocalFleetFile } from './fleet/files.ts';
-import { openOnGateway } from './fleet/gateway.ts';
+import { keptApiKey, keptSecretsKey, type LocalFleetFile } from './fleet/files.ts';
 import { GuardProcess } from './fleet/guard-process.ts';
 import { keepRunning, storeProcesses } from './fleet/keep-running.ts';
-import { ensureSharedNetwork, startForwarder } from './fleet/network.ts';
-import { type FleetPorts, portsFrom, requireFreePorts } from './fleet/ports.ts';
+import { unlessAborted } from './fleet/pause.ts';
+import { portsFrom, requireFreePorts } from './fleet/ports.ts';
 import { type Awaited as AwaitedProcess, waitUntilReady } from './fleet/readiness.ts';
 import { FleetRecord } from './fleet/record.ts';
 import { SupervisedProcess } from './fleet/supervised.ts';
@@ -54,7 +53,6 @@ export interface Fleet extends AsyncDisposable {
   kill(): void;
 }
 
-const DEFAULT_PORT_BASE = 7070;
 const STOP_MS = { worker: 90_000, service: 35_000 };
 
 /**
@@ -122,41 +120,6 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   };
 }
 
-interface FleetNames {
-  readonly network: string;
-  readonly nodes: readonly string[];
-}
-
-/** Two fleets on one engine, at different ports, must not share names: each removes what carries its own. */
-function namesFor(portBase: number, { workers }: FleetPorts): FleetNames {
-  const infix = portBase === DEFAULT_PORT_BASE ? '' : `-${portBase}`;
-  return {
-    network: `cronium-shared${infix}`,
-    nodes: workers.map((_, index) => `local${infix}-${index + 1}`),
-  };
-}
-
-/** A Docker engine with the images and the shared network. */
-interface Engine {
-  readonly docker: FleetDocker;
-  readonly gateway: string;
-}
-
-async function bringDocker(
-  context: BootstrapContext,
-  options: FleetOptions & { signal: AbortSignal; names: FleetNames },
-): Promise<Engine[]> {
-  const { signal, names } = options;
-  const hosts = options.dockerHosts ?? [(await unlessAborted(ensureDocker(context, signal), signal)).host];
-  const engines: Engine[] = [];
-  for (const [index, host] of hosts.entries()) {
-    const { gateway } = await unlessAborted(ensureSharedNetwork(host, names.network), signal);
-    const nodes = names.nodes.filter((_, node) => node % hosts.length === index);
-    engines.push({ docker: { host, network: names.network, nodes }, gateway });
-  }
-  return engines;
-}
-
 type Stores = Readonly<Record<'valkey' | 'postgres', LocalService>>;
 
 async function bringStores(
@@ -187,24 +150,6 @@ async function bringStores(
   stack.use(keepRunning(valkey, { name: 'Valkey', report: context.report, changed }));
   stack.use(keepRunning(postgres, { name: 'PostgreSQL', report: context.report, changed }));
   return stores;
-}
-
-async function forwardOn(
-  engines: readonly Engine[],
-  { valkeyUrl, ports, gateways }: FleetFacts,
-  stack: AsyncDisposableStack,
-): Promise<void> {
-  for (const gateway of new Set(gateways)) stack.use(await openOnGateway(gateway, ports.results));
-  const valkey = new URL(valkeyUrl);
-  const isHere = ['127.0.0.1', 'localhost', '[::1]'].includes(valkey.hostname);
-  await Promise.all(
-    engines.map(({ docker, gateway }) =>
-      startForwarder(docker.host, docker.network, {
-        valkey: `${isHere ? gateway : valkey.hostname}:${valkey.port || 6379}`,
-        results: `${gateway}:${ports.results}`,
-      }),
-    ),
-  );
 }
 
 interface Services {
@@ -280,17 +225,4 @@ function describe(
     dockerHosts: engines.map(({ docker }) => docker.host),
     processes: { producer: { pid: producer }, results: { pid: results }, workers },
   };
-}
-
-/** The work goes on in the background when the signal aborts first; the process is about to end then. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(signal.reason);
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

@@ -12,6 +12,9 @@ import { givenService, ProcessService } from './service.ts';
 import { containerValkey, VALKEY_IMAGE } from './valkey-container.ts';
 import { pingValkey } from './valkey-ping.ts';
 
+/** May only look up revoked tokens, with any password. */
+export const SIDECAR_USER = 'sidecar';
+
 export interface ValkeyOptions {
   /** Default: a free one. */
   readonly port?: number;
@@ -137,6 +140,8 @@ function writeConfiguration(settings: ValkeySettings): void {
     `bind ${listen.map((address) => `-${address}`).join(' ')}`,
     `port ${settings.port}`,
     `requirepass ${settings.password}`,
+    // What sidecars need, and nothing else: a job that broke out of its sidecar would hold no password.
+    `user ${SIDECAR_USER} on nopass ~*:revoked:* resetchannels -@all +exists +ping +info +client|setinfo +client|setname`,
     `dir ${join(settings.dir, 'data')}`,
     'appendonly yes',
     'appendfsync everysec',

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { IMAGE_TAGS } from '../bootstrap.ts';
+import { SIDECAR_USER } from '../engine/valkey.ts';
 import { SHARED } from './network.ts';
 import type { FleetPorts } from './ports.ts';
 
@@ -75,10 +76,18 @@ export function workerEnvironment(facts: FleetFacts, worker: WorkerFacts): Varia
     CRONIUM_SHARED_NAMES: Object.values(SHARED)
       .map(({ name, port }) => `${name}:${port}`)
       .join(','),
+    ...sidecarValkey(facts),
     CRONIUM_RUNTIME_IMAGE: IMAGE_TAGS.runtimeApi,
     CRONIUM_BASH_IMAGE: IMAGE_TAGS.jobBash,
     CRONIUM_PYTHON_IMAGE: IMAGE_TAGS.jobPython,
     CRONIUM_NODE_IMAGE: IMAGE_TAGS.jobNode,
     CRONIUM_EGRESS_ALLOW_PRIVATE: allowed.join(','),
   };
+}
+
+/** The Valkey that the fleet brings has a user for sidecars; another one's operator says how they come in. */
+function sidecarValkey({ env, valkeyUrl }: FleetFacts): Variables {
+  if (env.CRONIUM_VALKEY_URL === valkeyUrl) return {};
+  const { name, port } = SHARED.valkey;
+  return { CRONIUM_SIDECAR_VALKEY_URL: `redis://${SIDECAR_USER}:-@${name}:${port}` };
 }

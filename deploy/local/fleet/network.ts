@@ -9,9 +9,9 @@ export const SHARED = {
   results: { name: 'results', port: 7071 },
 } as const;
 
-const labels = (role: string): Record<string, string> => ({
+const labels = (role: string, node: string): Record<string, string> => ({
   [LABEL.managed]: 'true',
-  [LABEL.node]: LOCAL_NODE,
+  [LABEL.node]: node,
   [LABEL.role]: role,
   [LABEL.createdAt]: String(Date.now()),
 });
@@ -20,18 +20,22 @@ const labels = (role: string): Record<string, string> => ({
  * Makes sure of the shared network and returns the host's address on it. One that exists is used as it is, and stays
  * when the fleet ends.
  */
-export async function ensureSharedNetwork(host: string, name: string): Promise<{ gateway: string }> {
+export async function ensureSharedNetwork(
+  host: string,
+  name: string,
+  node = LOCAL_NODE,
+): Promise<{ gateway: string }> {
   const docker = dockerClient(host);
-  const gateway = (await gatewayOf(docker, name)) ?? (await createNetwork(docker, name));
+  const gateway = (await gatewayOf(docker, name)) ?? (await createNetwork(docker, name, node));
   return { gateway };
 }
 
-async function createNetwork(docker: Docker, name: string): Promise<string> {
+async function createNetwork(docker: Docker, name: string, node: string): Promise<string> {
   await docker.createNetwork({
     Name: name,
     Driver: 'bridge',
     CheckDuplicate: true,
-    Labels: labels('network'),
+    Labels: labels('network', node),
   });
   const gateway = await gatewayOf(docker, name);
   if (gateway === undefined)
@@ -64,14 +68,23 @@ export interface ForwardTargets {
  * Starts the container that stands for Valkey and results on the shared network and passes connections on to this host.
  * It holds nothing and is made anew at each start.
  */
-export async function startForwarder(host: string, network: string, targets: ForwardTargets): Promise<void> {
+export async function startForwarder(
+  host: string,
+  network: string,
+  targets: ForwardTargets,
+  node = LOCAL_NODE,
+): Promise<void> {
   const docker = dockerClient(host);
   await removeForwarder(docker, network);
-  const container = await docker.createContainer(forwarderOptions(network, targets));
+  const container = await docker.createContainer(forwarderOptions(network, targets, node));
   await container.start();
 }
 
-function forwarderOptions(network: string, targets: ForwardTargets): Docker.ContainerCreateOptions {
+function forwarderOptions(
+  network: string,
+  targets: ForwardTargets,
+  node: string,
+): Docker.ContainerCreateOptions {
   const forward = [
     `${SHARED.valkey.port}=${targets.valkey}`,
     `${SHARED.results.port}=${targets.results}`,
@@ -83,7 +96,7 @@ function forwarderOptions(network: string, targets: ForwardTargets): Docker.Cont
     Cmd: [],
     Env: [`FORWARD=${forward}`],
     User: '1000:1000',
-    Labels: labels('holder'),
+    Labels: labels('holder', node),
     HostConfig: {
       NetworkMode: network,
       ReadonlyRootfs: true,

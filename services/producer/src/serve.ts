@@ -6,6 +6,7 @@ import type { App } from './app-env.ts';
 
 const HEADERS_MS = 10_000;
 const KEEP_ALIVE_MS = 5000;
+const IDLE_CHECK_MS = 100;
 /** Of a shutdown's time, so much goes to requests that end by themselves; the rest to those that are told to. */
 const PATIENT_SHARE = 0.6;
 
@@ -52,6 +53,9 @@ async function drain(
 ): Promise<void> {
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   server.close(() => resolve());
+  // A connection whose last request ends now would be kept open for the next one.
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
+  closed.then(() => clearInterval(idle));
   if (await within(closed, withinMs * PATIENT_SHARE)) return;
   hurry();
   if (await within(closed, withinMs * (1 - PATIENT_SHARE) * 0.5)) return;
@@ -61,8 +65,7 @@ async function drain(
 
 async function within(promise: Promise<void>, milliseconds: number): Promise<boolean> {
   using limit = deadline(milliseconds, 'requests still go on');
-  return waitFor(
-    promise.then(() => true),
-    limit,
-  ).catch(() => false);
+  const ended = promise.then(() => true);
+  // Awaited here: the limit ends with this function.
+  return await waitFor(ended, limit).catch(() => false);
 }

@@ -9,6 +9,7 @@ import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { internalRoutes } from './routes/internal.ts';
 import { jobRoutes } from './routes/jobs.ts';
+import { liveRoutes } from './routes/live.ts';
 import { otlpRoutes } from './routes/otlp.ts';
 import { runtimeRoutes } from './routes/runtime.ts';
 import { scalingRoutes } from './routes/scaling.ts';
@@ -39,6 +40,7 @@ export function createApp(deps: Deps): Hono<Env> {
   app.route('/v1/batches', batchRoutes(deps));
   app.route('/v1/traces', traceRoutes(deps));
   app.route('/v1', otlpRoutes(deps));
+  app.route('/v1', liveRoutes(deps));
   app.route('/v1/workers', workerRoutes(deps));
   app.route('/v1/scaling', scalingRoutes(deps));
   app.route('/v1/variables', variableRoutes(deps));

@@ -28,6 +28,11 @@ export async function runBackground(deps: Deps, options: BackgroundOptions): Pro
     name: 'results_payloads_missing',
     help: 'Accepted jobs whose payload was gone when their event was read; a worker’s report brings it.',
   });
+  metrics.gauge({
+    name: 'results_live_readers',
+    help: 'Readers that follow a log or a live feed.',
+    collect: (gauge) => gauge.set(changes.listeners),
+  });
   const canceller = new Canceller({ db, valkey, queues });
   const applier = new EventApplier({
     db,

@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import { deadline, waitFor } from '@cronium/lifecycle';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Hono } from 'hono';
+import { WebSocketServer } from 'ws';
 import type { Env } from './http/auth.ts';
 
 const HEADERS_MS = 10_000;
@@ -21,7 +22,7 @@ export async function serve(
   { host, port }: { host: string; port: number },
 ): Promise<HttpServer> {
   const server = createAdaptorServer({
-    fetch: (request) => app.fetch(request),
+    fetch: (request, env) => app.fetch(request, env),
     serverOptions: {
       headersTimeout: HEADERS_MS,
       requestTimeout: 300_000,
@@ -31,6 +32,7 @@ export async function serve(
       keepAliveInitialDelay: 5000,
     },
     overrideGlobalObjects: false,
+    websocket: { server: new WebSocketServer({ noServer: true, maxPayload: 64 * 1024 }) },
   });
   if (!isHttpServer(server)) throw new TypeError('this is no HTTP/1 server');
   const { promise, resolve, reject } = Promise.withResolvers<void>();

@@ -1,5 +1,5 @@
 import { availableParallelism, hostname } from 'node:os';
-import { type ConfigOf, defineConfig, field } from '../define.ts';
+import { type ConfigOf, defineConfig, field, optionalField } from '../define.ts';
 import { http, logging, resultsUrl, shutdown, telemetry, valkey } from '../groups.ts';
 import {
   bytes,
@@ -52,6 +52,11 @@ const docker = {
   CRONIUM_SHARED_NAMES: field(list(hostPort), {
     doc: 'What must resolve and accept connections on the shared network before this node takes jobs. The first is Valkey, the second results.',
     default: 'valkey:6379,results:7071',
+  }),
+  CRONIUM_SIDECAR_VALKEY_URL: optionalField(url('redis', 'rediss'), {
+    doc: 'Valkey as sidecars reach it on the shared network, best with a user that may only look up revoked tokens: user sidecar on nopass ~*:revoked:* +exists +ping +info. Default: CRONIUM_VALKEY_URL at the first shared name.',
+    example: 'redis://sidecar:-@valkey:6379',
+    secret: true,
   }),
   CRONIUM_SUBNET_RANGE: field(cidr, {
     doc: 'The addresses from which this node cuts a small subnet for each job. Nothing else on the host may use them; nodes may use the same.',

@@ -47,8 +47,10 @@ describe('the check at the start', () => {
   });
 
   it('warns where the settings may not be read', async () => {
-    await using server = await privateValkey('--save', '', '--user', 'default on nopass ~* &* +@all -config');
-    await using client = await connected(server.url);
+    await using server = await privateValkey('--save', '');
+    await using admin = await connected(server.url);
+    await admin.valkey.acl('SETUSER', 'limited', 'on', '>password', '~*', '&*', '+@all', '-config');
+    await using client = await connected(server.url.replace('//', '//limited:password@'));
     const { log, lines } = collector();
     await checkValkey(client.valkey, log);
     expect(lines.join()).toMatch(/maxmemory-policy is noeviction and appendonly is yes/);

@@ -49,5 +49,8 @@ export function poolConfig(url: string): pg.PoolConfig {
 export function openDatabase({ url, connections, onError }: DatabaseOptions): Kysely<Database> {
   const pool = new pg.Pool({ ...poolConfig(url), max: connections, idleTimeoutMillis: 30_000 });
   pool.on('error', (error) => onError?.(error));
+  // A connection that breaks while a transaction has it, between two queries, reports to nobody else and would end the
+  // process; the transaction's next query fails all the same.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
 }

@@ -199,6 +199,14 @@ export const endpoints: readonly Endpoint[] = [
   },
   {
     method: 'get',
+    path: '/v1/live',
+    summary:
+      'WebSocket. Send {type: "subscribe", jobs: true or ids, batches: ids, workers: true, cursor?}; changes come as {type: "job" | "batch" | "workers", …} and a {type: "cursor", cursor} after each round, from which to resume.',
+    answer: { status: 101 },
+    auth: 'key',
+  },
+  {
+    method: 'get',
     path: '/v1/workers',
     summary: 'The nodes of the fleet.',
     answer: json(workersView),

@@ -131,7 +131,8 @@ test('an attempt that was put back unstarted is claimed again under its number',
 test('reports of foreign nodes, malformed and endless bodies are refused', async () => {
   const id = newJobId();
   const auth = await service.fleet.nodeAuth();
-  const post = (body: unknown, headers = auth) => service.send('POST', '/internal/v1/attempts', body, headers);
+  const post = (body: unknown, headers = auth) =>
+    service.send('POST', '/internal/v1/attempts', body, headers);
   expect((await post([updateOf(id, 1, { node: 'n2' })])).status).toBe(403);
   expect((await post([{ jobId: id }])).status).toBe(400);
   expect((await post(Buffer.from('{'))).status).toBe(400);

@@ -23,8 +23,10 @@ afterAll(() => service[Symbol.asyncDispose]());
 
 const stateOf = async (id: string) => (await getJob(service.deps.db, id))?.state;
 const accepted = (...jobs: string[]) => ({ type: 'accepted', queue: 'default', jobs, at: 1 }) as const;
-const cancel = (jobId: string) => ({ type: 'cancel', jobId, tenant: 'default', by: 'ann', at: Date.now() }) as const;
-const submit = (id: string, payload = payloadOf(id)) => service.fleet.submit(id, payload, { announce: false });
+const cancel = (jobId: string) =>
+  ({ type: 'cancel', jobId, tenant: 'default', by: 'ann', at: Date.now() }) as const;
+const submit = (id: string, payload = payloadOf(id)) =>
+  service.fleet.submit(id, payload, { announce: false });
 
 test('an accepted job is stored as queued, once, and its report is not undone by a late event', async () => {
   const [waiting, done] = [newJobId(), newJobId()];
@@ -81,11 +83,17 @@ test('cancelling a batch ends the jobs that are known and those that come later'
   const payload = (id: string) => payloadOf(id, { batchId, line: 1 });
   await submit(first, payload(first));
   await applier.apply([accepted(first)]);
-  await ingestAttempts(service.deps.db, [updateOf(running, 1, { payload: payload(running), state: 'running' })]);
+  await ingestAttempts(service.deps.db, [
+    updateOf(running, 1, { payload: payload(running), state: 'running' }),
+  ]);
   await applier.apply([{ type: 'cancel-batch', batchId, tenant: 'default', by: 'ann', at: 5 }]);
   await submit(later, payload(later));
   await applier.apply([accepted(later)]);
-  expect(await Promise.all([first, running, later].map(stateOf))).toEqual(['cancelled', 'running', 'cancelled']);
+  expect(await Promise.all([first, running, later].map(stateOf))).toEqual([
+    'cancelled',
+    'running',
+    'cancelled',
+  ]);
   const { valkey, keys } = service.deps;
   expect(JSON.parse((await valkey.get(keys.cancel(running))) ?? '')).toMatchObject({ by: 'ann' });
 });
@@ -108,7 +116,15 @@ test('a retry puts an ended job back once; old events and reports of the stay be
 
 test('batch events in any order give the same batch', async () => {
   const batchId = newBatchId();
-  const opened = { type: 'batch', batchId, tenant: 'default', accepted: 0, rejected: 0, complete: false, at: 10 } as const;
+  const opened = {
+    type: 'batch',
+    batchId,
+    tenant: 'default',
+    accepted: 0,
+    rejected: 0,
+    complete: false,
+    at: 10,
+  } as const;
   const closed = { ...opened, accepted: 7, rejected: 2, complete: true };
   await applier.apply([closed, opened, opened]);
   const view = await (await service.get(`/v1/batches/${batchId}`)).json();
@@ -152,7 +168,10 @@ test('two processes read the same stream: every job is stored once, and the stre
       await service.fleet.announce(accepted(id));
     }),
   );
-  await eventually(async () => (await valkey.xlen(keys.events)) === 0, { what: 'the stream is empty', timeoutMs: 30_000 });
+  await eventually(async () => (await valkey.xlen(keys.events)) === 0, {
+    what: 'the stream is empty',
+    timeoutMs: 30_000,
+  });
   const { count } = await db
     .selectFrom('jobs')
     .select((eb) => eb.fn.countAll<number>().as('count'))

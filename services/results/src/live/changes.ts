@@ -4,7 +4,7 @@ import pg from 'pg';
 import { poolConfig } from '../db/database.ts';
 import { CHANGES_CHANNEL } from '../queries/notify.ts';
 
-/** Someone who waits for news of a job; `undefined` waits for any. */
+/** Someone who waits for news of any job. */
 type Listener = (jobIds: readonly string[]) => void;
 
 /**
@@ -24,6 +24,11 @@ export class Changes {
       own.delete(wake);
       if (own.size === 0) this.#listeners.delete(jobId);
     };
+  }
+
+  /** How many wait for news. */
+  get listeners(): number {
+    return [...this.#listeners.values()].reduce((sum, own) => sum + own.size, this.#everything.size);
   }
 
   /** Calls back with the ids of changed jobs, an empty list when any may have. */

@@ -15,7 +15,8 @@ beforeAll(async () => {
 });
 afterAll(() => service[Symbol.asyncDispose]());
 
-const send = (chunks: readonly LogChunk[]) => service.send('POST', '/internal/v1/logs', encodeChunks(chunks), auth);
+const send = (chunks: readonly LogChunk[]) =>
+  service.send('POST', '/internal/v1/logs', encodeChunks(chunks), auth);
 const bytesOf = async (path: string, headers?: Record<string, string>) =>
   Buffer.from(await (await service.get(path, headers)).arrayBuffer());
 
@@ -43,16 +44,22 @@ async function jobWithAttempt(state: 'running' | 'claimed' = 'running'): Promise
 
 test('any bytes in any chunks, sent in any order and again, come back as they were', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(record, { maxLength: 60 }), fc.integer({ min: 1, max: 9 }), async (records, each) => {
-      const id = await jobWithAttempt();
-      const chunks = chunksOf(attemptIdOf(id, 1), records, { each });
-      await send(chunks.toReversed());
-      await send(chunks.slice(0, 2));
-      const { acks } = await (await send(chunks)).json();
-      expect(acks).toEqual([{ attemptId: `${id}.1`, nextChunk: chunks.length }]);
-      expect((await bytesOf(`/v1/jobs/${id}/logs`)).equals(joined(records))).toBe(true);
-      expect((await bytesOf(`/v1/jobs/${id}/logs?stream=stderr`)).equals(joined(records, 'stderr'))).toBe(true);
-    }),
+    fc.asyncProperty(
+      fc.array(record, { maxLength: 60 }),
+      fc.integer({ min: 1, max: 9 }),
+      async (records, each) => {
+        const id = await jobWithAttempt();
+        const chunks = chunksOf(attemptIdOf(id, 1), records, { each });
+        await send(chunks.toReversed());
+        await send(chunks.slice(0, 2));
+        const { acks } = await (await send(chunks)).json();
+        expect(acks).toEqual([{ attemptId: `${id}.1`, nextChunk: chunks.length }]);
+        expect((await bytesOf(`/v1/jobs/${id}/logs`)).equals(joined(records))).toBe(true);
+        expect((await bytesOf(`/v1/jobs/${id}/logs?stream=stderr`)).equals(joined(records, 'stderr'))).toBe(
+          true,
+        );
+      },
+    ),
     { numRuns: 40 },
   );
 });
@@ -65,7 +72,13 @@ test('a chunk after a gap is not taken; the answer names the one to send', async
   expect(acks).toEqual([{ attemptId: `${id}.1`, nextChunk: 0 }]);
   await send([chunks[0] as LogChunk]);
   const position = await service.get(`/internal/v1/attempts/${id}.1/log-position`, auth);
-  expect(await position.json()).toEqual({ nextChunk: 1, nextSeq: 2, stdoutEnd: 2, stderrEnd: 0, complete: false });
+  expect(await position.json()).toEqual({
+    nextChunk: 1,
+    nextSeq: 2,
+    stdoutEnd: 2,
+    stderrEnd: 0,
+    complete: false,
+  });
 });
 
 test('100,000 lines of both streams with lines of 1 MB and bytes that are not UTF-8 come back exactly', async () => {
@@ -82,9 +95,23 @@ test('100,000 lines of both streams with lines of 1 MB and bytes that are not UT
   expect((await send(chunks)).status).toBe(200);
   expect((await bytesOf(`/v1/jobs/${id}/logs`)).equals(joined(lines))).toBe(true);
   expect((await bytesOf(`/v1/jobs/${id}/logs?stream=stderr`)).equals(joined(lines, 'stderr'))).toBe(true);
-  const rest = (await bytesOf(`/v1/jobs/${id}/logs?after=100001`, { accept: 'application/x-ndjson' })).toString();
-  expect(rest.trim().split('\n').map((text) => JSON.parse(text))).toEqual([
-    { seq: 100_002, time: '1970-01-01T00:00:00.001Z', stream: 'stderr', text: '\ufffd\ufffd\0\ufffd', base64: '//4Aww==', partial: true },
+  const rest = (
+    await bytesOf(`/v1/jobs/${id}/logs?after=100001`, { accept: 'application/x-ndjson' })
+  ).toString();
+  expect(
+    rest
+      .trim()
+      .split('\n')
+      .map((text) => JSON.parse(text)),
+  ).toEqual([
+    {
+      seq: 100_002,
+      time: '1970-01-01T00:00:00.001Z',
+      stream: 'stderr',
+      text: '\ufffd\ufffd\0\ufffd',
+      base64: '//4Aww==',
+      partial: true,
+    },
   ]);
 });
 
@@ -97,16 +124,22 @@ test('following streams lines as they are stored, from before the first claim to
   const ended = (async () => {
     for await (const part of following.body ?? []) seen.push(Buffer.from(part).toString());
   })();
-  const line = (text: string) => ({ stream: 'stdout', time: 0, bytes: Buffer.from(text), newline: true }) as const;
+  const line = (text: string) =>
+    ({ stream: 'stdout', time: 0, bytes: Buffer.from(text), newline: true }) as const;
   const chunks = chunksOf(`${id}.1`, [line('one'), line('two'), line('three')], { each: 1 });
   await ingestAttempts(service.deps.db, [{ ...claim, payload, state: 'running' }]);
   for (const [index, chunk] of chunks.entries()) {
     await send([chunk]);
-    await eventually(() => seen.join('').includes(`id: ${index + 1}\n`), { what: `line ${index + 1} has come` });
+    await eventually(() => seen.join('').includes(`id: ${index + 1}\n`), {
+      what: `line ${index + 1} has come`,
+    });
   }
   await ended;
   expect(seen.join('').match(/"text":"(\w+)"/g)).toEqual(['"text":"one"', '"text":"two"', '"text":"three"']);
-  const resumed = await service.get(`/v1/jobs/${id}/logs`, { accept: 'text/event-stream', 'last-event-id': '2' });
+  const resumed = await service.get(`/v1/jobs/${id}/logs`, {
+    accept: 'text/event-stream',
+    'last-event-id': '2',
+  });
   expect(await resumed.text()).toMatch(/^id: 3\ndata: .*"three"/);
 });
 
@@ -119,7 +152,11 @@ test('following ends when the job ends in the queue, and when its attempt ended 
 test('a reader that stops reading holds nothing up', async () => {
   const id = await jobWithAttempt();
   const big = { stream: 'stdout', time: 1, bytes: Buffer.alloc(500_000, 'z'), newline: true } as const;
-  const chunks = chunksOf(`${id}.1`, Array.from({ length: 40 }, () => big), { each: 1 });
+  const chunks = chunksOf(
+    `${id}.1`,
+    Array.from({ length: 40 }, () => big),
+    { each: 1 },
+  );
   const reader = (await service.get(`/v1/jobs/${id}/logs?follow=true`)).body?.getReader();
   for (const chunk of chunks) expect((await send([chunk])).status).toBe(200);
   await reader?.cancel();

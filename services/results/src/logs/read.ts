@@ -1,5 +1,6 @@
 import { attemptIdOf, decompressRecords, type LogRecord } from '@cronium/contracts';
 import type { Kysely } from 'kysely';
+import { withRetry } from '../db/retry.ts';
 import type { Database } from '../db/schema.ts';
 import type { Changes } from '../live/changes.ts';
 import { logStanding, nextChunks } from '../queries/logs-read.ts';
@@ -39,9 +40,10 @@ export async function* readLog(
   let [afterSeq, afterChunk] = [request.after, -1];
   while (!signal.aborted) {
     news.reset();
-    const { day, over } = await logStanding(db, { jobId, attempt, attemptId });
+    const { day, over } = await withRetry(() => logStanding(db, { jobId, attempt, attemptId }));
     for (;;) {
-      const chunks = day === undefined ? [] : await nextChunks(db, { attemptId, day, afterSeq, afterChunk });
+      const at = { attemptId, day: day ?? '', afterSeq, afterChunk };
+      const chunks = day === undefined ? [] : await withRetry(() => nextChunks(db, at));
       if (chunks.length === 0) break;
       for (const { chunk, first_seq, body } of chunks) {
         const records = numbered(decompressRecords(body), first_seq).filter(({ seq }) => seq > afterSeq);

@@ -50,13 +50,15 @@ export function batchRoutes(deps: Deps): Hono<Env> {
     });
     const page = rows.slice(0, limit);
     const last = rows.length > limit ? page.at(-1) : undefined;
-    const batches = await Promise.all(page.map(async (row) => toView(row, await batchNumbers(db, row.id))));
+    const batches = await Promise.all(
+      page.map(async (row) => toBatchView(row, await batchNumbers(db, row.id))),
+    );
     return c.json({ batches, cursor: last === undefined ? null : cursorOf(last.created_ms, last.id) });
   });
 
   app.get('/:id', async (c) => {
     const row = await locateBatch(deps, c.get('principal').tenant, c.req.param('id'));
-    return c.json(toView(row, await batchNumbers(db, row.id)));
+    return c.json(toBatchView(row, await batchNumbers(db, row.id)));
   });
 
   app.get('/:id/results', async (c) => {
@@ -98,7 +100,8 @@ async function* results(jobs: AsyncIterable<EndedJob>): AsyncGenerator<BatchResu
   }
 }
 
-function toView(row: BatchRow, numbers: BatchNumbers): BatchView {
+/** A batch as the API shows it. */
+export function toBatchView(row: BatchRow, numbers: BatchNumbers): BatchView {
   const counts = Object.fromEntries(
     JOB_STATES.map((state) => [state, numbers.counts.get(state) ?? 0]),
   ) as BatchView['counts'];

@@ -105,7 +105,7 @@ export function runtimeRoutes(deps: Deps): Hono<Env> {
     ok(c, await storeArtifact(deps, c, { writer: c.get('claims'), path: c.req.param('path') })),
   );
 
-  app.post('/executions/:id/tool-actions/execute', (c) => runTool(deps, c));
+  app.post('/tool-actions/execute', requireExecution(deps.nodeKeys, deps), (c) => runTool(deps, c));
   app.post('/executions/:id/otlp/v1/traces', (c) => receiveTraces(deps, c, originOf(c.get('claims'))));
   app.post('/executions/:id/otlp/v1/logs', (c) => receiveLogs(deps, c, originOf(c.get('claims'))));
   return app;

@@ -12,7 +12,7 @@ export function workerRoutes(deps: Deps): Hono<Env> {
   const { valkey, keys } = deps;
   const app = new Hono<Env>();
   app.get('/', async (c) => {
-    const view: WorkersView = { workers: (await knownNodes(valkey, keys)).map(toView) };
+    const view: WorkersView = { workers: (await knownNodes(valkey, keys)).map(toWorker) };
     return c.json(view);
   });
   app.post('/:node/drain', (c) => wish(deps, c, 'drain'));
@@ -37,7 +37,8 @@ async function wish(
   return c.json({ node, drained: type === 'drain' });
 }
 
-function toView(node: KnownNode): WorkersView['workers'][number] {
+/** A node as the API shows it. */
+export function toWorker(node: KnownNode): WorkersView['workers'][number] {
   return {
     node: node.node,
     state: node.drained && node.state === 'ready' ? 'draining' : node.state,

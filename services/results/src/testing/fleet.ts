@@ -124,7 +124,12 @@ export function payloadOf(
   const now = Date.now();
   return {
     v: 1,
-    spec: jobSpec.parse({ type: 'script', name: 'a job', script: { language: 'bash', source: 'true' }, ...spec }),
+    spec: jobSpec.parse({
+      type: 'script',
+      name: 'a job',
+      script: { language: 'bash', source: 'true' },
+      ...spec,
+    }),
     tenant: 'default',
     traceId: traceIdForJob(id),
     receivedAt: now - 5,

@@ -67,7 +67,9 @@ export async function openService({ secrets = true } = {}): Promise<TestService>
       app.request(path, {
         method,
         headers: { 'content-type': 'application/json', ...headers },
-        ...(body === undefined ? {} : { body: body instanceof Uint8Array ? new Uint8Array(body) : JSON.stringify(body) }),
+        ...(body === undefined
+          ? {}
+          : { body: body instanceof Uint8Array ? new Uint8Array(body) : JSON.stringify(body) }),
       }),
     start: () => {
       background ??= runBackground(deps, { databaseUrl: database.url, retentionDays: 30 });

@@ -50,8 +50,10 @@ export async function callTool(
       const message = check(discordMessage, text === undefined ? rest : { content: text, ...rest });
       return await postMessage('Discord', credential.webhookUrl, message);
     }
-    case 'email':
-      return await sendEmail(credential, check(email, config));
+    case 'email': {
+      const { body, ...rest } = config;
+      return await sendEmail(credential, check(email, body === undefined ? rest : { text: body, ...rest }));
+    }
   }
 }
 

@@ -65,14 +65,16 @@ export function createWorkerMetrics(node: WorkerNode): WorkerMetrics {
   };
 }
 
+/** From a moment to the latest of others: the parts of the preparation overlap. */
 const PHASES = [
-  ['prepare', 'claimed', 'start_ended'],
-  ['run', 'main_started', 'main_ended'],
-  ['drain', 'drain_started', 'drain_ended'],
+  ['prepare', 'claimed', ['start_ended', 'sidecar_ended']],
+  ['run', 'main_started', ['main_ended']],
+  ['drain', 'drain_started', ['drain_ended']],
 ] as const;
 
-function between({ timeline }: AttemptUpdate, from: string, to: string): number | undefined {
-  const at = (moment: string) => timeline.find((entry) => entry.moment === moment)?.at;
-  const [begin, end] = [at(from), at(to)];
-  return begin === undefined || end === undefined ? undefined : Math.max(0, end - begin) / 1000;
+function between({ timeline }: AttemptUpdate, from: string, to: readonly string[]): number | undefined {
+  const begin = timeline.find(({ moment }) => moment === from)?.at;
+  const ends = timeline.filter(({ moment }) => to.includes(moment)).map(({ at }) => at);
+  if (begin === undefined || ends.length === 0) return undefined;
+  return Math.max(0, Math.max(...ends) - begin) / 1000;
 }

@@ -57,7 +57,17 @@ export function dockerSettings(config: WorkerConfig): Omit<DockerRuntimeOptions,
       node: config.CRONIUM_NODE_IMAGE,
     },
     prefix: config.CRONIUM_PREFIX,
+    valkeyUrl: sidecarValkeyUrl(config),
     egressAllowPrivate: config.CRONIUM_EGRESS_ALLOW_PRIVATE,
     logMaxBytes: config.CRONIUM_LOG_MAX_BYTES,
   };
+}
+
+/** Sidecars reach Valkey by its shared name; as the user meant for them, else as this worker does. */
+function sidecarValkeyUrl(config: WorkerConfig): string {
+  if (config.CRONIUM_SIDECAR_VALKEY_URL !== undefined) return config.CRONIUM_SIDECAR_VALKEY_URL;
+  const url = new URL(config.CRONIUM_VALKEY_URL);
+  const [valkey] = config.CRONIUM_SHARED_NAMES;
+  if (valkey !== undefined) [url.hostname, url.port] = [valkey.host, String(valkey.port)];
+  return url.href;
 }

@@ -87,6 +87,10 @@ export class WorkerNode {
     this.metrics = createWorkerMetrics(this);
   }
 
+  get name(): string {
+    return this.#parts.settings.node;
+  }
+
   /** What the attempts' stories use. */
   get deps(): AttemptDeps {
     const { settings, runtime, journal, results, nodeKey, log } = this.#parts;

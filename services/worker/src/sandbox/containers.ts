@@ -12,7 +12,6 @@ export interface CreateContainer {
   readonly options: ContainerCreateOptions;
   /** Whose container it is: one of the same job up to this attempt may be cleared out of the way. */
   readonly owner: AttemptIdentity;
-  readonly signal: AbortSignal;
 }
 
 /**
@@ -28,7 +27,6 @@ export async function createContainer(client: DockerClient, create: CreateContai
         path: '/containers/create',
         query: { name: create.name },
         body: create.options,
-        signal: create.signal,
       });
       return Id;
     } catch (error) {
@@ -71,24 +69,22 @@ export function inspectContainer(
 }
 
 /** Starts a container; one that runs already is fine. */
-export async function startContainer(client: DockerClient, id: string, signal: AbortSignal): Promise<void> {
+export async function startContainer(client: DockerClient, id: string): Promise<void> {
   await client.call({
     operation: `start container ${short(id)}`,
     method: 'POST',
     path: `/containers/${id}/start`,
     accept: [204, 304],
-    signal,
   });
 }
 
 /** Takes over the container's three streams; to miss nothing, before its start. */
-export function attachContainer(client: DockerClient, id: string, signal: AbortSignal): Promise<Duplex> {
+export function attachContainer(client: DockerClient, id: string): Promise<Duplex> {
   return client.hijack({
     operation: `attach to container ${short(id)}`,
     method: 'POST',
     path: `/containers/${id}/attach`,
     query: { stream: 1, stdin: 1, stdout: 1, stderr: 1 },
-    signal,
   });
 }
 
@@ -104,11 +100,7 @@ export async function signalContainer(client: DockerClient, id: string, signal: 
 }
 
 /** Kills and removes a container with its anonymous volumes; one that is gone is fine. A removal that goes on is a 409. */
-export async function removeContainer(
-  client: DockerClient,
-  id: string,
-  signal?: AbortSignal,
-): Promise<void> {
+export async function removeContainer(client: DockerClient, id: string, signal?: AbortSignal): Promise<void> {
   await client.call({
     operation: `remove container ${short(id)}`,
     method: 'DELETE',

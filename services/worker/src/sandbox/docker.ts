@@ -50,7 +50,9 @@ export class DockerClient {
     this.address = dockerHost;
     this.isLocal = url.protocol === 'unix:';
     this.#agent = new Agent({ keepAlive: options.keepAlive, maxFreeSockets: 32 });
-    this.#docker = new Docker({ ...endpoint(url), agent: this.#agent });
+    // Not an object literal at the call: dockerode's types don't know `agent`, which its modem takes.
+    const connection = { ...endpoint(url), agent: this.#agent };
+    this.#docker = new Docker(connection);
   }
 
   /** Calls the daemon and returns its JSON answer. */
@@ -154,7 +156,8 @@ export function isDaemonAway(error: unknown): boolean {
 
 /** Both explicit: dockerode would fill a missing one from its own reading of the environment. */
 function endpoint(url: URL) {
-  if (url.protocol === 'unix:') return { socketPath: url.pathname, host: undefined, protocol: 'http' as const };
+  if (url.protocol === 'unix:')
+    return { socketPath: url.pathname, host: undefined, protocol: 'http' as const };
   return { host: url.hostname, port: url.port || '2375', socketPath: undefined, protocol: 'http' as const };
 }
 

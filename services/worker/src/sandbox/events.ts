@@ -123,7 +123,9 @@ function newTracked(): Tracked {
 /** Without the labels, which Docker repeats in each event. */
 function telling(attributes: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(attributes).filter(([name]) => name === 'exitCode' || name === 'signal' || name === 'name'),
+    Object.entries(attributes).filter(
+      ([name]) => name === 'exitCode' || name === 'signal' || name === 'name',
+    ),
   );
 }
 

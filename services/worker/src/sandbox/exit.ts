@@ -18,6 +18,8 @@ export interface ExitWatch {
   readonly startedIn: string | undefined;
   readonly inspectEveryMs: number;
   readonly signal: AbortSignal;
+  /** Told the container's first process, as the daemon's host numbers it, each time it is seen running. */
+  onRunning(pid: number): void;
 }
 
 /**
@@ -33,7 +35,10 @@ export async function watchExit(watch: ExitWatch): Promise<ExitReport> {
     const { Status: status } = found.State;
     if (status === 'exited') return confirm(watch, found);
     if (status === 'removing' || status === 'dead') await pause(REMOVAL_POLL_MS, watch.signal);
-    else await nextReasonToLook(watch);
+    else {
+      if (status === 'running') watch.onRunning(found.State.Pid);
+      await nextReasonToLook(watch);
+    }
   }
 }
 

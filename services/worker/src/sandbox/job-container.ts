@@ -12,7 +12,8 @@ const MIB = 1024 * 1024;
 /** Scripts, a big request, a big environment. */
 const RUN_BYTES = 8 * MIB;
 const SHM_MIB = 64;
-const OPEN_FILES = 65_536;
+/** A daemon may not be allowed to give more than it has itself; this much every one has. */
+const OPEN_FILES = 4096;
 /** Under pressure the kernel shall take jobs before the daemon and the fleet. */
 const OOM_SCORE = 500;
 const SPOOL_FILES = 5;
@@ -75,8 +76,12 @@ export const HARDENED: HostConfig = Object.freeze({
 
 function isolation({ image, network, request, toolkitVolume }: JobContainerInput): HostConfig {
   const { diskMiB } = request.spec.resources;
+  // Docker gives a tmpfs the mode of the image's folder, so what makes it the job's is its owner.
   const writable = new Set(['/tmp', WORKSPACE, ...image.volumes]);
-  const tmpfs = [...writable].map((path) => [path, `rw,exec,nosuid,nodev,mode=1777,size=${diskMiB}m`]);
+  const tmpfs = [...writable].map((path) => [
+    path,
+    `rw,exec,nosuid,nodev,uid=1000,gid=1000,mode=1777,size=${diskMiB}m`,
+  ]);
   return {
     ...HARDENED,
     NetworkMode: network.name,

@@ -1,4 +1,11 @@
-import { EGRESS_PORT, formatTraceparent, RUNTIME_HOST, RUNTIME_URL, SPAN, spanIdFor } from '@cronium/contracts';
+import {
+  EGRESS_PORT,
+  formatTraceparent,
+  RUNTIME_HOST,
+  RUNTIME_URL,
+  SPAN,
+  spanIdFor,
+} from '@cronium/contracts';
 import type { SandboxRequest } from './runtime.ts';
 
 /** Docker's own default (moby/oci, DefaultPathEnv). */

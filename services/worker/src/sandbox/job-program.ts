@@ -2,7 +2,7 @@ import type { JobSpec, ScriptJob, ScriptLanguage } from '@cronium/contracts';
 import { type EntryPhase, type EntryPlan, RUN_PATH } from './entry-program.ts';
 import type { ImageFacts } from './images.ts';
 import { jobEnvironment } from './job-environment.ts';
-import { type SandboxRequest, SandboxError } from './runtime.ts';
+import { SandboxError, type SandboxRequest } from './runtime.ts';
 import type { TarEntry } from './tar.ts';
 
 const PROGRAMS = '/usr/local/lib/cronium';

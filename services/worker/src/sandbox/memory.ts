@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { repeat } from '@cronium/lifecycle';
 
-const SAMPLE_MS = 1000;
+const SAMPLE_MS = 500;
 
 interface Sampled {
   readonly file: string;
@@ -29,8 +29,10 @@ export class MemoryPeaks {
 
   /** @param pid the container's first process, as this machine numbers it */
   async track(id: string, pid: number): Promise<void> {
+    if (this.#sampled.has(id)) return;
     const file = await peakFile(pid, id);
-    if (file !== undefined) this.#sampled.set(id, { file, peak: undefined });
+    if (file !== undefined)
+      this.#sampled.set(id, { file, peak: Number(await readIfThere(file)) || undefined });
   }
 
   forget(id: string): void {

@@ -15,7 +15,6 @@ export interface JobNetwork extends Subnet {
 interface CreateNetwork {
   readonly jobId: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly signal: AbortSignal;
   /** Docker says that a network of this name exists: remove what stands in the way. */
   clear(): Promise<void>;
 }
@@ -52,7 +51,6 @@ async function create(client: DockerClient, subnet: Subnet, options: CreateNetwo
     operation: `create network ${name} with ${subnet.cidr}`,
     method: 'POST',
     path: '/networks/create',
-    signal: options.signal,
     body: {
       Name: name,
       CheckDuplicate: true,

@@ -77,7 +77,11 @@ export type ExitReport =
 
 /** Evidence that Docker's event stream and the host gave about one container while it lived. */
 export interface ContainerEvidence {
-  readonly events: readonly { readonly action: string; readonly at: number; readonly attributes: Readonly<Record<string, string>> }[];
+  readonly events: readonly {
+    readonly action: string;
+    readonly at: number;
+    readonly attributes: Readonly<Record<string, string>>;
+  }[];
   readonly oomEvents: number;
   /** Signals sent through the Docker API, by anybody. */
   readonly kills: readonly { readonly signal: string; readonly at: number }[];
@@ -158,7 +162,11 @@ export class SandboxError extends Error {
   /** Docker's HTTP status, where it answered. */
   readonly statusCode: number | undefined;
 
-  constructor(code: SandboxError['code'], message: string, options: ErrorOptions & { statusCode?: number } = {}) {
+  constructor(
+    code: SandboxError['code'],
+    message: string,
+    options: ErrorOptions & { statusCode?: number } = {},
+  ) {
     super(message, options);
     this.code = code;
     this.statusCode = options.statusCode;

@@ -2,8 +2,8 @@ import type { Duplex } from 'node:stream';
 import {
   type EgressPolicy,
   formatTraceparent,
-  SPAN,
   type SidecarCommand,
+  SPAN,
   sidecarName,
   sidecarReply,
   spanIdFor,
@@ -30,6 +30,8 @@ export interface StartSidecar {
   readonly labels: Readonly<Record<string, string>>;
   readonly options: DockerRuntimeOptions;
   readonly readyMs: number;
+  /** Told the container's id before it starts. */
+  onCreated(id: string): void;
   readonly signal: AbortSignal;
 }
 
@@ -45,19 +47,18 @@ export async function startSidecar(client: DockerClient, start: StartSidecar): P
     name: sidecarName(request.jobId),
     options: sidecarOptions(start),
     owner: request,
-    signal,
   });
+  start.onCreated(id);
   await client.call({
     operation: `connect sidecar ${sidecarName(request.jobId)} to ${network.name}`,
     method: 'POST',
     path: `/networks/${network.id}/connect`,
     body: { Container: id, EndpointConfig: { IPAMConfig: { IPv4Address: network.sidecarAddress } } },
-    signal,
   });
-  const socket = await attachContainer(client, id, signal);
+  const socket = await attachContainer(client, id);
   try {
     const conversation = new Conversation(socket, sidecarName(request.jobId));
-    await startContainer(client, id, signal);
+    await startContainer(client, id);
     using limit = deadline(start.readyMs, 'the sidecar was not ready in time', signal);
     await conversation.ask(configureCommand(start), 'ready', limit);
     await conversation.ask(bindCommand(start), 'bound', limit);
@@ -179,7 +180,8 @@ class Conversation {
       const reply = sidecarReply.safeParse(parseJson(line));
       if (!reply.success) continue;
       if (reply.data.type === wanted) return;
-      if (reply.data.type === 'error') throw this.#failure(`refused to ${command.type}: ${reply.data.message}`);
+      if (reply.data.type === 'error')
+        throw this.#failure(`refused to ${command.type}: ${reply.data.message}`);
     }
   }
 

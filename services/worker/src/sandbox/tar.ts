@@ -22,7 +22,7 @@ function padding(length: number): Buffer {
 function header(name: string, size: number, type: string, link: string): Buffer {
   const block = Buffer.alloc(BLOCK);
   block.write(name, 0, 100);
-  block.write('0000700\0', 100);
+  block.write('0000755\0', 100);
   block.write('0001750\0', 108);
   block.write('0001750\0', 116);
   block.write(`${size.toString(8).padStart(11, '0')}\0`, 124);

@@ -15,7 +15,6 @@ import {
   traceIdForJob,
 } from '@cronium/contracts';
 import { createLogger } from '@cronium/telemetry';
-import { testPrefix } from '@cronium/testing';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { Journal } from '../journal/journal.ts';
@@ -39,6 +38,8 @@ export interface TestWorker {
 export interface TestWorkerOptions extends Partial<Omit<ScriptedRuntimeOptions, 'host'>> {
   readonly name?: string;
   readonly settings?: Partial<NodeSettings>;
+  /** Reaches Valkey by another way than the test itself. */
+  readonly valkeyUrl?: string;
   /** A worker with this one's machine and state directory: its successor. */
   readonly successorOf?: TestWorker;
 }
@@ -56,7 +57,7 @@ export class TestFleet implements AsyncDisposable {
   /** What jobs do, by their name; anything else prints its name and succeeds. */
   scripts: Record<string, (attempt: number) => readonly Step[]> = {};
 
-  constructor(url: string, prefix = testPrefix()) {
+  constructor(url: string, prefix = `{t-${randomBytes(6).toString('hex')}}`) {
     this.#url = url;
     this.prefix = prefix;
     this.keys = keysFor(prefix);
@@ -112,7 +113,7 @@ export class TestFleet implements AsyncDisposable {
     const folder = this.#folders.get(name) ?? mkdtempSync(join(tmpdir(), 'cronium-worker-test-'));
     this.#folders.set(name, folder);
     const journal = new Journal(folder);
-    const connections = connect(this.#url, name, () => undefined);
+    const connections = connect(options.valkeyUrl ?? this.#url, name, () => undefined);
     const node = new WorkerNode({
       settings: { ...defaults(name, this.prefix, folder), ...settings },
       connections,
@@ -158,6 +159,11 @@ export class TestFleet implements AsyncDisposable {
       if (keys.length > 0) await this.valkey.unlink(...keys);
     }
     this.valkey.disconnect();
+    this.removeFolders();
+  }
+
+  /** Removes the workers' state; for a process that ends without ending its fleet. */
+  removeFolders(): void {
     for (const folder of this.#folders.values()) rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -6,7 +6,7 @@ import { step } from './scripted-host.ts';
  * Its jobs run for ever. It prints what happens to them, a line each.
  */
 const [url = '', prefix = '', lockMs = ''] = process.argv.slice(2);
-const say = (...words: readonly string[]) => process.stdout.write(`${words.join(' ')}\n`);
+const say = (...words: readonly string[]) => void process.stdout.write(`${words.join(' ')}\n`);
 
 const fleet = new TestFleet(url, prefix);
 fleet.scripts.long = () => [step.started('main'), step.wait()];
@@ -19,6 +19,7 @@ fleet.results.onCall = () => {
 };
 process.on('SIGTERM', () => {
   say('running', String(node.running.size));
+  fleet.removeFolders();
   process.exit(0);
 });
 say('up');

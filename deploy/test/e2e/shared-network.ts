@@ -1,0 +1,55 @@
+import { removeForwarder } from '../../local/fleet/docker-objects.ts';
+import { openOnGateway } from '../../local/fleet/gateway.ts';
+import { ensureSharedNetwork, startForwarder } from '../../local/fleet/network.ts';
+import { testDocker } from '@cronium/testing';
+
+/** A shared-services network of a test's own on one Docker engine. */
+export interface SharedNetwork extends AsyncDisposable {
+  readonly name: string;
+  /** The engine's address on it. */
+  readonly gateway: string;
+  readonly targets: ForwardTargets;
+}
+
+interface ForwardTargets {
+  readonly valkey: string;
+  readonly results: string;
+}
+
+/** What is to be reached on the network, and from which engine. */
+export interface SharedNetworkOptions {
+  readonly dockerHost: string;
+  /** The node label of what is made. */
+  readonly node: string;
+  readonly valkeyUrl: string;
+  readonly resultsPort: number;
+  /** This machine's address for the engine's containers. Default: the network's gateway. */
+  readonly hostAddress?: string | undefined;
+}
+
+/**
+ * Makes the network and on it the container that stands for Valkey and results. The services listen on this machine's
+ * loopback address: connections are passed on to it.
+ */
+export async function openSharedNetwork(options: SharedNetworkOptions): Promise<SharedNetwork> {
+  const { dockerHost, node, valkeyUrl, resultsPort } = options;
+  const docker = testDocker(dockerHost);
+  await using stack = new AsyncDisposableStack();
+  const name = `cronium-shared-${node}`;
+  const { gateway } = await ensureSharedNetwork(dockerHost, name, node);
+  stack.defer(() => docker.getNetwork(name).remove());
+  const address = options.hostAddress ?? gateway;
+  const valkey = new URL(valkeyUrl);
+  const valkeyPort = Number(valkey.port || 6379);
+  stack.use(await openOnGateway(address, resultsPort));
+  const isHere = ['127.0.0.1', 'localhost', '[::1]'].includes(valkey.hostname);
+  if (isHere) stack.use(await openOnGateway(address, valkeyPort));
+  const targets = {
+    valkey: `${isHere ? address : valkey.hostname}:${valkeyPort}`,
+    results: `${address}:${resultsPort}`,
+  };
+  await startForwarder(dockerHost, name, targets, node);
+  stack.defer(() => removeForwarder(docker, name));
+  const owned = stack.move();
+  return { name, gateway, targets, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}

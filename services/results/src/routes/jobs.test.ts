@@ -1,0 +1,166 @@
+import { newJobId } from '@cronium/contracts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ingestAttempts } from '../ingest/attempts.ts';
+import { failureOf, payloadOf, successOf, updateOf } from '../testing/fleet.ts';
+import { ADMIN_KEY, openService, type TestService } from '../testing/service.ts';
+
+let service: TestService;
+beforeAll(async () => {
+  service = await openService();
+});
+afterAll(() => service[Symbol.asyncDispose]());
+
+const json = async (path: string) => (await service.get(path)).json();
+
+/** Jobs whose times are equal in pairs, so that only their ids tell them apart. */
+async function someJobs(count: number, pool: string): Promise<string[]> {
+  const ids = Array.from({ length: count }, newJobId);
+  const updates = ids.map((id, index) =>
+    updateOf(id, 1, {
+      payload: payloadOf(
+        id,
+        { acceptedAt: 1000.25 + Math.floor(index / 2) },
+        { pool, name: `Job ${index}`, labels: { n: `${index}` } },
+      ),
+    }),
+  );
+  await ingestAttempts(service.deps.db, updates);
+  return ids;
+}
+
+test('pages of any size list every job once, newest first', async () => {
+  const ids = await someJobs(25, 'paging');
+  for (const limit of [1, 3, 24, 25, 26]) {
+    const seen: string[] = [];
+    const times: string[] = [];
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const page = await json(`/v1/jobs?pool=paging&limit=${limit}${cursor && `&cursor=${cursor}`}`);
+      seen.push(...page.jobs.map(({ id }: { id: string }) => id));
+      times.push(...page.jobs.map(({ acceptedAt }: { acceptedAt: string }) => acceptedAt));
+      cursor = page.cursor;
+    }
+    expect(seen.toSorted()).toEqual(ids.toSorted());
+    expect(times).toEqual(times.toSorted().reverse());
+  }
+});
+
+test('filters by state, label, name and time', async () => {
+  const ids = await someJobs(6, 'filters');
+  const list = async (query: string) => {
+    const { jobs } = await json(`/v1/jobs?pool=filters&${query}`);
+    return jobs.map(({ id }: { id: string }) => id);
+  };
+  await ingestAttempts(service.deps.db, [failureOf(ids[0] ?? '', 1)]);
+  expect(await list('state=failed,lost')).toEqual([ids[0]]);
+  expect(await list('label=n:3')).toEqual([ids[3]]);
+  expect(await list('label=n=3&label=n:4')).toEqual([]);
+  expect(await list('name=oB%204')).toEqual([ids[4]]);
+  expect(await list('name=%25')).toEqual([]);
+  expect((await list('from=1970-01-01T00:00:01.002Z&to=1970-01-01T00:00:01.003Z')).toSorted()).toEqual(
+    ids.slice(4).toSorted(),
+  );
+});
+
+test('a job is found from the moment of its 202, wherever it is', async () => {
+  const id = newJobId();
+  await service.fleet.submit(id, payloadOf(id, {}, { requires: { gpu: 'true' } }), { announce: false });
+  expect(await json(`/v1/jobs/${id}`)).toMatchObject({ id, state: 'queued', attempts: 0, attemptList: [] });
+  expect((await json(`/v1/jobs/${id}/trace`)).spans.map(({ name }: { name: string }) => name)).toEqual([
+    'job',
+    'enqueue',
+    'queue wait',
+  ]);
+  expect((await service.get(`/v1/jobs/${id}/logs`)).status).toBe(200);
+  expect(await json(`/v1/jobs/${id}/why`)).toMatchObject({
+    state: 'queued',
+    explanation: 'No worker serves pool default with {"gpu":"true"}; start one, or change the job.',
+  });
+});
+
+test('says why a job waits: busy, paused, delayed, taken', async () => {
+  const [id, delayed] = [newJobId(), newJobId()];
+  const { valkey, keys } = service.deps;
+  await service.fleet.submit(id, payloadOf(id));
+  await service.fleet.submit(delayed, payloadOf(delayed), { delay: 60_000 });
+  const why = async (of: string) => (await json(`/v1/jobs/${of}/why`)).explanation;
+  expect(await why(id)).toContain('4 slots are free');
+  await service.fleet.heartbeat({ busy: 4 });
+  expect(await why(id)).toContain('All 4 slots');
+  await service.fleet.heartbeat({ state: 'not_ready', reasons: ['no runtime image'] });
+  expect(await why(id)).toContain('n1 is not_ready (no runtime image)');
+  await valkey.sadd(keys.pausedPools, 'default');
+  expect(await why(id)).toContain('paused');
+  expect(await why(delayed)).toContain('delayed until');
+  await valkey.del(keys.pausedPools);
+  await service.fleet.heartbeat();
+});
+
+test('a job of another tenant, an unknown one and a wrong id are 404; a wrong key is 401', async () => {
+  const id = newJobId();
+  await ingestAttempts(service.deps.db, [updateOf(id, 1, { payload: payloadOf(id, { tenant: 'other' }) })]);
+  for (const path of [id, newJobId(), 'job_1', '../x', '%00', `${id}/logs`, `${id}/trace`, `${id}/nothing`]) {
+    expect([path, (await service.get(`/v1/jobs/${path}`)).status]).toEqual([path, 404]);
+  }
+  expect((await service.get('/v1/jobs', { authorization: 'Bearer nope' })).status).toBe(401);
+  expect((await service.app.request('/v1/jobs')).headers.get('content-type')).toBe(
+    'application/problem+json',
+  );
+});
+
+test('wrong queries are named', async () => {
+  const response = await service.get('/v1/jobs?limit=1001&state=done&label=x&from=today&colour=red');
+  const { errors } = await response.json();
+  expect(response.status).toBe(400);
+  expect(errors.map(({ path }: { path: string }) => path).toSorted()).toEqual([
+    'colour',
+    'from',
+    'label',
+    'limit',
+    'state[0]',
+  ]);
+  expect((await service.get('/v1/jobs?cursor=abc')).status).toBe(400);
+  expect((await service.get('/v1/jobs?name=%00')).status).toBe(400);
+});
+
+test('a death is served for an attempt that failed, and 404 for one that did not', async () => {
+  const id = newJobId();
+  await ingestAttempts(service.deps.db, [failureOf(id, 1, { final: false }), ...successOf(id, 2)]);
+  expect(await json(`/v1/jobs/${id}/death?attempt=1`)).toMatchObject({
+    cause: 'exit',
+    exitCode: 3,
+    attempt: 1,
+  });
+  expect((await service.get(`/v1/jobs/${id}/death`)).status).toBe(404);
+  expect(await json(`/v1/jobs/${id}`)).toMatchObject({
+    state: 'succeeded',
+    attempts: 2,
+    exitCode: 0,
+    timings: { run: 200 },
+  });
+});
+
+test('a payload goes back to the producer as it was queued, NUL and all', async () => {
+  const id = newJobId();
+  const payload = payloadOf(
+    id,
+    {},
+    { input: { text: 'a\0b', zero: 0, no: false, nothing: null, half: '\ud800' } },
+  );
+  await service.fleet.submit(id, payload);
+  await ingestAttempts(service.deps.db, [failureOf(id, 1, { payload })]);
+  const found = await json(`/internal/v1/jobs/${id}/payload`);
+  expect(found).toMatchObject({ jobId: id, state: 'failed', attempts: 1 });
+  expect(found.payload.spec).toEqual(payload.spec);
+});
+
+test('the cookie of a signed-in page is as good as the header', async () => {
+  const page = await service.app.request(`/jobs/x?key=${ADMIN_KEY}&a=1`);
+  expect([page.status, page.headers.get('location')]).toEqual([303, '/jobs/x?a=1']);
+  const cookie = page.headers.get('set-cookie') ?? '';
+  expect(cookie).toMatch(/HttpOnly.*SameSite=Strict/);
+  expect(
+    (await service.app.request('/v1/jobs', { headers: { cookie: cookie.split(';')[0] ?? '' } })).status,
+  ).toBe(200);
+  expect((await service.app.request('/?key=wrong')).status).toBe(401);
+  expect((await service.app.request('/')).headers.get('content-type')).toContain('text/html');
+});

@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest';
+import { hashApiKey } from '../auth/api-keys.ts';
+import { endpoints, internalEndpoints } from '../docs/endpoints.ts';
+import { ADMIN_KEY, openService } from '../testing/service.ts';
+
+test('every route is described, and every description is a route', async () => {
+  await using service = await openService();
+  const routes = new Set(
+    service.app.routes
+      .filter(({ method, path }) => method !== 'ALL' && path !== '/*' && !path.startsWith('/runtime/'))
+      .map(
+        ({ method, path }) =>
+          `${method} ${path.replace(/:(\w+)(\{[^}]*\})?/g, '{$1}').replace(/(.)\/$/, '$1')}`,
+      ),
+  );
+  const described = [...endpoints, ...internalEndpoints].map(
+    ({ method, path }) => `${method.toUpperCase()} ${path}`,
+  );
+  expect(described.toSorted()).toEqual([...routes].toSorted());
+  const document = await (await service.app.request('/openapi.json')).json();
+  expect(document.paths['/v1/jobs'].get.parameters.map(({ name }: { name: string }) => name)).toContain(
+    'cursor',
+  );
+  expect(await (await service.app.request('/docs')).text()).toContain('/v1/batches/{id}/results');
+});
+
+test('API keys: made once, mirrored to producers, bound by their role, gone when deleted', async () => {
+  await using service = await openService();
+  const made = await service.send('POST', '/v1/api-keys', { name: 'ci', role: 'reader' });
+  const { key } = await made.json();
+  expect(made.status).toBe(201);
+  expect((await service.send('POST', '/v1/api-keys', { name: 'ci' })).status).toBe(409);
+  const { valkey, keys } = service.deps;
+  expect(JSON.parse((await valkey.hget(keys.apiKeys, hashApiKey(key))) ?? '')).toEqual({
+    name: 'ci',
+    tenant: 'default',
+    role: 'reader',
+  });
+  const asReader = { authorization: `Bearer ${key}` };
+  expect((await service.get('/v1/jobs', asReader)).status).toBe(200);
+  expect((await service.send('PUT', '/v1/variables/x', { value: 1 }, asReader)).status).toBe(403);
+  expect((await service.get('/v1/api-keys', asReader)).status).toBe(403);
+  expect((await service.send('DELETE', '/v1/api-keys/ci')).status).toBe(204);
+  expect((await service.get('/v1/jobs', asReader)).status).toBe(401);
+  expect(await valkey.hexists(keys.apiKeys, hashApiKey(key))).toBe(0);
+});
+
+test('without a key for secrets the endpoints say what to set', async () => {
+  await using service = await openService({ secrets: false });
+  const response = await service.send('PUT', '/v1/secrets/A', { value: 'x' });
+  expect([response.status, (await response.json()).detail]).toEqual([
+    503,
+    expect.stringContaining('CRONIUM_SECRETS_KEY'),
+  ]);
+});
+
+describe('workers', () => {
+  test('are listed with their state, gone when unseen, drained on demand', async () => {
+    await using service = await openService();
+    await service.fleet.heartbeat({ node: 'old', seenAt: Date.now() - 31_000 });
+    const { valkey, keys } = service.deps;
+    const told = new Promise((resolve) => {
+      const listener = valkey.duplicate({ lazyConnect: false, enableOfflineQueue: true });
+      listener.on('message', (_channel, message) => {
+        listener.disconnect();
+        resolve(JSON.parse(message));
+      });
+      void listener.subscribe(keys.control).then(() => service.send('POST', '/v1/workers/n1/drain'));
+    });
+    expect(await told).toEqual({ type: 'drain', node: 'n1' });
+    const states = async () => {
+      const { workers } = await (await service.get('/v1/workers')).json();
+      return workers.map(({ node, state }: { node: string; state: string }) => [node, state]);
+    };
+    expect(await states()).toEqual([
+      ['n1', 'draining'],
+      ['old', 'gone'],
+    ]);
+    await service.send('POST', '/v1/workers/n1/resume');
+    expect(await states()).toEqual([
+      ['n1', 'ready'],
+      ['old', 'gone'],
+    ]);
+    expect((await service.send('POST', '/v1/workers/nobody/drain')).status).toBe(404);
+    const { pools } = await (await service.get('/v1/scaling')).json();
+    expect(pools).toEqual([{ pool: 'default', waiting: 0, active: 0, nodes: 1, slots: 4, wantedNodes: 0 }]);
+  });
+});
+
+test('readiness names what is away and what to do', async () => {
+  await using service = await openService();
+  expect((await service.app.request('/ready')).status).toBe(200);
+  service.deps.valkey.disconnect();
+  const response = await service.app.request('/ready');
+  const { checks } = await response.json();
+  expect(response.status).toBe(503);
+  expect(checks).toContainEqual(
+    expect.objectContaining({
+      name: 'valkey',
+      ok: false,
+      message: expect.stringContaining('CRONIUM_VALKEY_URL'),
+    }),
+  );
+  // What needs no queue goes on.
+  expect((await service.get('/v1/jobs', { authorization: `Bearer ${ADMIN_KEY}` })).status).toBe(200);
+});

@@ -1,0 +1,192 @@
+import { deadline, waitFor } from '@cronium/lifecycle';
+import { inspectContainer, signalContainer } from './containers.ts';
+import type { DaemonEpoch } from './daemon-epoch.ts';
+import type { DockerClient } from './docker.ts';
+import type { EntryPlan } from './entry-program.ts';
+import { entryProgram } from './entry-program.ts';
+import type { ContainerEvents } from './events.ts';
+import { watchExit } from './exit.ts';
+import type { LiveOutput } from './log/live.ts';
+import { jobOutput } from './log/output.ts';
+import type { MemoryPeaks } from './memory.ts';
+import type { Limits } from './options.ts';
+import { removeRemains } from './removal.ts';
+import {
+  type ContainerEvidence,
+  type ExitReport,
+  type LogItem,
+  type LogOffsets,
+  type Sandbox,
+  type SandboxBinding,
+  SandboxError,
+} from './runtime.ts';
+import type { SubnetAllocator } from './subnets.ts';
+
+const SEND_MS = 30_000;
+/** After SIGKILL, or after the grace while the daemon hangs. */
+const KILL_MS = 30_000;
+
+/** What all sandboxes of a runtime share. */
+export interface SandboxContext {
+  readonly client: DockerClient;
+  readonly events: ContainerEvents;
+  readonly epoch: DaemonEpoch;
+  readonly memory: MemoryPeaks;
+  readonly subnets: SubnetAllocator;
+  readonly limits: Limits;
+  /** Does this engine leave out the newline of a long line's last piece in its stored log? */
+  losesNewlines(): boolean;
+}
+
+/** A prepared sandbox's own side: its connection, and what to send over it. */
+export interface Fresh {
+  readonly live: LiveOutput;
+  readonly plan: EntryPlan;
+}
+
+/** A sandbox of Docker containers. */
+export class DockerSandbox implements Sandbox {
+  readonly binding: SandboxBinding;
+  readonly #context: SandboxContext;
+  readonly #startedIn: string | undefined;
+  readonly #over = new AbortController();
+  #live: LiveOutput | undefined;
+  #plan: EntryPlan | undefined;
+  #exit: Promise<ExitReport> | undefined;
+
+  /** @param options `fresh` for one just made; `startedIn` is the daemon's epoch then */
+  constructor(
+    context: SandboxContext,
+    binding: SandboxBinding,
+    options: { readonly fresh?: Fresh; readonly startedIn?: string | undefined } = {},
+  ) {
+    this.#context = context;
+    this.binding = binding;
+    this.#live = options.fresh?.live;
+    this.#plan = options.fresh?.plan;
+    this.#startedIn = options.startedIn;
+    if (!options.fresh) void this.#watch();
+  }
+
+  async launch(): Promise<void> {
+    const plan = this.#plan;
+    if (plan === undefined || this.#live === undefined) {
+      throw new SandboxError(
+        'docker',
+        `the sandbox of ${this.binding.attemptId} was launched before, or by a former process`,
+      );
+    }
+    this.#plan = undefined;
+    void this.#watch();
+    using limit = deadline(SEND_MS, 'send the program');
+    try {
+      await waitFor(this.#live.send(entryProgram(plan)), limit);
+    } catch (error) {
+      const message = `the program could not be sent to the container of ${this.binding.attemptId}`;
+      throw new SandboxError('docker', message, { cause: error });
+    }
+  }
+
+  output(from: LogOffsets, signal: AbortSignal): AsyncIterable<LogItem> {
+    const live = this.#live;
+    // The live stream is there once, and from the beginning; whoever asks again reads the stored log.
+    this.#live = undefined;
+    return jobOutput(
+      {
+        client: this.#context.client,
+        containerId: this.binding.containerId,
+        nonce: this.binding.nonce,
+        live,
+        losesNewlines: this.#context.losesNewlines(),
+        isRunning: (abort) => this.#isRunning(abort),
+      },
+      from,
+      signal,
+    );
+  }
+
+  exit(signal: AbortSignal): Promise<ExitReport> {
+    return waitFor(this.#watch(), signal);
+  }
+
+  async kill(graceMs: number): Promise<void> {
+    const { client } = this.#context;
+    await signalContainer(client, this.binding.containerId, 'SIGTERM');
+    if (await this.#stopsWithin(graceMs)) return;
+    await signalContainer(client, this.binding.containerId, 'SIGKILL');
+    if (await this.#stopsWithin(KILL_MS)) return;
+    throw new SandboxError(
+      'docker',
+      `the container of ${this.binding.attemptId} still runs ${KILL_MS / 1000} s after SIGKILL`,
+    );
+  }
+
+  evidence(): ContainerEvidence {
+    const { events, memory } = this.#context;
+    const { events: list, kills, oomEvents } = events.of(this.binding.containerId);
+    return {
+      events: [...list],
+      kills: [...kills],
+      oomEvents,
+      sidecarDied: events.of(this.binding.sidecarId).hasDied,
+      memoryPeakBytes: memory.of(this.binding.containerId),
+    };
+  }
+
+  async release(): Promise<void> {
+    const { client, limits, subnets } = this.#context;
+    const { containerId, sidecarId, networkId, subnet } = this.binding;
+    this.detach();
+    await removeRemains(
+      client,
+      { containers: [containerId, sidecarId], networks: [networkId] },
+      limits.releaseMs,
+    );
+    subnets.release(subnet);
+  }
+
+  /** Lets go of the containers and leaves them as they are: another process of this node may adopt them. */
+  detach(): void {
+    this.#over.abort(new SandboxError('aborted', `the sandbox of ${this.binding.attemptId} was let go of`));
+    this.#live?.close();
+    for (const id of [this.binding.containerId, this.binding.sidecarId]) {
+      this.#context.events.forget(id);
+      this.#context.memory.forget(id);
+    }
+  }
+
+  #watch(): Promise<ExitReport> {
+    if (this.#exit) return this.#exit;
+    const { client, events, epoch, limits, memory } = this.#context;
+    const { containerId } = this.binding;
+    this.#exit = watchExit({
+      client,
+      events,
+      epoch,
+      containerId,
+      startedIn: this.#startedIn,
+      inspectEveryMs: limits.inspectEveryMs,
+      signal: this.#over.signal,
+      onRunning: (pid) => void (client.isLocal && memory.track(containerId, pid)),
+    });
+    // Whoever asks gets the failure; nobody has to ask.
+    this.#exit.catch(() => undefined);
+    return this.#exit;
+  }
+
+  async #stopsWithin(milliseconds: number): Promise<boolean> {
+    using limit = deadline(milliseconds, 'stop');
+    try {
+      await this.exit(limit);
+      return true;
+    } catch (error) {
+      if (limit.aborted) return false;
+      throw error;
+    }
+  }
+
+  async #isRunning(signal: AbortSignal): Promise<boolean | undefined> {
+    const found = await inspectContainer(this.#context.client, this.binding.containerId, { signal });
+    return found && (found.State.Running || found.State.Paused);
+  }
+}

@@ -1,0 +1,90 @@
+import type { JobSpec } from '@cronium/contracts';
+import type { ImageFacts, ImageStore } from './images.ts';
+import type { FleetImages } from './options.ts';
+import { SandboxError } from './runtime.ts';
+
+/**
+ * Which image a job runs in. The fleet's own images are the operator's business: a missing one keeps the node from being
+ * ready, and is never the failure of a job.
+ */
+export class FleetImageStore {
+  readonly #images: ImageStore;
+  readonly #fleet: FleetImages;
+
+  constructor(images: ImageStore, fleet: FleetImages) {
+    this.#images = images;
+    this.#fleet = fleet;
+  }
+
+  /** @throws SandboxError `image` for one that the job names, `docker` for one of the fleet's */
+  forJob(spec: JobSpec, signal: AbortSignal): Promise<ImageFacts> {
+    const named = spec.type === 'container' || spec.type === 'script' ? spec.image : undefined;
+    if (named !== undefined) return this.#images.ensure(named, signal);
+    return this.#own(spec.type === 'script' ? spec.script.language : 'node', signal);
+  }
+
+  runtime(signal: AbortSignal): Promise<ImageFacts> {
+    return this.#own('runtime', signal);
+  }
+
+  async isHere({ reference }: ImageFacts): Promise<boolean> {
+    return (await this.#images.find(reference)) !== undefined;
+  }
+
+  /** The fleet's images that are not on this node and cannot be pulled, each with what to do. */
+  async missing(signal: AbortSignal): Promise<{ name: string; message: string }[]> {
+    const kinds = Object.keys(this.#fleet) as (keyof FleetImages)[];
+    const problems = await Promise.all(
+      kinds.map(async (kind) => {
+        try {
+          await this.#own(kind, signal);
+          return [];
+        } catch (error) {
+          if (!(error instanceof MissingFleetImageError)) throw error;
+          return [{ name: `image ${this.#fleet[kind]}`, message: error.message }];
+        }
+      }),
+    );
+    return problems.flat();
+  }
+
+  async #own(kind: keyof FleetImages, signal: AbortSignal): Promise<ImageFacts> {
+    const reference = this.#fleet[kind];
+    if (!namesRegistry(reference)) {
+      const found = await this.#images.find(reference, signal);
+      if (found !== undefined) return found;
+      throw new MissingFleetImageError(reference, kind);
+    }
+    try {
+      return await this.#images.ensure(reference, signal);
+    } catch (error) {
+      if (!(error instanceof SandboxError) || error.code !== 'image') throw error;
+      throw new MissingFleetImageError(reference, kind, error);
+    }
+  }
+}
+
+/** Thrown when an image that the fleet itself brings is not on the node. */
+export class MissingFleetImageError extends SandboxError {
+  constructor(reference: string, kind: keyof FleetImages, cause?: Error) {
+    const why = cause === undefined ? 'is not on this node' : `could not be pulled (${cause.message})`;
+    super(
+      'docker',
+      `the fleet's image ${reference} ${why}: build it from images/${FOLDERS[kind]} on this host (npm run demo does so), or set CRONIUM_${kind.toUpperCase()}_IMAGE to one that this node can pull`,
+      { cause },
+    );
+  }
+}
+
+const FOLDERS: Readonly<Record<keyof FleetImages, string>> = {
+  runtime: 'runtime-api',
+  bash: 'job-bash',
+  python: 'job-python',
+  node: 'job-node',
+};
+
+/** Does the reference begin with a registry's host? Docker reads it so: a dot, a port, or localhost. */
+function namesRegistry(reference: string): boolean {
+  const [host = '', ...path] = reference.split('/');
+  return path.length > 0 && (/[.:]/.test(host) || host === 'localhost');
+}

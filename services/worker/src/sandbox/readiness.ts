@@ -1,0 +1,91 @@
+import type { DockerClient } from './docker.ts';
+import type { FleetImageStore } from './fleet-images.ts';
+import { takenRanges } from './network.ts';
+import type { DockerRuntimeOptions } from './options.ts';
+import { type Blocker, probeSharedNetwork } from './probe.ts';
+import { SandboxError } from './runtime.ts';
+import type { SubnetAllocator } from './subnets.ts';
+
+const VERSION_MS = 5000;
+/** A failed proof is repeated sooner: someone is waiting for it. */
+const FAILED_PROBE_CACHE_MS = 3000;
+/** Engines before API 1.42 (version 23) lose newlines of long lines in their stored logs. */
+const WHOLE_LINES_API = 42;
+
+export interface ReadinessInput {
+  readonly client: DockerClient;
+  readonly options: DockerRuntimeOptions;
+  readonly images: FleetImageStore;
+  readonly subnets: SubnetAllocator;
+  readonly probeCacheMs: number;
+}
+
+/** What keeps this node from running jobs: daemon, addresses, images, shared network, in this order. */
+export class Readiness {
+  readonly #input: ReadinessInput;
+  #losesNewlines = true;
+  #probed: { readonly until: number; readonly blockers: readonly Blocker[] } | undefined;
+  #checking: Promise<readonly Blocker[]> | undefined;
+
+  constructor(input: ReadinessInput) {
+    this.#input = input;
+  }
+
+  get losesNewlines(): boolean {
+    return this.#losesNewlines;
+  }
+
+  /** Concurrent calls share one check. */
+  check(signal: AbortSignal): Promise<readonly Blocker[]> {
+    this.#checking ??= this.#check(signal).finally(() => {
+      this.#checking = undefined;
+    });
+    return this.#checking;
+  }
+
+  async #check(signal: AbortSignal): Promise<readonly Blocker[]> {
+    try {
+      await this.#daemon(signal);
+      const addresses = await this.#addresses(signal);
+      const images = await this.#input.images.missing(signal);
+      return [...addresses, ...images, ...(images.length === 0 ? await this.#network(signal) : [])];
+    } catch (error) {
+      if (!(error instanceof SandboxError) || error.code !== 'docker') throw error;
+      return [{ name: 'docker', message: `${error.message}; see that the daemon runs and answers` }];
+    }
+  }
+
+  async #daemon(signal: AbortSignal): Promise<void> {
+    const { ApiVersion } = await this.#input.client.call<{ ApiVersion: string }>({
+      operation: 'ask the daemon for its version',
+      method: 'GET',
+      path: '/version',
+      timeoutMs: VERSION_MS,
+      signal,
+    });
+    this.#losesNewlines = Number(ApiVersion.split('.')[1]) < WHOLE_LINES_API;
+  }
+
+  async #addresses(signal: AbortSignal): Promise<Blocker[]> {
+    const { client, subnets } = this.#input;
+    subnets.observe(await takenRanges(client, signal));
+    const conflicts = subnets.conflicts();
+    if (subnets.free > 0 || conflicts.length === 0) return [];
+    const message = `no subnet of CRONIUM_SUBNET_RANGE (${subnets.range}) is free, others use it: ${conflicts.slice(0, 5).join(', ')}; set it to a range that nothing on this host uses`;
+    return [{ name: `subnets ${subnets.range}`, message }];
+  }
+
+  async #network(signal: AbortSignal): Promise<readonly Blocker[]> {
+    const { client, options, images, probeCacheMs } = this.#input;
+    if (this.#probed !== undefined && Date.now() < this.#probed.until) return this.#probed.blockers;
+    const blockers = await probeSharedNetwork(client, {
+      image: await images.runtime(signal),
+      node: options.node,
+      network: options.sharedNetwork,
+      names: options.sharedNames,
+    });
+    const cacheMs = blockers.length === 0 ? probeCacheMs : Math.min(probeCacheMs, FAILED_PROBE_CACHE_MS);
+    this.#probed = { until: Date.now() + cacheMs, blockers };
+    return blockers;
+  }
+}
