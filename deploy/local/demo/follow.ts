@@ -11,7 +11,7 @@ export interface Screen {
   write(text: string): void;
 }
 
-const LINE_EVERY_MS = 2_000;
+const LINE_EVERY_MS = 5_000;
 
 /** Watches a batch to its end: a bar that is drawn again and again, or a line now and then. */
 export async function followBatch(client: CroniumClient, id: string, screen: Screen): Promise<BatchView> {

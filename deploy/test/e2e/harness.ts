@@ -14,13 +14,14 @@ import {
   testSubnetRange,
 } from '@cronium/testing';
 import type Docker from 'dockerode';
+import { vi } from 'vitest';
 import {
   type FleetFacts,
   producerEnvironment,
   resultsEnvironment,
   workerEnvironment,
 } from '../../local/fleet/environments.ts';
-import { Jobs } from './jobs.ts';
+import { Jobs, WAIT_MS } from './jobs.ts';
 import { Service } from './service.ts';
 import { openSharedNetwork, type SharedNetwork } from './shared-network.ts';
 
@@ -51,6 +52,8 @@ export interface TestFleetOptions {
   /** For all services. */
   readonly env?: Readonly<Record<string, string>>;
 }
+
+vi.setConfig({ testTimeout: 2 * WAIT_MS, hookTimeout: 2 * WAIT_MS });
 
 const FIRST_PORT = 20_000;
 /** Producer, results, seven workers, and a web server of the test's own. */

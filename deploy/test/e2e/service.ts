@@ -4,7 +4,7 @@ import { readiness } from '@cronium/contracts';
 import { eventually, startProcess, type TestProcess } from '@cronium/testing';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
-const READY_MS = 60_000;
+const READY_MS = 180_000;
 
 /** What a service's process is started with. */
 export interface ServiceSpec {

@@ -48,7 +48,7 @@ function whenUnreachable(localFile: string | undefined): string {
 function nextStep(error: CroniumApiError): string {
   if (error.status === 401) return '\nThe API key was refused. Set CRONIUM_API_KEY to a good one.';
   if (error.status === 403) return '\nThis API key may not do that. Use one with another role.';
-  if (error.status === 404 && /\/(jobs|batches)\//.test(error.call.url))
+  if (error.status === 404 && /\/(jobs|batches)\/[^/]+$/.test(new URL(error.call.url).pathname))
     return '\nList what there is: cronium jobs';
   if (error.status === 503) return `\nWhat is missing stands in ${originOf(error.call.url)}/ready`;
   return '';

@@ -3,8 +3,8 @@ import { eventually } from '@cronium/testing';
 import { expect, test } from 'vitest';
 import { ingestAttempts } from './ingest/attempts.ts';
 import { serve } from './serve.ts';
-import { updateOf } from './testing/fleet.ts';
-import { openService } from './testing/service.ts';
+import { updateOf } from './test/fleet.ts';
+import { openService } from './test/service.ts';
 
 test('a reader that hangs up is forgotten at once; a drain ends those that stay', async () => {
   await using service = await openService();

@@ -21,6 +21,7 @@ export async function serve(
   app: Hono<Env>,
   { host, port }: { host: string; port: number },
 ): Promise<HttpServer> {
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: 64 * 1024 });
   const server = createAdaptorServer({
     fetch: (request, env) => app.fetch(request, env),
     serverOptions: {
@@ -32,7 +33,7 @@ export async function serve(
       keepAliveInitialDelay: 5000,
     },
     overrideGlobalObjects: false,
-    websocket: { server: new WebSocketServer({ noServer: true, maxPayload: 64 * 1024 }) },
+    websocket: { server: forAdapter(sockets) },
   });
   if (!isHttpServer(server)) throw new TypeError('this is no HTTP/1 server');
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -42,18 +43,32 @@ export async function serve(
   server.off('error', reject);
   const address = server.address();
   if (address === null || typeof address === 'string') throw new TypeError('the server has no port');
-  return { port: address.port, server, drain: (withinMs) => drain(server, withinMs) };
+  return { port: address.port, server, drain: (withinMs) => drain({ server, sockets }, withinMs) };
 }
 
 function isHttpServer(server: ReturnType<typeof createAdaptorServer>): server is Server {
   return 'closeAllConnections' in server;
 }
 
-async function drain(server: Server, withinMs: number): Promise<void> {
+/** The adapter describes ws's own class, but lists the overloads of `send` in another way than ws's types do. */
+function forAdapter(sockets: WebSocketServer): WebSocketServerLike {
+  return sockets as unknown as WebSocketServerLike;
+}
+
+type WebSocketServerLike = NonNullable<Parameters<typeof createAdaptorServer>[0]['websocket']>['server'];
+
+async function drain(
+  { server, sockets }: { server: Server; sockets: WebSocketServer },
+  withinMs: number,
+): Promise<void> {
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   server.close(() => resolve());
   server.closeIdleConnections();
   using limit = deadline(withinMs, 'requests still go on');
-  await waitFor(closed, limit).catch(() => server.closeAllConnections());
+  await waitFor(closed, limit).catch(() => {
+    // Upgraded connections are no longer the server's own.
+    for (const socket of sockets.clients) socket.terminate();
+    server.closeAllConnections();
+  });
   await closed;
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { SidecarCommand } from '@cronium/contracts';
 
 /** The attempt that this sidecar serves at the moment. */
@@ -9,10 +10,16 @@ export type Settings = Omit<Extract<SidecarCommand, { type: 'configure' }>, 'typ
 /** Holds the binding; nothing of a former attempt is left after `release`. */
 export class BindingHolder {
   #binding: Binding | undefined;
-  #ended = new AbortController();
+  #ended = newEnd();
+  #fresh = true;
 
   get current(): Binding | undefined {
     return this.#binding;
+  }
+
+  /** No attempt was ever bound: the worker has not said yet whom this sidecar serves. */
+  get fresh(): boolean {
+    return this.#fresh;
   }
 
   /** Aborts when the present attempt ends: whatever was begun for it stops. */
@@ -20,14 +27,24 @@ export class BindingHolder {
     return this.#ended.signal;
   }
 
+  /** Ends the attempt before, if it is another one. */
   take(binding: Binding): void {
+    if (this.#binding?.attemptId === binding.attemptId) return;
     this.release();
+    this.#fresh = false;
     this.#binding = binding;
-    this.#ended = new AbortController();
+    this.#ended = newEnd();
   }
 
   release(): void {
     this.#binding = undefined;
     this.#ended.abort(new Error('the attempt has ended'));
   }
+}
+
+/** Every request and connection of the attempt listens to it. */
+function newEnd(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }

@@ -1,24 +1,48 @@
-import { tooLarge } from './problems.ts';
+import type { IncomingMessage } from 'node:http';
+import { tooLarge, unavailable } from './problems.ts';
 
-/**
- * Reads a whole body of at most `maxBytes`.
- * @throws RefusedError 413 as soon as more came
- */
-export async function readBounded(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  const refusal = () => tooLarge(`The body is longer than ${maxBytes} bytes.`);
-  if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw refusal();
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const part of request.body ?? []) {
-    length += part.length;
-    if (length > maxBytes) throw refusal();
-    parts.push(part);
+/** A body in memory; disposing of it gives its room back. */
+export interface HeldBody extends Disposable {
+  readonly bytes: Uint8Array;
+}
+
+/** Reads bodies into memory, of which all of them together take no more than a fixed room. */
+export class BodyReader {
+  readonly #roomBytes: number;
+  #usedBytes = 0;
+
+  constructor(roomBytes: number) {
+    this.#roomBytes = roomBytes;
   }
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
+
+  /**
+   * Reads a whole body of at most `maxBytes`.
+   * @throws RefusedError 413 as soon as more came, 503 when there is no room at the moment
+   */
+  async read(message: IncomingMessage, maxBytes: number): Promise<HeldBody> {
+    const refusal = () => tooLarge(`The body is longer than ${maxBytes} bytes.`);
+    if (Number(message.headers['content-length'] ?? 0) > maxBytes) throw refusal();
+    const parts: Buffer[] = [];
+    let length = 0;
+    const release = () => {
+      this.#usedBytes -= length;
+      length = 0;
+    };
+    try {
+      // What is left of a refused body is discarded by the server: a client that still sends then gets the answer.
+      for await (const part of message.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+        length += part.length;
+        this.#usedBytes += part.length;
+        if (length > maxBytes) throw refusal();
+        if (this.#usedBytes > this.#roomBytes) {
+          throw unavailable('Too many large requests at once. Try again.');
+        }
+        parts.push(part);
+      }
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return { bytes: Buffer.concat(parts), [Symbol.dispose]: release };
   }
-  return whole;
 }

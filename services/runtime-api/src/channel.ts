@@ -1,28 +1,55 @@
-import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { type SidecarCommand, type SidecarReply, sidecarCommand } from '@cronium/contracts';
 import { z } from 'zod';
 
+/** A job's input is the longest part of a command. */
+const LONGEST_COMMAND_BYTES = 64 * 1024 * 1024;
+const LINE_FEED = 0x0a;
+
 /**
  * The worker's line to this sidecar: commands come as JSON lines on stdin and are carried out one after the other, each is
- * answered by one JSON line on stdout. The end of stdin is not the end of the sidecar: another worker process may attach.
+ * answered by one JSON line on stdout. Empty lines are skipped: a worker that attaches anew sends one first, in case the
+ * last one died in the middle of a line. The end of stdin is not the end of the sidecar.
  */
-export function serveCommands(options: {
+export async function serveCommands(options: {
   readonly input: Readable;
   readonly output: Writable;
   carryOut(command: SidecarCommand): Promise<SidecarReply>;
-}): void {
-  const reply = (message: SidecarReply) => void options.output.write(`${JSON.stringify(message)}\n`);
-  let previous: Promise<void> = Promise.resolve();
-  createInterface({ input: options.input }).on('line', (line) => {
-    previous = previous.then(async () => reply(await answer(line, options.carryOut)));
-  });
+}): Promise<void> {
+  for await (const line of linesOf(options.input)) {
+    const reply = await answer(line, options.carryOut);
+    options.output.write(`${JSON.stringify(reply)}\n`);
+  }
+}
+
+/** Non-empty lines; `undefined` stands for one that was too long. */
+async function* linesOf(input: Readable): AsyncGenerator<string | undefined> {
+  let parts: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of input as AsyncIterable<Buffer>) {
+    let from = 0;
+    for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, from)) {
+      parts.push(chunk.subarray(from, end));
+      length += end - from;
+      if (length > LONGEST_COMMAND_BYTES) yield undefined;
+      else if (length > 0) yield Buffer.concat(parts).toString();
+      parts = [];
+      length = 0;
+      from = end + 1;
+    }
+    length += chunk.length - from;
+    if (length > LONGEST_COMMAND_BYTES) parts = [];
+    else parts.push(chunk.subarray(from));
+  }
 }
 
 async function answer(
-  line: string,
+  line: string | undefined,
   carryOut: (command: SidecarCommand) => Promise<SidecarReply>,
 ): Promise<SidecarReply> {
+  if (line === undefined) {
+    return { type: 'error', message: `the command is longer than ${LONGEST_COMMAND_BYTES} bytes` };
+  }
   try {
     return await carryOut(sidecarCommand.parse(JSON.parse(line)));
   } catch (error) {

@@ -1,7 +1,10 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { EgressPolicy } from '@cronium/contracts';
+import { waitFor } from '@cronium/lifecycle';
 import { isPublic, plainAddress, ranges } from './addresses.ts';
+
+const RESOLVE_TIMEOUT_MS = 10_000;
 
 /** Where a job wants to go. */
 export interface Destination {
@@ -37,50 +40,90 @@ function covers(rule: string, { host, port }: Destination): boolean {
   return wild ? host.endsWith(`.${allowed.host}`) : host === allowed.host;
 }
 
-/**
- * The address to connect to for a destination: allowed by the job's policy, resolved here, and public unless the operator
- * opened it. The caller connects to this very address, so a name that changes its answer gains nothing.
- * @param resolve gives the addresses of a name
- * @throws EgressRefusedError
- */
-export async function allowedAddress(
-  destination: Destination,
-  policy: EgressPolicy,
-  resolve: (host: string) => Promise<readonly string[]> = resolveName,
-): Promise<string> {
-  const { host, port } = destination;
-  const listed = policy.mode === 'internet' || policy.allow.some((rule) => covers(rule, destination));
-  if (policy.mode === 'none' || !listed) {
-    throw new EgressRefusedError(
-      'EGRESS_DENIED',
-      `${host}:${port} is not in the job's "egress"; add it there.`,
-    );
-  }
-  const addresses = isIP(host) === 0 ? await resolved(host, resolve) : [host];
-  const opened = policy.allowPrivate.some((rule) => !rule.includes('/') && covers(rule, destination));
-  const openRanges = ranges(policy.allowPrivate.filter((rule) => rule.includes('/')));
-  const usable = addresses.find((address) => {
-    const plain = plainAddress(address);
-    return opened || isPublic(plain) || openRanges.check(plain, isIP(plain) === 4 ? 'ipv4' : 'ipv6');
-  });
-  if (usable === undefined) {
-    throw new EgressRefusedError(
-      'EGRESS_DENIED',
-      `${host}:${port} is ${addresses.join(', ')}, which is not a public address. An operator can open it with CRONIUM_EGRESS_ALLOW_PRIVATE.`,
-    );
-  }
-  return usable;
+/** Gives the addresses of a name. */
+export type Resolve = (host: string) => Promise<readonly string[]>;
+
+/** A job's egress policy, read once. */
+export interface EgressRules {
+  /**
+   * The addresses to connect to for a destination, best first: allowed by the job's policy, resolved here, and public
+   * unless the operator opened them. The caller connects to one of these, so a name that changes its answer gains nothing.
+   * @throws EgressRefusedError
+   */
+  addressesFor(destination: Destination): Promise<readonly string[]>;
 }
 
-async function resolved(
-  host: string,
-  resolve: (host: string) => Promise<readonly string[]>,
-): Promise<readonly string[]> {
-  const addresses = await resolve(host).catch((error: unknown) => {
-    throw new EgressRefusedError('EGRESS_UNRESOLVED', `${host} could not be resolved.`, { cause: error });
+export interface CompileOptions {
+  /** URLs of the fleet's own services: open only to a rule of the operator that names host and port. */
+  readonly fleet: readonly string[];
+  readonly resolve?: Resolve;
+}
+
+/**
+ * Reads a policy.
+ * @throws RangeError when an address range of it is not one
+ */
+export function compileEgress(
+  policy: EgressPolicy,
+  { fleet, resolve = resolveName }: CompileOptions,
+): EgressRules {
+  const openRanges = ranges(policy.allowPrivate.filter((rule) => rule.includes('/')));
+  const openNames = policy.allowPrivate.filter((rule) => !rule.includes('/'));
+  const services = fleet.map(serviceOf);
+  const inOpenRange = (address: string) => openRanges.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
+
+  const isFleet = async (address: string, port: number): Promise<boolean> => {
+    for (const service of services.filter((candidate) => candidate.port === port)) {
+      const own = await addressesOf(service.host, resolve).catch(() => []);
+      if (own.map(plainAddress).includes(address)) return true;
+    }
+    return false;
+  };
+
+  return {
+    async addressesFor(destination) {
+      const { host, port } = destination;
+      const named = `${host}:${port}`;
+      const listed = policy.mode === 'internet' || policy.allow.some((rule) => covers(rule, destination));
+      if (policy.mode === 'none' || !listed) {
+        throw denied(`${named} is not in the job's "egress"; add it there.`);
+      }
+      const addresses = (await addressesOf(host, resolve)).map(plainAddress);
+      if (openNames.some((rule) => covers(rule, destination))) return addresses;
+      const usable = addresses.filter((address) => isPublic(address) || inOpenRange(address));
+      const [first] = usable;
+      if (first === undefined) {
+        throw denied(
+          `${named} is ${addresses.join(', ')}, which is not a public address. An operator can open it with CRONIUM_EGRESS_ALLOW_PRIVATE.`,
+        );
+      }
+      for (const address of usable) {
+        if (await isFleet(address, port)) throw denied(`${named} is a service of the fleet itself.`);
+      }
+      return usable;
+    },
+  };
+}
+
+const denied = (message: string): EgressRefusedError => new EgressRefusedError('EGRESS_DENIED', message);
+
+function serviceOf(url: string): Destination {
+  const { protocol, hostname, port } = new URL(url);
+  const usual = { 'http:': 80, 'https:': 443 }[protocol] ?? 6379;
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || usual) };
+}
+
+/** @throws EgressRefusedError */
+async function addressesOf(host: string, resolve: Resolve): Promise<readonly string[]> {
+  if (isIP(host) !== 0) return [host];
+  const limit = AbortSignal.timeout(RESOLVE_TIMEOUT_MS);
+  const addresses = await waitFor(resolve(host), limit).catch((cause: unknown) => {
+    throw new EgressRefusedError('EGRESS_UNRESOLVED', `${host} could not be resolved.`, { cause });
   });
-  if (addresses.length === 0) throw new EgressRefusedError('EGRESS_UNRESOLVED', `${host} has no address.`);
-  return addresses;
+  // A scoped address (fe80::1%eth0) is never one to connect to.
+  const plain = addresses.filter((address) => isIP(address) !== 0 && !address.includes('%'));
+  if (plain.length === 0) throw new EgressRefusedError('EGRESS_UNRESOLVED', `${host} has no address.`);
+  return plain;
 }
 
 async function resolveName(host: string): Promise<string[]> {

@@ -1,98 +1,113 @@
-import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { pipeline } from 'node:stream';
-import { PROBLEM_TYPE } from '@cronium/contracts';
-import type { BindingHolder } from './binding.ts';
-import { allowedAddress, type Destination, EgressRefusedError, parseDestination } from './egress.ts';
-import { problemResponse, RefusedError } from './problems.ts';
+import { send } from './answers.ts';
+import { type Destination, EgressRefusedError, type EgressRules, parseDestination } from './egress.ts';
+import { forward } from './forward.ts';
+import { forbidden, problemAnswer, RefusedError } from './problems.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
-const IDLE_TIMEOUT_MS = 120_000;
+const IDLE_TIMEOUT_MS = 300_000;
 const MAX_CONNECTIONS = 256;
-/** Headers that belong to one connection and are not passed on (RFC 9110 section 7.6.1). */
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+const MOST_TRIED_ADDRESSES = 4;
 
 export interface ProxyDeps {
-  readonly binding: BindingHolder;
-  /** Called for each destination that a job asked for. */
+  /** Aborts when the attempt that is bound at the moment ends. */
+  ended(): AbortSignal;
+  /** Told of each destination that a job asked for. */
   log(entry: { destination: string; allowed: boolean; reason?: string }): void;
 }
 
-/**
- * The job's way out (ADR 0003): an HTTP forward proxy with CONNECT. It serves the bound attempt's egress policy and
- * closes every connection when the attempt ends.
- */
-export function createEgressProxy(deps: ProxyDeps): Server {
-  const server = createServer((message, response) => void forward(deps, message, response));
-  server.on('connect', (message: IncomingMessage, socket: Socket, head: Buffer) => {
-    void tunnel(deps, { message, socket, head });
-  });
-  server.maxConnections = MAX_CONNECTIONS;
-  server.headersTimeout = CONNECT_TIMEOUT_MS;
-  return server;
+/** The job's way out (ADR 0003): an HTTP forward proxy with CONNECT. */
+export interface EgressProxy {
+  readonly server: Server;
+  /** From now on these rules apply to new connections; without rules there are none. */
+  use(rules: EgressRules | undefined): void;
 }
 
-/** Checks a destination and says so in the log. @throws RefusedError */
-async function admit(deps: ProxyDeps, destination: Destination | undefined): Promise<string> {
-  const policy = deps.binding.current?.egress;
-  if (destination === undefined || policy === undefined) {
-    throw new RefusedError('bad-request', {
-      status: 400,
-      detail: 'The proxy takes CONNECT host:port, or an absolute http URL.',
+/** A connection to a destination, and how long its name and its connection took. */
+export interface Opened {
+  readonly socket: Socket;
+  readonly dnsMs: number;
+  readonly connectMs: number;
+}
+
+/** Closes every connection when the attempt ends. */
+export function createEgressProxy(deps: ProxyDeps): EgressProxy {
+  let rules: EgressRules | undefined;
+  const open = (destination: Destination | undefined) => openDestination(destination, rules, deps);
+  const server = createServer(async (message, response) => {
+    const ended = deps.ended();
+    await forward({ message, response, open, ended }).catch((error: unknown) => {
+      if (response.headersSent) response.destroy();
+      else void send(response, problemAnswer(asRefusal(error)));
     });
+  });
+  server.on('connect', (message: IncomingMessage, socket: Socket, head: Buffer) => {
+    void tunnel({ message, socket, head, ended: deps.ended() }, open);
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  return {
+    server,
+    use(next) {
+      rules = next;
+    },
+  };
+}
+
+/** Checks a destination, says so in the log, and connects to it. @throws RefusedError, or the connection's error */
+async function openDestination(
+  destination: Destination | undefined,
+  rules: EgressRules | undefined,
+  deps: ProxyDeps,
+): Promise<Opened> {
+  if (rules === undefined) throw forbidden('No attempt with egress is bound to this sidecar.');
+  if (destination === undefined) {
+    const detail = 'The proxy takes CONNECT host:port, or an absolute http URL without a user in it.';
+    throw new RefusedError('bad-request', { status: 400, detail });
   }
   const name = `${destination.host}:${destination.port}`;
-  try {
-    const address = await allowedAddress(destination, policy);
-    deps.log({ destination: name, allowed: true });
-    return address;
-  } catch (error) {
+  const beganAt = performance.now();
+  const addresses = await rules.addressesFor(destination).catch((error: unknown) => {
     if (!(error instanceof EgressRefusedError)) throw error;
     deps.log({ destination: name, allowed: false, reason: error.message });
-    const status = error.code === 'EGRESS_DENIED' ? 403 : 502;
-    throw new RefusedError('egress', { status, detail: error.message, cause: error });
-  }
+    const isDenied = error.code === 'EGRESS_DENIED';
+    const options = { status: isDenied ? 403 : 502, detail: error.message, cause: error };
+    throw new RefusedError(isDenied ? 'egress-refused' : 'egress-failed', options);
+  });
+  deps.log({ destination: name, allowed: true });
+  const resolvedAt = performance.now();
+  const socket = await connectToAny(addresses, destination.port, deps.ended());
+  return { socket, dnsMs: resolvedAt - beganAt, connectMs: performance.now() - resolvedAt };
 }
 
 function asRefusal(error: unknown): RefusedError {
   if (error instanceof RefusedError) return error;
-  const detail = `The destination could not be reached: ${error instanceof Error ? error.message : String(error)}`;
-  return new RefusedError('egress', { status: 502, detail, cause: error });
+  const reason = error instanceof Error ? error.message : String(error);
+  const detail = `The destination could not be reached: ${reason}`;
+  return new RefusedError('egress-failed', { status: 502, detail, cause: error });
 }
 
-async function tunnel(
-  deps: ProxyDeps,
-  { message, socket, head }: { message: IncomingMessage; socket: Socket; head: Buffer },
-): Promise<void> {
-  socket.on('error', () => socket.destroy());
-  try {
-    const destination = parseDestination(message.url ?? '');
-    const address = await admit(deps, destination);
-    const upstream = await opened(address, destination?.port ?? 0);
-    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
-    if (head.length > 0) upstream.write(head);
-    join(socket, upstream, deps.binding.ended);
-  } catch (error) {
-    socket.end(await rawResponse(problemResponse(asRefusal(error))));
+async function connectToAny(addresses: readonly string[], port: number, ended: AbortSignal): Promise<Socket> {
+  const failures: string[] = [];
+  for (const host of addresses.slice(0, MOST_TRIED_ADDRESSES)) {
+    ended.throwIfAborted();
+    try {
+      return await connectTo(host, port);
+    } catch (error) {
+      failures.push(error instanceof Error ? error.message : String(error));
+    }
   }
+  throw new Error(failures.join('; '));
 }
 
-function opened(host: string, port: number): Promise<Socket> {
+function connectTo(host: string, port: number): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  const socket = connect({ host, port });
-  const timer = setTimeout(() => socket.destroy(new Error('no answer in 10 s')), CONNECT_TIMEOUT_MS);
+  const socket = connect({ host, port, keepAlive: true, noDelay: true });
+  const late = () => socket.destroy(new Error(`${host}:${port} did not answer in ${CONNECT_TIMEOUT_MS} ms`));
+  const timer = setTimeout(late, CONNECT_TIMEOUT_MS);
   socket.once('connect', () => {
     clearTimeout(timer);
+    socket.off('error', reject);
     resolve(socket);
   });
   socket.once('error', (error) => {
@@ -102,85 +117,52 @@ function opened(host: string, port: number): Promise<Socket> {
   return promise;
 }
 
-function join(a: Socket, b: Socket, ended: AbortSignal): void {
+interface TunnelRequest {
+  readonly message: IncomingMessage;
+  readonly socket: Socket;
+  /** What the client sent before it had an answer. */
+  readonly head: Buffer;
+  readonly ended: AbortSignal;
+}
+
+async function tunnel(
+  { message, socket, head, ended }: TunnelRequest,
+  open: (destination: Destination | undefined) => Promise<Opened>,
+): Promise<void> {
+  socket.on('error', () => socket.destroy());
+  try {
+    const { socket: upstream, dnsMs, connectMs } = await open(parseDestination(message.url ?? ''));
+    // What the job can't measure itself (https://www.w3.org/TR/server-timing/).
+    const timing = `dns;dur=${dnsMs.toFixed(1)}, connect;dur=${connectMs.toFixed(1)}`;
+    socket.write(`HTTP/1.1 200 Connection Established\r\nServer-Timing: ${timing}\r\n\r\n`);
+    upstream.write(head);
+    join(socket, upstream, ended);
+  } catch (error) {
+    socket.end(rawRefusal(asRefusal(error)));
+  }
+}
+
+/** Passes bytes both ways until both sides have ended, one breaks, nothing moves for long, or the attempt ends. */
+function join(client: Socket, upstream: Socket, ended: AbortSignal): void {
   const close = () => {
-    a.destroy();
-    b.destroy();
+    client.destroy();
+    upstream.destroy();
+    ended.removeEventListener('abort', close);
   };
   ended.addEventListener('abort', close, { once: true });
-  for (const socket of [a, b]) socket.setTimeout(IDLE_TIMEOUT_MS, close);
-  const done = () => {
-    ended.removeEventListener('abort', close);
-    close();
-  };
-  pipeline(a, b, (error) => error && done());
-  pipeline(b, a, (error) => error && done());
-  a.once('close', done);
-  b.once('close', done);
-}
-
-async function rawResponse(response: Response): Promise<string> {
-  const body = await response.text();
-  return `HTTP/1.1 ${response.status} Refused\r\ncontent-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`;
-}
-
-async function forward(deps: ProxyDeps, message: IncomingMessage, response: ServerResponse): Promise<void> {
-  try {
-    const url = absoluteUrl(message.url);
-    const destination = url && parseDestination(url.host, 80);
-    const host = await admit(deps, destination);
-    await passOn({ message, response, host, port: destination?.port ?? 80, url, ended: deps.binding.ended });
-  } catch (error) {
-    await refuse(response, asRefusal(error));
+  for (const socket of [client, upstream]) {
+    socket.setTimeout(IDLE_TIMEOUT_MS, close);
+    socket.once('error', close);
+    socket.once('close', close);
   }
+  client.pipe(upstream);
+  upstream.pipe(client);
+  if (ended.aborted || client.destroyed) close();
 }
 
-function absoluteUrl(text: string | undefined): URL | undefined {
-  const url = text?.startsWith('http://') && URL.canParse(text) ? new URL(text) : undefined;
-  return url?.username === '' && url.password === '' ? url : undefined;
-}
-
-function passOn(options: {
-  message: IncomingMessage;
-  response: ServerResponse;
-  host: string;
-  port: number;
-  url: URL | undefined;
-  ended: AbortSignal;
-}): Promise<void> {
-  const { message, response, host, port, url, ended } = options;
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const headers = Object.fromEntries(
-    Object.entries(message.headers).filter(([name]) => !HOP_BY_HOP.has(name)),
-  );
-  const path = `${url?.pathname ?? '/'}${url?.search ?? ''}`;
-  const upstream = request({
-    host,
-    port,
-    path,
-    ...(message.method !== undefined && { method: message.method }),
-    headers: { ...headers, host: url?.host ?? '' },
-    signal: ended,
-    timeout: IDLE_TIMEOUT_MS,
-    agent: false,
-  });
-  upstream.once('timeout', () => upstream.destroy(new Error('no answer in 120 s')));
-  upstream.once('error', reject);
-  upstream.once('response', (answer) => {
-    const passed = Object.entries(answer.headers).filter(([name]) => !HOP_BY_HOP.has(name));
-    response.writeHead(answer.statusCode ?? 502, Object.fromEntries(passed));
-    pipeline(answer, response, () => resolve());
-  });
-  pipeline(message, upstream, (error) => error && reject(error));
-  return promise;
-}
-
-async function refuse(response: ServerResponse, error: RefusedError): Promise<void> {
-  if (response.headersSent) {
-    response.destroy();
-    return;
-  }
-  const problem = problemResponse(error);
-  response.writeHead(problem.status, { 'content-type': PROBLEM_TYPE, connection: 'close' });
-  response.end(await problem.text());
+function rawRefusal(error: RefusedError): string {
+  const { status, headers = {}, body = '' } = problemAnswer(error);
+  const all = { ...headers, 'content-length': String(Buffer.byteLength(String(body))), connection: 'close' };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} Refused\r\n${lines.join('')}\r\n${body}`;
 }

@@ -1,61 +1,209 @@
-import type { Caller } from './auth.ts';
-import { unavailable } from './problems.ts';
+import { once } from 'node:events';
+import { Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { Answer } from './answers.ts';
+import type { Patience } from './patience.ts';
+import { RefusedError, tooLarge, unavailable } from './problems.ts';
 
-const TIMEOUT_MS = 15_000;
-const UPLOAD_TIMEOUT_MS = 120_000;
+const CONNECT_TIMEOUT_MS = 2000;
+const HEALTH_TIMEOUT_MS = 2000;
+const MAX_CONNECTIONS = 64;
+/** The headers that mean something to the job; the connection's own stay behind. */
+const KEPT = ['content-type', 'content-length', 'retry-after', 'etag', 'www-authenticate'];
 
 /** What is passed on to results. */
 export interface RelayRequest {
   readonly method: string;
   /** Below `/runtime/v1`. */
   readonly path: string;
-  readonly body?: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null;
-  readonly contentType?: string | undefined;
-  readonly contentEncoding?: string | undefined;
-  readonly upload?: boolean;
+  /** The job's own token. */
+  readonly token: string;
+  readonly headers?: Readonly<Record<string, string | undefined>>;
+  readonly body?: Uint8Array | Upload;
+  /** Sent again when the connection broke after it was sent; not so where twice is not the same as once. */
+  readonly repeatable: boolean;
+  /** From the connection to the answer's head. */
+  readonly timeoutMs: number;
 }
 
-/** Passes requests on to results with the job's own token. */
+/** A body that is passed through without being held. */
+export interface Upload {
+  readonly stream: Readable;
+  readonly maxBytes: number;
+}
+
+/** Passes requests on to results. Safe to call concurrently. */
 export interface Relay {
   /**
+   * Waits, as long as the request has patience, while results is away.
    * @returns the answer of results as it came
-   * @throws RefusedError 503 when results cannot be reached or answers 502, 503 or 504 itself
+   * @throws RefusedError 503 when results can't be reached, 413 when an upload is too long
    */
-  send(caller: Caller, request: RelayRequest): Promise<Response>;
+  send(request: RelayRequest, context: { patience: Patience; signal: AbortSignal }): Promise<Answer>;
   reachable(): Promise<boolean>;
+  close(): void;
 }
 
-export function resultsRelay(resultsUrl: string, ended: () => AbortSignal): Relay {
-  const base = resultsUrl.replace(/\/+$/, '');
+/** Thrown when no answer came; `sent` says whether results may have got the request. */
+class NoAnswerError extends Error {
+  override readonly name = 'NoAnswerError';
+  readonly code = 'NO_ANSWER';
+  readonly sent: boolean;
+
+  constructor(message: string, { sent, cause }: { sent: boolean; cause?: unknown }) {
+    super(message, { cause });
+    this.sent = sent;
+  }
+}
+
+/** Thrown when results answered 503 itself: it did nothing, and says so. */
+class NotNowError extends Error {
+  override readonly name = 'NotNowError';
+  readonly code = 'NOT_NOW';
+}
+
+export function resultsRelay(resultsUrl: string): Relay {
+  const base = new URL(resultsUrl);
+  const agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS });
+  const open: Open = (path, { method, headers = {}, signal }) => {
+    const options = { method, headers, path: `${base.pathname.replace(/\/+$/, '')}${path}` };
+    const signalled = signal === undefined ? options : { ...options, signal };
+    return base.protocol === 'https:'
+      ? process.getBuiltinModule('node:https').request(base, signalled)
+      : requestHttp(base, { ...signalled, agent });
+  };
   return {
-    async send(caller, { method, path, body = null, contentType, contentEncoding, upload }) {
-      const signal = AbortSignal.any([AbortSignal.timeout(upload ? UPLOAD_TIMEOUT_MS : TIMEOUT_MS), ended()]);
-      const headers = new Headers({ authorization: `Bearer ${caller.token}` });
-      if (contentType !== undefined) headers.set('content-type', contentType);
-      if (contentEncoding !== undefined) headers.set('content-encoding', contentEncoding);
-      const init = { method, headers, signal, body, ...(body !== null && { duplex: 'half' as const }) };
-      const response = await fetch(`${base}/runtime/v1${path}`, init).catch((error: unknown) => {
-        throw unavailable('The results service cannot be reached. Nothing was written; try again.', error);
-      });
-      return new Response(response.body, { status: response.status, headers: kept(response.headers) });
+    async send(request, { patience, signal }) {
+      const attempt = async () => {
+        const answer = await ask(open, request, signal);
+        if (answer.statusCode !== 503 || !isHeld(request.body)) return answer;
+        answer.resume();
+        throw new NotNowError('results is not available');
+      };
+      const isPassing = (error: unknown) =>
+        error instanceof NotNowError ||
+        (error instanceof NoAnswerError && (request.repeatable || !error.sent));
+      return answerOf(await patience.outlast(attempt, isPassing).catch(refusal));
     },
-    reachable: () =>
-      fetch(`${base}/health`, { signal: AbortSignal.timeout(2000) }).then(
-        async (response) => {
-          await response.body?.cancel();
-          return response.ok;
-        },
+    async reachable() {
+      const request = open('/health', { method: 'GET' });
+      const answer = answered(request, HEALTH_TIMEOUT_MS);
+      request.end();
+      return answer.then(
+        (message) => message.resume().statusCode === 200,
         () => false,
-      ),
+      );
+    },
+    close: () => agent.destroy(),
   };
 }
 
-/** The headers that mean something to the job; the connection's own stay behind. */
-function kept(headers: Headers): Headers {
-  const answer = new Headers();
-  for (const name of ['content-type', 'retry-after', 'etag']) {
-    const value = headers.get(name);
-    if (value !== null) answer.set(name, value);
+const isHeld = (body: RelayRequest['body']): boolean => body === undefined || body instanceof Uint8Array;
+
+function refusal(error: unknown): never {
+  if (error instanceof RefusedError) throw error;
+  if (error instanceof NotNowError) {
+    throw unavailable('The results service is not available at the moment. Try again.', error);
   }
-  return answer;
+  const unsure = error instanceof NoAnswerError && error.sent;
+  const detail = unsure
+    ? 'The results service did not answer; whether it did what was asked is not known. Try again.'
+    : 'The results service cannot be reached. Nothing was written; try again.';
+  throw unavailable(detail, error);
+}
+
+type Open = (
+  path: string,
+  options: { method: string; headers?: Record<string, string>; signal?: AbortSignal },
+) => ClientRequest;
+
+/** One try. @throws NoAnswerError, or RefusedError 413 */
+async function ask(open: Open, request: RelayRequest, signal: AbortSignal): Promise<IncomingMessage> {
+  const { method, path, token, headers = {}, body, timeoutMs } = request;
+  const given = Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const outgoing = open(`/runtime/v1${path}`, {
+    method,
+    headers: { ...Object.fromEntries(given), authorization: `Bearer ${token}` },
+    signal,
+  });
+  const answer = answered(outgoing, timeoutMs);
+  if (body === undefined || body instanceof Uint8Array) {
+    outgoing.end(body);
+    return answer;
+  }
+  // Until there is a connection nothing of the stream is taken, so that another try can have it whole.
+  await Promise.race([connected(outgoing), answer]);
+  let failure: unknown;
+  const failed = (error: unknown) => {
+    failure = error;
+    outgoing.destroy();
+  };
+  upload(body, outgoing, answer).catch(failed);
+  return answer.catch((error: unknown) => {
+    throw failure ?? error;
+  });
+}
+
+/** Passes a stream on until it ends or an answer came. @throws RefusedError 413, or the stream's own error */
+async function upload(
+  { stream, maxBytes }: Upload,
+  to: ClientRequest,
+  answer: Promise<unknown>,
+): Promise<void> {
+  let isOver = false;
+  const stop = () => {
+    isOver = true;
+  };
+  const over = answer.then(stop, stop);
+  let bytes = 0;
+  for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw tooLarge(`The body is longer than ${maxBytes} bytes.`);
+    if (isOver) return;
+    if (!to.write(chunk)) await Promise.race([once(to, 'drain').catch(() => undefined), over]);
+  }
+  to.end();
+}
+
+function answered(request: ClientRequest, timeoutMs: number): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  let sent = false;
+  void connected(request).then(() => {
+    sent = true;
+  });
+  const late = (what: string) => () => request.destroy(new Error(what));
+  const connecting = setTimeout(() => sent || late('no connection in time')(), CONNECT_TIMEOUT_MS);
+  const waiting = setTimeout(late('no answer in time'), timeoutMs);
+  const stop = () => {
+    clearTimeout(connecting);
+    clearTimeout(waiting);
+  };
+  request.once('response', (answer) => {
+    stop();
+    resolve(answer);
+  });
+  request.once('error', (cause) => {
+    stop();
+    // A kept connection that results had closed meanwhile: it never saw the request.
+    const stale = request.reusedSocket && 'code' in cause && cause.code === 'ECONNRESET';
+    reject(new NoAnswerError(cause.message, { sent: sent && !stale, cause }));
+  });
+  return promise;
+}
+
+function connected(request: ClientRequest): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  request.once('socket', (socket) => {
+    if (!socket.connecting) resolve();
+    else socket.once('connect', resolve);
+  });
+  return promise;
+}
+
+function answerOf(answer: IncomingMessage): Answer {
+  const kept = KEPT.flatMap((name) => {
+    const value = answer.headers[name];
+    return typeof value === 'string' ? [[name, value] as const] : [];
+  });
+  return { status: answer.statusCode ?? 502, headers: Object.fromEntries(kept), body: answer };
 }

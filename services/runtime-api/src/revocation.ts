@@ -1,6 +1,7 @@
 import { keysFor } from '@cronium/contracts';
-import { Redis } from 'ioredis';
+import type { Patience } from './patience.ts';
 import { unavailable } from './problems.ts';
+import { ValkeyClient, ValkeyError } from './valkey.ts';
 
 const COMMAND_TIMEOUT_MS = 2000;
 /** A token found good is not asked for again for so long. */
@@ -8,8 +9,8 @@ const GOOD_FOR_MS = 1000;
 
 /** Says whether an execution token was revoked. Safe to call concurrently. */
 export interface Revocations {
-  /** @throws RefusedError 503 when the store cannot be reached */
-  isRevoked(jti: string): Promise<boolean>;
+  /** @throws RefusedError 503 when the store can't be reached for as long as the request has patience */
+  isRevoked(jti: string, patience: Patience): Promise<boolean>;
   reachable(): Promise<boolean>;
   close(): void;
 }
@@ -17,33 +18,30 @@ export interface Revocations {
 /** Asks Valkey; a worker writes there when an attempt ends. */
 export function valkeyRevocations({ url, prefix }: { url: string; prefix: string }): Revocations {
   const keys = keysFor(prefix);
-  const redis = new Redis(url, {
-    commandTimeout: COMMAND_TIMEOUT_MS,
-    connectTimeout: COMMAND_TIMEOUT_MS,
-    maxRetriesPerRequest: 0,
-    retryStrategy: (times) => Math.min(50 * 2 ** times, COMMAND_TIMEOUT_MS),
-  });
-  // Each failed command is answered with 503; a failed connection is tried again for ever.
-  redis.on('error', () => undefined);
-  const foundGood = new Map<string, number>();
+  const valkey = new ValkeyClient(url, { timeoutMs: COMMAND_TIMEOUT_MS });
+  const reachable = () =>
+    valkey.command('PING').then(
+      () => true,
+      () => false,
+    );
+  let good = { jti: '', untilMs: 0 };
+  // The connection is there when the first request comes.
+  void reachable();
   return {
-    async isRevoked(jti) {
-      if (performance.now() - (foundGood.get(jti) ?? Number.NEGATIVE_INFINITY) < GOOD_FOR_MS) return false;
+    async isRevoked(jti, patience) {
+      if (good.jti === jti && performance.now() < good.untilMs) return false;
+      const askedAtMs = performance.now();
       try {
-        const revoked = (await redis.exists(keys.revoked(jti))) === 1;
-        foundGood.clear();
-        if (!revoked) foundGood.set(jti, performance.now());
+        const ask = () => valkey.command('EXISTS', keys.revoked(jti));
+        const revoked = (await patience.outlast(ask, (error) => error instanceof ValkeyError)) !== '0';
+        if (!revoked) good = { jti, untilMs: askedAtMs + GOOD_FOR_MS };
         return revoked;
       } catch (error) {
+        if (!(error instanceof ValkeyError)) throw error;
         throw unavailable('Valkey cannot be reached, so the token cannot be checked. Try again.', error);
       }
     },
-    async reachable() {
-      return redis.ping().then(
-        () => true,
-        () => false,
-      );
-    },
-    close: () => redis.disconnect(),
+    reachable,
+    close: () => valkey.close(),
   };
 }

@@ -1,19 +1,27 @@
+import { createServer, type Server } from 'node:http';
 import { EGRESS_PORT, RUNTIME_PORT, type SidecarCommand, type SidecarReply } from '@cronium/contracts';
-import { createAdaptorServer } from '@hono/node-server';
 import type { JWK } from 'jose';
-import { createApp } from './app.ts';
-import { BindingHolder, type Settings } from './binding.ts';
+import { createApp, type Limits } from './app.ts';
+import { type Binding, BindingHolder, type Settings } from './binding.ts';
 import { Counters } from './counters.ts';
-import { createEgressProxy } from './proxy.ts';
+import { compileEgress } from './egress.ts';
+import type { Log } from './log.ts';
+import { createEgressProxy, type EgressProxy } from './proxy.ts';
 import { resultsRelay } from './relay.ts';
 import { valkeyRevocations } from './revocation.ts';
 
-/** Writes one JSON line to the sidecar's own log. */
-export type Log = (entry: Readonly<Record<string, unknown>>) => void;
+const MAX_CONNECTIONS = 256;
+/** The sidecar has 256 MiB. */
+const LIMITS: Limits = {
+  patienceMs: 10_000,
+  maxArtifactBytes: 1024 * 1024 * 1024,
+  bodyRoomBytes: 48 * 1024 * 1024,
+};
 
-interface Listening {
-  listen(options: { host: string; port: number }, done: () => void): unknown;
-  once(event: 'error', failed: (error: Error) => void): unknown;
+export interface SidecarOptions {
+  readonly log: Log;
+  readonly ports?: { readonly api: number; readonly egress: number };
+  readonly limits?: Partial<Limits>;
 }
 
 /** Carries out the worker's commands: it configures the sidecar once, then binds and unbinds attempts. */
@@ -22,89 +30,109 @@ export class Sidecar {
   readonly #counters = new Counters();
   readonly #log: Log;
   readonly #ports: { readonly api: number; readonly egress: number };
+  readonly #limits: Limits;
   readonly #closers: (() => unknown)[] = [];
-  #address: string | undefined;
-  #proxy: ReturnType<typeof createEgressProxy> | undefined;
+  #settings: Settings | undefined;
+  #api: Server | undefined;
+  #proxy: EgressProxy | undefined;
 
-  constructor({
-    log,
-    ports = { api: RUNTIME_PORT, egress: EGRESS_PORT },
-  }: { log: Log; ports?: { api: number; egress: number } }) {
+  constructor({ log, ports = { api: RUNTIME_PORT, egress: EGRESS_PORT }, limits }: SidecarOptions) {
     this.#log = log;
     this.#ports = ports;
+    this.#limits = { ...LIMITS, ...limits };
   }
 
+  /**
+   * Carries out one command; call it for one at a time. Each may be sent again: settings that were taken stay, an attempt
+   * that is bound stays bound, and its connections with it.
+   */
   async carryOut(command: SidecarCommand): Promise<SidecarReply> {
     switch (command.type) {
       case 'configure':
-        return this.#configure(command);
+        if (this.#settings === undefined) await this.#configure(command);
+        return { type: 'ready' };
       case 'bind': {
         const { type: _, ...binding } = command;
-        if (this.#address === undefined) return { type: 'error', message: 'bind before configure' };
-        this.#binding.take(binding);
-        if (binding.egress.mode !== 'none') await this.#openProxy(this.#address);
+        if (this.#settings === undefined) return { type: 'error', message: 'bind before configure' };
+        await this.#bind(binding, this.#settings);
         return { type: 'bound', attemptId: binding.attemptId };
       }
       case 'unbind':
-        this.#binding.release();
+        this.#unbind();
         return { type: 'unbound' };
     }
   }
 
   /** Closes its ports and connections. */
   async close(): Promise<void> {
-    this.#binding.release();
+    this.#unbind();
     await Promise.all(this.#closers.map((close) => close()));
   }
 
-  async #configure(settings: Settings): Promise<SidecarReply> {
-    // A worker that takes over sends its settings again; the first ones stay.
-    if (this.#address !== undefined) return { type: 'ready' };
-    const binding = this.#binding;
+  async #configure(settings: Settings): Promise<void> {
     const revocations = valkeyRevocations({ url: settings.valkeyUrl, prefix: settings.prefix });
-    this.#closers.push(() => revocations.close());
+    const relay = resultsRelay(settings.resultsUrl);
+    this.#closers.push(
+      () => revocations.close(),
+      () => relay.close(),
+    );
     const app = createApp({
       jwks: settings.jwks as JWK[],
-      binding,
+      binding: this.#binding,
       revocations,
-      relay: resultsRelay(settings.resultsUrl, () => binding.ended),
+      relay,
+      limits: this.#limits,
       metrics: () => this.#counters.text(),
       count: (status) => this.#counters.request(status),
-      log: (message, error) => this.#log({ level: 'error', msg: message, error: String(error) }),
+      log: (msg, error) => this.#log({ level: 'error', msg, error: String(error) }),
     });
-    await listening(createAdaptorServer({ fetch: app.fetch }), {
-      host: settings.address,
-      port: this.#ports.api,
-    });
-    this.#address = settings.address;
-    return { type: 'ready' };
+    const server = createServer(app);
+    server.maxConnections = MAX_CONNECTIONS;
+    await this.#listen(server, settings.address, this.#ports.api);
+    this.#api = server;
+    this.#settings = settings;
   }
 
-  async #openProxy(address: string): Promise<void> {
-    if (this.#proxy !== undefined) return;
-    const proxy = createEgressProxy({
-      binding: this.#binding,
-      log: (entry) => {
-        this.#counters.egress(entry.allowed);
-        this.#log({ level: 'info', msg: 'egress', ...entry });
-      },
-    });
-    await listening(proxy, { host: address, port: this.#ports.egress });
-    this.#closers.push(() => closed(proxy));
-    this.#proxy = proxy;
+  async #bind(binding: Binding, { address, valkeyUrl, resultsUrl }: Settings): Promise<void> {
+    const rules = compileEgress(binding.egress, { fleet: [valkeyUrl, resultsUrl] });
+    if (binding.egress.mode !== 'none' && this.#proxy === undefined) {
+      const proxy = createEgressProxy({
+        ended: () => this.#binding.ended,
+        log: (entry) => {
+          this.#counters.egress(entry.allowed);
+          this.#log({ level: 'info', msg: 'egress', ...entry });
+        },
+      });
+      await this.#listen(proxy.server, address, this.#ports.egress);
+      this.#proxy = proxy;
+    }
+    this.#binding.take(binding);
+    this.#proxy?.use(rules);
+  }
+
+  #unbind(): void {
+    this.#binding.release();
+    this.#proxy?.use(undefined);
+    this.#api?.closeAllConnections();
+    this.#proxy?.server.closeAllConnections();
+  }
+
+  async #listen(server: Server, host: string, port: number): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.once('error', reject);
+    server.listen({ host, port }, resolve);
+    await promise;
+    server.off('error', reject);
+    server.on('error', (error) =>
+      this.#log({ level: 'error', msg: 'a server failed', error: String(error) }),
+    );
+    this.#closers.push(() => closed(server));
   }
 }
 
-function closed(server: { close(done: () => void): unknown; closeAllConnections?(): void }): Promise<void> {
+function closed(server: Server): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   server.close(() => resolve());
-  server.closeAllConnections?.();
-  return promise;
-}
-
-function listening(server: Listening, options: { host: string; port: number }): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(options, resolve);
+  server.closeAllConnections();
   return promise;
 }

@@ -2,6 +2,7 @@ import { readiness } from '@cronium/contracts';
 import { createMetrics } from '@cronium/telemetry';
 import { eventually, testEnvironment } from '@cronium/testing';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { createApp } from './app.ts';
 import { readinessOf } from './node/readiness.ts';
 import { TestFleet } from './testing/fleet.ts';
@@ -14,7 +15,9 @@ test('health, metrics, the document and the page answer', async () => {
   const app = appOf(async () => ({ ready: true, checks: [] }));
   expect(await (await app.request('/health')).json()).toEqual({ status: 'ok', version: '1.2.3' });
   expect(await (await app.request('/metrics')).text()).toContain('process_cpu_user_seconds_total');
-  const document = await (await app.request('/openapi.json')).json();
+  const document = z
+    .object({ paths: z.record(z.string(), z.unknown()) })
+    .parse(await (await app.request('/openapi.json')).json());
   expect(Object.keys(document.paths)).toEqual(expect.arrayContaining(['/health', '/ready', '/metrics']));
   expect(await (await app.request('/docs')).text()).toContain('GET /ready');
 });

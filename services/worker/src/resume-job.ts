@@ -75,6 +75,8 @@ function positionOf(attempt: Attempt, deps: AttemptDeps): Promise<LogPosition> {
     signal: attempt.dropped,
     attempts: Number.POSITIVE_INFINITY,
     maxMs: 5000,
+    onRetry: ({ error }) =>
+      deps.log.warn({ err: error, attempt: attempt.id }, 'where the log goes on is not known yet'),
   });
 }
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { CancelRequest } from '@cronium/contracts';
 import { deadline } from '@cronium/lifecycle';
 import { Attempt } from './attempt/attempt.ts';
 import type { AttemptDeps } from './attempt/deps.ts';
@@ -52,11 +53,21 @@ async function endedBefore(attempt: Attempt, deps: AttemptDeps): Promise<End | u
   const { unreadable, history, jobId } = attempt.claim;
   const end = (ending: Ending) => ({ ending, teardown: NOTHING_STANDS });
   if (unreadable !== undefined) return end({ type: 'unreadable', reason: unreadable });
-  const cancel = await deps.store.cancelRequest(jobId);
+  const cancel = await cancelOf(jobId, deps);
   if (cancel) attempt.requestStop({ type: 'cancelled', by: cancel.by, reason: cancel.reason });
   if (attempt.stop) return end({ type: 'stopped_early', stop: attempt.stop });
   if (isLostTooOften(history)) return end({ type: 'lost_too_often', losses: history.losses });
   return undefined;
+}
+
+/** A wish that cannot be read now is looked for again with every renewal of the lock. */
+async function cancelOf(jobId: string, deps: AttemptDeps): Promise<CancelRequest | undefined> {
+  try {
+    return await deps.store.cancelRequest(jobId);
+  } catch (error) {
+    deps.log.warn({ err: error, job: jobId }, 'whether the job was cancelled could not be read yet');
+    return undefined;
+  }
 }
 
 /** Makes the sandbox, sends the program, follows it to its end. */

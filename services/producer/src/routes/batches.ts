@@ -28,6 +28,7 @@ import {
   json,
   pathParameter,
   queryParameter,
+  type RouteDescription,
   traceparentHeader,
 } from './openapi.ts';
 
@@ -43,56 +44,60 @@ const retryQuery = z.object({ state: z.enum(TERMINAL_STATES).default('failed') }
 const batchCancelling = z.object({ batchId: z.string(), cancelling: z.literal(true) });
 const batchRetried = z.object({ batchId: z.string(), retried: z.int().nonnegative() });
 
+const SUBMIT: RouteDescription = {
+  method: 'post',
+  path: '/v1/batches',
+  summary: 'Submit many jobs',
+  description:
+    'NDJSON: one job a line, streamed, of any length; blank lines are skipped. JSON: one document. gzip and zstd are understood. ' +
+    'Lines that are not valid are reported, the others run. When the body breaks off, what was accepted stays accepted; with an ' +
+    'Idempotency-Key the same body sent again adds only what is missing.',
+  request: {
+    query: [
+      queryParameter('name', 'The name of an NDJSON batch.', { type: 'string', maxLength: 200 }),
+      queryParameter('atomic', 'All jobs or, when one is not valid, none.', {
+        type: 'boolean',
+        default: false,
+      }),
+    ],
+    headers: [idempotencyHeader, traceparentHeader],
+    body: body({ 'application/x-ndjson': jobSpec, 'application/json': batchDocument }),
+  },
+  success: { status: 202, ...json('The good jobs are accepted.', acceptedBatch) },
+  problems: [400, 408, 413, 415, 422, 429, 503],
+};
+
+const CANCEL: RouteDescription = {
+  method: 'post',
+  path: '/v1/batches/{id}/cancel',
+  summary: 'Cancel all jobs of a batch',
+  description: 'All that were accepted so far and have not ended.',
+  request: { params: [pathParameter('id', 'The batch.')] },
+  success: { status: 202, ...json('The jobs will end as cancelled.', batchCancelling) },
+  problems: [404, 503],
+};
+
+const RETRY: RouteDescription = {
+  method: 'post',
+  path: '/v1/batches/{id}/retry',
+  summary: 'Run the ended jobs of a batch again',
+  request: {
+    params: [pathParameter('id', 'The batch.')],
+    query: [
+      queryParameter('state', 'Which ones.', { type: 'string', enum: TERMINAL_STATES, default: 'failed' }),
+    ],
+  },
+  success: { status: 202, ...json('So many jobs are in the queue again.', batchRetried) },
+  problems: [400, 404, 503],
+};
+
 /** `/v1/batches` and what can be done with one batch. */
 export function batchRoutes(app: App, services: Services): void {
-  describe(app, {
-    method: 'post',
-    path: '/v1/batches',
-    summary: 'Submit many jobs',
-    description:
-      'NDJSON: one job a line, streamed, of any length; blank lines are skipped. JSON: one document. gzip and zstd are understood. ' +
-      'Lines that are not valid are reported, the others run. When the body breaks off, what was accepted stays accepted; with an ' +
-      'Idempotency-Key the same body sent again adds only what is missing.',
-    request: {
-      query: [
-        queryParameter('name', 'The name of an NDJSON batch.', { type: 'string', maxLength: 200 }),
-        queryParameter('atomic', 'All jobs or, when one is not valid, none.', {
-          type: 'boolean',
-          default: false,
-        }),
-      ],
-      headers: [idempotencyHeader, traceparentHeader],
-      body: body({ 'application/x-ndjson': jobSpec, 'application/json': batchDocument }),
-    },
-    success: { status: 202, ...json('The good jobs are accepted.', acceptedBatch) },
-    problems: [400, 408, 413, 415, 422, 429, 503],
-  });
+  describe(app, SUBMIT);
   app.post('/v1/batches', (context) => submit(context, services));
-
-  describe(app, {
-    method: 'post',
-    path: '/v1/batches/{id}/cancel',
-    summary: 'Cancel all jobs of a batch',
-    description: 'All that were accepted so far and have not ended.',
-    request: { params: [pathParameter('id', 'The batch.')] },
-    success: { status: 202, ...json('The jobs will end as cancelled.', batchCancelling) },
-    problems: [404, 503],
-  });
+  describe(app, CANCEL);
   app.post('/v1/batches/:id/cancel', (context) => cancel(context, services));
-
-  describe(app, {
-    method: 'post',
-    path: '/v1/batches/{id}/retry',
-    summary: 'Run the ended jobs of a batch again',
-    request: {
-      params: [pathParameter('id', 'The batch.')],
-      query: [
-        queryParameter('state', 'Which ones.', { type: 'string', enum: TERMINAL_STATES, default: 'failed' }),
-      ],
-    },
-    success: { status: 202, ...json('So many jobs are in the queue again.', batchRetried) },
-    problems: [400, 404, 503],
-  });
+  describe(app, RETRY);
   app.post('/v1/batches/:id/retry', (context) => retry(context, services));
 }
 

@@ -19,47 +19,59 @@ import { problems } from '../problems.ts';
 import { requestCancel } from '../queue/cancel.ts';
 import { findJob } from '../queue/find.ts';
 import { retryJobs } from '../queue/retry.ts';
-import { body, describe, idempotencyHeader, json, pathParameter, traceparentHeader } from './openapi.ts';
+import {
+  body,
+  describe,
+  idempotencyHeader,
+  json,
+  pathParameter,
+  type RouteDescription,
+  traceparentHeader,
+} from './openapi.ts';
 
 const cancelling = z.object({ id: z.string(), cancelling: z.literal(true) });
 
+const SUBMIT: RouteDescription = {
+  method: 'post',
+  path: '/v1/jobs',
+  summary: 'Submit one job',
+  description:
+    'The job is in the queue when this answers. With an Idempotency-Key a repeat gives the same id, and the job runs once.',
+  request: { headers: [idempotencyHeader, traceparentHeader], body: body({ 'application/json': jobSpec }) },
+  success: { status: 202, ...json('The job is accepted.', acceptedJob) },
+  problems: [400, 408, 413, 415, 422, 429, 503],
+};
+
+const CANCEL: RouteDescription = {
+  method: 'post',
+  path: '/v1/jobs/{id}/cancel',
+  summary: 'Cancel a job',
+  description: 'A waiting job will not start; a running one is stopped.',
+  request: { params: [pathParameter('id', 'The job.')] },
+  success: {
+    status: 202,
+    ...json('The job will end as cancelled, unless it ends by itself first.', cancelling),
+  },
+  problems: [404, 409, 503],
+};
+
+const RETRY: RouteDescription = {
+  method: 'post',
+  path: '/v1/jobs/{id}/retry',
+  summary: 'Run an ended job again',
+  description: 'Under its own id, with its spec as it was; attempts count on.',
+  request: { params: [pathParameter('id', 'The job.')] },
+  success: { status: 202, ...json('The job is in the queue again.', acceptedJob) },
+  problems: [404, 409, 503],
+};
+
 /** `/v1/jobs` and what can be done with one job. */
 export function jobRoutes(app: App, services: Services): void {
-  describe(app, {
-    method: 'post',
-    path: '/v1/jobs',
-    summary: 'Submit one job',
-    description:
-      'The job is in the queue when this answers. With an Idempotency-Key a repeat gives the same id, and the job runs once.',
-    request: { headers: [idempotencyHeader, traceparentHeader], body: body({ 'application/json': jobSpec }) },
-    success: { status: 202, ...json('The job is accepted.', acceptedJob) },
-    problems: [400, 408, 413, 415, 422, 429, 503],
-  });
+  describe(app, SUBMIT);
   app.post('/v1/jobs', (context) => submit(context, services));
-
-  describe(app, {
-    method: 'post',
-    path: '/v1/jobs/{id}/cancel',
-    summary: 'Cancel a job',
-    description: 'A waiting job will not start; a running one is stopped.',
-    request: { params: [pathParameter('id', 'The job.')] },
-    success: {
-      status: 202,
-      ...json('The job will end as cancelled, unless it ends by itself first.', cancelling),
-    },
-    problems: [404, 409, 503],
-  });
+  describe(app, CANCEL);
   app.post('/v1/jobs/:id/cancel', (context) => cancel(context, services));
-
-  describe(app, {
-    method: 'post',
-    path: '/v1/jobs/{id}/retry',
-    summary: 'Run an ended job again',
-    description: 'Under its own id, with its spec as it was; attempts count on.',
-    request: { params: [pathParameter('id', 'The job.')] },
-    success: { status: 202, ...json('The job is in the queue again.', acceptedJob) },
-    problems: [404, 409, 503],
-  });
+  describe(app, RETRY);
   app.post('/v1/jobs/:id/retry', (context) => retry(context, services));
 }
 

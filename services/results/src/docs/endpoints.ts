@@ -1,39 +1,20 @@
 import {
-  attemptUpdateResults,
-  attemptUpdates,
   batchResult,
   batchView,
   deathRecord,
   jobPage,
   jobView,
-  logAcks,
   logLine,
-  logPosition,
   readiness,
   traceView,
-  variablePut,
-  variableView,
   whyView,
   workersView,
 } from '@cronium/contracts';
 import { z } from 'zod';
 import { listQuery, logsQuery } from '../routes/jobs.ts';
-import { credentialBody } from '../tools/credentials.ts';
+import { type Endpoint, json } from './endpoint.ts';
+import { storedEndpoints } from './stored-endpoints.ts';
 
-/** One endpoint, for the API's description. */
-export interface Endpoint {
-  readonly method: 'get' | 'post' | 'put' | 'delete';
-  readonly path: string;
-  readonly summary: string;
-  readonly query?: z.ZodType;
-  readonly body?: { readonly type: string; readonly schema?: z.ZodType };
-  readonly answer?: { readonly status?: number; readonly type?: string; readonly schema?: z.ZodType };
-  /** Who may call it. */
-  readonly auth: 'open' | 'key' | 'node' | 'execution';
-}
-
-const json = (schema: z.ZodType, status = 200) => ({ status, schema });
-const jsonBody = (schema: z.ZodType) => ({ type: 'application/json', schema });
 const otlpBody = { type: 'application/x-protobuf' };
 const attempt = z.strictObject({ attempt: z.string().optional() });
 const paging = z.strictObject({ limit: z.string().optional(), cursor: z.string().optional() });
@@ -62,9 +43,7 @@ const scaling = z.object({
     }),
   ),
 });
-const named = z.array(z.object({ name: z.string(), createdAt: z.string(), updatedAt: z.string() }));
 const drained = z.object({ node: z.string(), drained: z.boolean() });
-const apiKey = z.object({ name: z.string(), role: z.enum(['admin', 'submitter', 'reader']) });
 
 /** What people and programs call. */
 export const endpoints: readonly Endpoint[] = [
@@ -233,139 +212,5 @@ export const endpoints: readonly Endpoint[] = [
     answer: json(scaling),
     auth: 'key',
   },
-  {
-    method: 'get',
-    path: '/v1/variables',
-    summary: 'Variables by key.',
-    query: z.strictObject({
-      prefix: z.string().optional(),
-      after: z.string().optional(),
-      limit: z.string().optional(),
-    }),
-    answer: json(z.object({ variables: z.array(variableView) })),
-    auth: 'key',
-  },
-  {
-    method: 'get',
-    path: '/v1/variables/{key}',
-    summary: 'A variable.',
-    answer: json(variableView),
-    auth: 'key',
-  },
-  {
-    method: 'put',
-    path: '/v1/variables/{key}',
-    summary: 'Sets a variable; with ifVersion only over that version (0: only a new one), else 409.',
-    body: jsonBody(variablePut),
-    answer: json(variableView),
-    auth: 'key',
-  },
-  {
-    method: 'delete',
-    path: '/v1/variables/{key}',
-    summary: 'Removes a variable.',
-    answer: { status: 204 },
-    auth: 'key',
-  },
-  {
-    method: 'get',
-    path: '/v1/secrets',
-    summary: 'Names of secrets.',
-    answer: json(z.object({ secrets: named })),
-    auth: 'key',
-  },
-  {
-    method: 'put',
-    path: '/v1/secrets/{name}',
-    summary: 'Stores a secret. It is never read back. Admins.',
-    body: jsonBody(z.strictObject({ value: z.string() })),
-    answer: { status: 204 },
-    auth: 'key',
-  },
-  {
-    method: 'delete',
-    path: '/v1/secrets/{name}',
-    summary: 'Removes a secret. Admins.',
-    answer: { status: 204 },
-    auth: 'key',
-  },
-  {
-    method: 'get',
-    path: '/v1/credentials',
-    summary: 'Names of credentials.',
-    answer: json(z.object({ credentials: named })),
-    auth: 'key',
-  },
-  {
-    method: 'put',
-    path: '/v1/credentials/{name}',
-    summary: 'Stores a tool’s credential. Admins.',
-    body: jsonBody(credentialBody),
-    answer: { status: 204 },
-    auth: 'key',
-  },
-  {
-    method: 'delete',
-    path: '/v1/credentials/{name}',
-    summary: 'Removes a credential. Admins.',
-    answer: { status: 204 },
-    auth: 'key',
-  },
-  {
-    method: 'get',
-    path: '/v1/api-keys',
-    summary: 'Names and roles of API keys. Admins.',
-    answer: json(z.object({ apiKeys: z.array(apiKey) })),
-    auth: 'key',
-  },
-  {
-    method: 'post',
-    path: '/v1/api-keys',
-    summary: 'Makes an API key and shows it once. Admins.',
-    body: jsonBody(apiKey.partial({ role: true })),
-    answer: json(apiKey.extend({ tenant: z.string(), key: z.string() }), 201),
-    auth: 'key',
-  },
-  {
-    method: 'delete',
-    path: '/v1/api-keys/{name}',
-    summary: 'Removes an API key. Admins.',
-    answer: { status: 204 },
-    auth: 'key',
-  },
-];
-
-/** What workers, sidecars and the producer call; part of the fleet, not of its public contract. */
-export const internalEndpoints: readonly Endpoint[] = [
-  {
-    method: 'post',
-    path: '/internal/v1/attempts',
-    summary: 'Reports of attempts.',
-    body: jsonBody(attemptUpdates),
-    answer: json(attemptUpdateResults),
-    auth: 'node',
-  },
-  {
-    method: 'post',
-    path: '/internal/v1/logs',
-    summary: 'Log chunks as frames.',
-    body: { type: 'application/octet-stream' },
-    answer: json(logAcks),
-    auth: 'node',
-  },
-  {
-    method: 'get',
-    path: '/internal/v1/attempts/{id}/log-position',
-    summary: 'Where to resume a log.',
-    answer: json(logPosition),
-    auth: 'node',
-  },
-  { method: 'get', path: '/internal/v1/jobs/{id}/payload', summary: 'A job as it was queued.', auth: 'key' },
-  {
-    method: 'get',
-    path: '/internal/v1/batches/{id}/payloads',
-    summary: 'The jobs of a batch as they were queued.',
-    answer: { type: 'application/x-ndjson' },
-    auth: 'key',
-  },
+  ...storedEndpoints,
 ];

@@ -1,6 +1,7 @@
 import { PROBLEM_TYPE, problem } from '@cronium/contracts';
 import { z } from 'zod';
-import { type Endpoint, endpoints } from './endpoints.ts';
+import type { Endpoint } from './endpoint.ts';
+import { endpoints } from './endpoints.ts';
 
 type Json = Record<string, unknown>;
 

@@ -1,4 +1,5 @@
-import { type Endpoint, endpoints } from './endpoints.ts';
+import type { Endpoint } from './endpoint.ts';
+import { endpoints } from './endpoints.ts';
 
 const STYLE = `body{font:16px/1.5 system-ui;max-width:56rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
 h1{font-size:1.5rem}section{border-top:1px solid #d0d7de;padding:.6rem 0}code{font:14px/1.4 ui-monospace,monospace}

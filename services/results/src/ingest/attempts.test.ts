@@ -2,8 +2,8 @@ import { newJobId } from '@cronium/contracts';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { attemptsOf, getJob } from '../queries/jobs-read.ts';
-import { failureOf, payloadOf, successOf, updateOf } from '../testing/fleet.ts';
-import { openService, type TestService } from '../testing/service.ts';
+import { failureOf, payloadOf, successOf, updateOf } from '../test/fleet.ts';
+import { openService, type TestService } from '../test/service.ts';
 import { type IngestUpdate, ingestAttempts } from './attempts.ts';
 
 let service: TestService;

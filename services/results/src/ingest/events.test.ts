@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { newBatchId, newJobId } from '@cronium/contracts';
+import { type BatchView, newBatchId, newJobId } from '@cronium/contracts';
 import { eventually, startProcess } from '@cronium/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { getJob } from '../queries/jobs-read.ts';
-import { failureOf, payloadOf, successOf, updateOf } from '../testing/fleet.ts';
-import { openService, type TestService } from '../testing/service.ts';
+import { failureOf, payloadOf, successOf, updateOf } from '../test/fleet.ts';
+import { bodyOf, openService, type TestService } from '../test/service.ts';
 import { EventApplier } from './apply-events.ts';
 import { ingestAttempts } from './attempts.ts';
 import { Canceller } from './cancel.ts';
@@ -127,7 +127,7 @@ test('batch events in any order give the same batch', async () => {
   } as const;
   const closed = { ...opened, accepted: 7, rejected: 2, complete: true };
   await applier.apply([closed, opened, opened]);
-  const view = await (await service.get(`/v1/batches/${batchId}`)).json();
+  const view = await bodyOf<BatchView>(service.get(`/v1/batches/${batchId}`));
   expect(view).toMatchObject({ accepted: 7, rejected: 2, complete: true, ended: 0 });
   expect(view.counts.queued).toBe(7);
 });

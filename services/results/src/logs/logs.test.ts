@@ -1,10 +1,17 @@
-import { attemptIdOf, encodeChunks, type LogChunk, type LogRecord, newJobId } from '@cronium/contracts';
+import {
+  attemptIdOf,
+  encodeChunks,
+  type LogAcks,
+  type LogChunk,
+  type LogRecord,
+  newJobId,
+} from '@cronium/contracts';
 import { eventually } from '@cronium/testing';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ingestAttempts } from '../ingest/attempts.ts';
-import { chunksOf, successOf, updateOf } from '../testing/fleet.ts';
-import { openService, type TestService } from '../testing/service.ts';
+import { chunksOf, successOf, updateOf } from '../test/fleet.ts';
+import { bodyOf, openService, type ProblemBody, type TestService } from '../test/service.ts';
 
 let service: TestService;
 let auth: Record<string, string>;
@@ -52,7 +59,7 @@ test('any bytes in any chunks, sent in any order and again, come back as they we
         const chunks = chunksOf(attemptIdOf(id, 1), records, { each });
         await send(chunks.toReversed());
         await send(chunks.slice(0, 2));
-        const { acks } = await (await send(chunks)).json();
+        const { acks } = await bodyOf<LogAcks>(send(chunks));
         expect(acks).toEqual([{ attemptId: `${id}.1`, nextChunk: chunks.length }]);
         expect((await bytesOf(`/v1/jobs/${id}/logs`)).equals(joined(records))).toBe(true);
         expect((await bytesOf(`/v1/jobs/${id}/logs?stream=stderr`)).equals(joined(records, 'stderr'))).toBe(
@@ -68,7 +75,7 @@ test('a chunk after a gap is not taken; the answer names the one to send', async
   const id = await jobWithAttempt();
   const line = { stream: 'stdout', time: 1, bytes: Buffer.from('x'), newline: true } as const;
   const chunks = chunksOf(`${id}.1`, [line, line, line], { each: 1 });
-  const { acks } = await (await send([chunks[2] as LogChunk])).json();
+  const { acks } = await bodyOf<LogAcks>(send([chunks[2] as LogChunk]));
   expect(acks).toEqual([{ attemptId: `${id}.1`, nextChunk: 0 }]);
   await send([chunks[0] as LogChunk]);
   const position = await service.get(`/internal/v1/attempts/${id}.1/log-position`, auth);
@@ -168,5 +175,8 @@ test('frames that are cut off or not frames are refused with a reason', async ()
   const line = { stream: 'stdout', time: 1, bytes: Buffer.from('x'), newline: true } as const;
   const frames = encodeChunks(chunksOf(`${id}.1`, [line]));
   const response = await service.send('POST', '/internal/v1/logs', frames.subarray(0, -1), auth);
-  expect([response.status, (await response.json()).detail]).toEqual([400, 'the frames end within a frame']);
+  expect([response.status, (await bodyOf<ProblemBody>(response)).detail]).toEqual([
+    400,
+    'the frames end within a frame',
+  ]);
 });

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import { type Env, requireApiKey, requireNode } from '../http/auth.ts';
 import { parseJson, readBody, readQuery } from '../http/body.ts';
+import { boundedIntake } from '../http/intake.ts';
 import { problems } from '../http/problems.ts';
 import { ingestAttempts, ingestUpdates } from '../ingest/attempts.ts';
 import { ingestLogs } from '../ingest/logs.ts';
@@ -14,15 +15,18 @@ import { ndjsonStream } from './streams.ts';
 
 const ATTEMPTS_MAX_BYTES = 128 * 1024 * 1024;
 const LOGS_MAX_BYTES = 64 * 1024 * 1024;
+/** Of all requests together that are being stored. */
+const INTAKE_MAX_BYTES = 256 * 1024 * 1024;
 
 /** What workers tell, and what the producer asks for a retry. */
 export function internalRoutes(deps: Deps): Hono<Env> {
   const { db } = deps;
   const app = new Hono<Env>();
   const asNode = requireNode(deps.nodeKeys);
+  const bounded = boundedIntake({ maxBytes: INTAKE_MAX_BYTES, largest: ATTEMPTS_MAX_BYTES });
   const asClient = requireApiKey(deps.apiKeys);
 
-  app.post('/attempts', asNode, async (c) => {
+  app.post('/attempts', asNode, bounded, async (c) => {
     const updates = parseJson(await readBody(c, ATTEMPTS_MAX_BYTES), ingestUpdates);
     const stranger = updates.find(({ node }) => node !== c.get('node'));
     if (stranger)
@@ -30,7 +34,7 @@ export function internalRoutes(deps: Deps): Hono<Env> {
     return c.json({ results: await ingestAttempts(db, updates) });
   });
 
-  app.post('/logs', asNode, async (c) => {
+  app.post('/logs', asNode, bounded, async (c) => {
     const chunks = decodeChunks(await readBody(c, LOGS_MAX_BYTES));
     return c.json(await ingestLogs(deps, chunks));
   });

@@ -1,8 +1,8 @@
-import { newJobId } from '@cronium/contracts';
+import { type JobPage, newJobId, type QueuePayload, type TraceView, type WhyView } from '@cronium/contracts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ingestAttempts } from '../ingest/attempts.ts';
-import { failureOf, payloadOf, successOf, updateOf } from '../testing/fleet.ts';
-import { ADMIN_KEY, openService, type TestService } from '../testing/service.ts';
+import { failureOf, payloadOf, successOf, updateOf } from '../test/fleet.ts';
+import { ADMIN_KEY, bodyOf, openService, type ProblemBody, type TestService } from '../test/service.ts';
 
 let service: TestService;
 beforeAll(async () => {
@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => service[Symbol.asyncDispose]());
 
-const json = async (path: string) => (await service.get(path)).json();
+const json = <T>(path: string) => bodyOf<T>(service.get(path));
 
 /** Jobs whose times are equal in pairs, so that only their ids tell them apart. */
 async function someJobs(count: number, pool: string): Promise<string[]> {
@@ -34,9 +34,9 @@ test('pages of any size list every job once, newest first', async () => {
     const seen: string[] = [];
     const times: string[] = [];
     for (let cursor: string | null = ''; cursor !== null; ) {
-      const page = await json(`/v1/jobs?pool=paging&limit=${limit}${cursor && `&cursor=${cursor}`}`);
-      seen.push(...page.jobs.map(({ id }: { id: string }) => id));
-      times.push(...page.jobs.map(({ acceptedAt }: { acceptedAt: string }) => acceptedAt));
+      const page: JobPage = await json(`/v1/jobs?pool=paging&limit=${limit}${cursor && `&cursor=${cursor}`}`);
+      seen.push(...page.jobs.map(({ id }) => id));
+      times.push(...page.jobs.map(({ acceptedAt }) => acceptedAt ?? ''));
       cursor = page.cursor;
     }
     expect(seen.toSorted()).toEqual(ids.toSorted());
@@ -47,8 +47,8 @@ test('pages of any size list every job once, newest first', async () => {
 test('filters by state, label, name and time', async () => {
   const ids = await someJobs(6, 'filters');
   const list = async (query: string) => {
-    const { jobs } = await json(`/v1/jobs?pool=filters&${query}`);
-    return jobs.map(({ id }: { id: string }) => id);
+    const { jobs } = await json<JobPage>(`/v1/jobs?pool=filters&${query}`);
+    return jobs.map(({ id }) => id);
   };
   await ingestAttempts(service.deps.db, [failureOf(ids[0] ?? '', 1)]);
   expect(await list('state=failed,lost')).toEqual([ids[0]]);
@@ -65,7 +65,7 @@ test('a job is found from the moment of its 202, wherever it is', async () => {
   const id = newJobId();
   await service.fleet.submit(id, payloadOf(id, {}, { requires: { gpu: 'true' } }), { announce: false });
   expect(await json(`/v1/jobs/${id}`)).toMatchObject({ id, state: 'queued', attempts: 0, attemptList: [] });
-  expect((await json(`/v1/jobs/${id}/trace`)).spans.map(({ name }: { name: string }) => name)).toEqual([
+  expect((await json<TraceView>(`/v1/jobs/${id}/trace`)).spans.map(({ name }) => name)).toEqual([
     'job',
     'enqueue',
     'queue wait',
@@ -82,7 +82,7 @@ test('says why a job waits: busy, paused, delayed, taken', async () => {
   const { valkey, keys } = service.deps;
   await service.fleet.submit(id, payloadOf(id));
   await service.fleet.submit(delayed, payloadOf(delayed), { delay: 60_000 });
-  const why = async (of: string) => (await json(`/v1/jobs/${of}/why`)).explanation;
+  const why = async (of: string) => (await json<WhyView>(`/v1/jobs/${of}/why`)).explanation;
   expect(await why(id)).toContain('4 slots are free');
   await service.fleet.heartbeat({ busy: 4 });
   expect(await why(id)).toContain('All 4 slots');
@@ -109,15 +109,9 @@ test('a job of another tenant, an unknown one and a wrong id are 404; a wrong ke
 
 test('wrong queries are named', async () => {
   const response = await service.get('/v1/jobs?limit=1001&state=done&label=x&from=today&colour=red');
-  const { errors } = await response.json();
+  const { errors } = await bodyOf<ProblemBody>(response);
   expect(response.status).toBe(400);
-  expect(errors.map(({ path }: { path: string }) => path).toSorted()).toEqual([
-    'colour',
-    'from',
-    'label',
-    'limit',
-    'state[0]',
-  ]);
+  expect(errors.map(({ path }) => path).toSorted()).toEqual(['colour', 'from', 'label', 'limit', 'state[0]']);
   expect((await service.get('/v1/jobs?cursor=abc')).status).toBe(400);
   expect((await service.get('/v1/jobs?name=%00')).status).toBe(400);
 });
@@ -148,7 +142,7 @@ test('a payload goes back to the producer as it was queued, NUL and all', async 
   );
   await service.fleet.submit(id, payload);
   await ingestAttempts(service.deps.db, [failureOf(id, 1, { payload })]);
-  const found = await json(`/internal/v1/jobs/${id}/payload`);
+  const found = await json<{ payload: QueuePayload }>(`/internal/v1/jobs/${id}/payload`);
   expect(found).toMatchObject({ jobId: id, state: 'failed', attempts: 1 });
   expect(found.payload.spec).toEqual(payload.spec);
 });

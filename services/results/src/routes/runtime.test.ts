@@ -1,9 +1,13 @@
 import { createServer } from 'node:http';
-import { newJobId } from '@cronium/contracts';
+import { type JobView, newJobId } from '@cronium/contracts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ingestAttempts } from '../ingest/attempts.ts';
-import { payloadOf, updateOf } from '../testing/fleet.ts';
-import { openService, type TestService } from '../testing/service.ts';
+import { payloadOf, updateOf } from '../test/fleet.ts';
+import { bodyOf, openService, type ProblemBody, type TestService } from '../test/service.ts';
+
+interface Data<T = unknown> {
+  readonly data: T;
+}
 
 let service: TestService;
 beforeAll(async () => {
@@ -28,20 +32,20 @@ test('false, 0, "", null and texts that databases dislike come back as they went
   const odd = [false, 0, '', null, 'a\0b', '\ud800', { 'a b': [1.5, { '': null }] }, [], {}];
   for (const [index, value] of odd.entries()) {
     expect((await call('PUT', `variables/odd${index}`, { value })).status).toBe(200);
-    expect((await (await call('GET', `variables/odd${index}`)).json()).data).toEqual({
+    expect((await bodyOf<Data>(call('GET', `variables/odd${index}`))).data).toEqual({
       key: `odd${index}`,
       value,
       version: 1,
     });
     expect((await call('POST', 'output', { data: value })).status).toBe(200);
-    expect((await (await service.get(`/v1/jobs/${id}`)).json()).output).toEqual(value);
+    expect((await bodyOf<JobView>(service.get(`/v1/jobs/${id}`))).output).toEqual(value);
   }
 });
 
 test('50 increments at once count to 50; 20 appends keep every text', async () => {
   const { call } = await attempt();
   await Promise.all(Array.from({ length: 50 }, () => call('POST', 'variables/count/increment', { by: 1 })));
-  expect((await (await call('GET', 'variables/count')).json()).data).toMatchObject({
+  expect((await bodyOf<Data>(call('GET', 'variables/count'))).data).toMatchObject({
     value: 50,
     version: 50,
   });
@@ -50,7 +54,7 @@ test('50 increments at once count to 50; 20 appends keep every text', async () =
       call('POST', 'variables/list/append', { text: `${n}`, separator: ',' }),
     ),
   );
-  const { value } = (await (await call('GET', 'variables/list')).json()).data;
+  const { value } = (await bodyOf<Data<{ value: string }>>(call('GET', 'variables/list'))).data;
   expect(
     value
       .split(',')
@@ -95,8 +99,8 @@ test('progress, condition and an output of up to 5 MiB show in the job', async (
   await call('POST', 'progress', { percent: 40, message: 'on it' });
   await call('POST', 'progress', { percent: 50 });
   await call('POST', 'condition', { condition: true });
-  const job = await (await service.get(`/v1/jobs/${id}`)).json();
-  expect([job.progress, job.condition, job.output.length]).toEqual([
+  const job = await bodyOf<JobView>(service.get(`/v1/jobs/${id}`));
+  expect([job.progress, job.condition, String(job.output).length]).toEqual([
     { percent: 50, message: 'on it' },
     true,
     5 * 2 ** 20 - 2,
@@ -107,7 +111,7 @@ test('a job reads the secrets that its spec names, and no others', async () => {
   await service.send('PUT', '/v1/secrets/TOKEN', { value: 'sesame\n' });
   await service.send('PUT', '/v1/secrets/OTHER', { value: 'x' });
   const { call } = await attempt(1, { secrets: ['TOKEN', 'MISSING'] });
-  expect((await (await call('GET', 'secrets/TOKEN')).json()).data).toEqual({
+  expect((await bodyOf<Data>(call('GET', 'secrets/TOKEN'))).data).toEqual({
     name: 'TOKEN',
     value: 'sesame\n',
   });
@@ -130,9 +134,9 @@ test('artifacts are kept with their hash and served as downloads; paths stay ins
     bytes,
     auth,
   );
-  expect((await put.json()).data).toMatchObject({ path: 'out/a b.bin', bytes: 4 });
+  expect((await bodyOf<Data>(put)).data).toMatchObject({ path: 'out/a b.bin', bytes: 4 });
   expect((await call('PUT', 'artifacts/..%2F..%2Fetc', {})).status).toBe(400);
-  const { artifacts } = await (await service.get(`/v1/jobs/${id}/artifacts`)).json();
+  const { artifacts } = await bodyOf<{ artifacts: unknown[] }>(service.get(`/v1/jobs/${id}/artifacts`));
   expect(artifacts).toEqual([expect.objectContaining({ path: 'out/a b.bin', attempt: 1 })]);
   const download = await service.get(`/v1/jobs/${id}/artifacts/out/a%20b.bin`);
   expect(Buffer.from(await download.arrayBuffer())).toEqual(bytes);
@@ -159,9 +163,9 @@ test('a tool is called with the stored credential; its failure is 502 with its a
     const { auth } = await attempt();
     const body = { tool: 'slack', action: 'send_message', config: { text: 'hi', credential: 'team' } };
     const say = () => service.send('POST', '/runtime/v1/tool-actions/execute', body, auth);
-    expect((await (await say()).json()).data).toEqual({ status: 200, answer: 'ok' });
+    expect((await bodyOf<Data>(say())).data).toEqual({ status: 200, answer: 'ok' });
     const failed = await say();
-    expect([failed.status, (await failed.json()).detail]).toEqual([
+    expect([failed.status, (await bodyOf<ProblemBody>(failed)).detail]).toEqual([
       502,
       'Slack answered 403: no such channel',
     ]);

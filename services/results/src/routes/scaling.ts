@@ -22,10 +22,10 @@ export function scalingRoutes({ valkey, keys, queues }: Deps): Hono<Env> {
   app.get('/', async (c) => {
     const demand = new Map<string, { waiting: number; active: number }>();
     for (const [name, { pool }] of await queues.registered()) {
-      const counts = await queues.queue(name).getJobCounts('waiting', 'prioritized', 'active');
+      const { waiting = 0, prioritized = 0, active = 0 } = await queues.queue(name).getJobCounts('waiting', 'prioritized', 'active');
       const sum = demand.get(pool) ?? { waiting: 0, active: 0 };
-      sum.waiting += (counts['waiting'] ?? 0) + (counts['prioritized'] ?? 0);
-      sum.active += counts['active'] ?? 0;
+      sum.waiting += waiting + prioritized;
+      sum.active += active;
       demand.set(pool, sum);
     }
     const nodes = (await knownNodes(valkey, keys)).filter(

@@ -1,7 +1,13 @@
+import type { Readiness, WorkersView } from '@cronium/contracts';
 import { describe, expect, test } from 'vitest';
 import { hashApiKey } from '../auth/api-keys.ts';
-import { endpoints, internalEndpoints } from '../docs/endpoints.ts';
-import { ADMIN_KEY, openService } from '../testing/service.ts';
+import { endpoints } from '../docs/endpoints.ts';
+import { internalEndpoints } from '../docs/internal-endpoints.ts';
+import { ADMIN_KEY, bodyOf, openService, type ProblemBody } from '../test/service.ts';
+
+interface OpenApi {
+  readonly paths: Readonly<Record<string, { get: { parameters: { name: string }[] } }>>;
+}
 
 test('every route is described, and every description is a route', async () => {
   await using service = await openService();
@@ -17,17 +23,15 @@ test('every route is described, and every description is a route', async () => {
     ({ method, path }) => `${method.toUpperCase()} ${path}`,
   );
   expect(described.toSorted()).toEqual([...routes].toSorted());
-  const document = await (await service.app.request('/openapi.json')).json();
-  expect(document.paths['/v1/jobs'].get.parameters.map(({ name }: { name: string }) => name)).toContain(
-    'cursor',
-  );
+  const document = await bodyOf<OpenApi>(service.get('/openapi.json'));
+  expect(document.paths['/v1/jobs']?.get.parameters.map(({ name }) => name)).toContain('cursor');
   expect(await (await service.app.request('/docs')).text()).toContain('/v1/batches/{id}/results');
 });
 
 test('API keys: made once, mirrored to producers, bound by their role, gone when deleted', async () => {
   await using service = await openService();
   const made = await service.send('POST', '/v1/api-keys', { name: 'ci', role: 'reader' });
-  const { key } = await made.json();
+  const { key } = await bodyOf<{ key: string }>(made);
   expect(made.status).toBe(201);
   expect((await service.send('POST', '/v1/api-keys', { name: 'ci' })).status).toBe(409);
   const { valkey, keys } = service.deps;
@@ -48,7 +52,7 @@ test('API keys: made once, mirrored to producers, bound by their role, gone when
 test('without a key for secrets the endpoints say what to set', async () => {
   await using service = await openService({ secrets: false });
   const response = await service.send('PUT', '/v1/secrets/A', { value: 'x' });
-  expect([response.status, (await response.json()).detail]).toEqual([
+  expect([response.status, (await bodyOf<ProblemBody>(response)).detail]).toEqual([
     503,
     expect.stringContaining('CRONIUM_SECRETS_KEY'),
   ]);
@@ -69,8 +73,8 @@ describe('workers', () => {
     });
     expect(await told).toEqual({ type: 'drain', node: 'n1' });
     const states = async () => {
-      const { workers } = await (await service.get('/v1/workers')).json();
-      return workers.map(({ node, state }: { node: string; state: string }) => [node, state]);
+      const { workers } = await bodyOf<WorkersView>(service.get('/v1/workers'));
+      return workers.map(({ node, state }) => [node, state]);
     };
     expect(await states()).toEqual([
       ['n1', 'draining'],
@@ -82,7 +86,7 @@ describe('workers', () => {
       ['old', 'gone'],
     ]);
     expect((await service.send('POST', '/v1/workers/nobody/drain')).status).toBe(404);
-    const { pools } = await (await service.get('/v1/scaling')).json();
+    const { pools } = await bodyOf<{ pools: unknown[] }>(service.get('/v1/scaling'));
     expect(pools).toEqual([{ pool: 'default', waiting: 0, active: 0, nodes: 1, slots: 4, wantedNodes: 0 }]);
   });
 });
@@ -92,7 +96,7 @@ test('readiness names what is away and what to do', async () => {
   expect((await service.app.request('/ready')).status).toBe(200);
   service.deps.valkey.disconnect();
   const response = await service.app.request('/ready');
-  const { checks } = await response.json();
+  const { checks } = await bodyOf<Readiness>(response);
   expect(response.status).toBe(503);
   expect(checks).toContainEqual(
     expect.objectContaining({

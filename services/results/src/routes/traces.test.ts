@@ -7,13 +7,14 @@ import {
   spanIdFor,
   TIMELINE_MOMENTS,
   type TimelineEntry,
+  type TraceView,
   traceIdForJob,
 } from '@cronium/contracts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ingestAttempts } from '../ingest/attempts.ts';
 import { encodeRequest } from '../otlp/proto.ts';
-import { failureOf, payloadOf, updateOf } from '../testing/fleet.ts';
-import { openService, type TestService } from '../testing/service.ts';
+import { failureOf, payloadOf, updateOf } from '../test/fleet.ts';
+import { bodyOf, openService, type TestService } from '../test/service.ts';
 
 let service: TestService;
 beforeAll(async () => {
@@ -29,7 +30,7 @@ const protobuf = (body: Uint8Array, headers: Record<string, string>, path = '/v1
   });
 const admin = async () => ({ authorization: 'Bearer admin-key-of-the-tests' });
 const spansOf = async (id: string): Promise<SpanView[]> =>
-  (await (await service.get(`/v1/jobs/${id}/trace`)).json()).spans;
+  (await bodyOf<TraceView>(service.get(`/v1/jobs/${id}/trace`))).spans;
 
 function timelineFrom(at: number): TimelineEntry[] {
   return TIMELINE_MOMENTS.filter((moment) => !moment.startsWith('pre_task')).map((moment, index) => ({
@@ -114,7 +115,7 @@ test('one trace from the submitter’s span over both attempts to the job’s ow
     attributes: { 'cronium.job': id },
   });
   for (const one of spans) expect(one.endMs).toBeGreaterThanOrEqual(one.startMs);
-  const whole = await (await service.get(`/v1/traces/${traceId}`)).json();
+  const whole = await bodyOf<TraceView>(service.get(`/v1/traces/${traceId}`));
   expect(whole.spans.length).toBe(spans.length);
 });
 

@@ -49,7 +49,7 @@ async function explainWait(deps: Deps, job: JobRow): Promise<Explanation> {
   if (place === 'active') {
     return { explanation: 'A worker has taken it and has not reported yet.', facts };
   }
-  if (place === 'delayed') return explainDelay(deps, job, { ...facts, queue: queued.queue });
+  if (place === 'delayed') return explainDelay(deps, job, facts);
   if ((await valkey.sismember(keys.pausedPools, record.pool)) === 1) {
     return { explanation: `The pool ${record.pool} is paused; resume it.`, facts };
   }
@@ -60,11 +60,7 @@ async function explainWait(deps: Deps, job: JobRow): Promise<Explanation> {
   );
 }
 
-async function explainDelay(
-  { queues }: Deps,
-  job: JobRow,
-  facts: { queue: string } & Record<string, unknown>,
-): Promise<Explanation> {
+async function explainDelay({ queues }: Deps, job: JobRow, facts: Place): Promise<Explanation> {
   const queued = await queues.queue(facts.queue).getJob(job.id);
   const until = job.next_run_ms ?? (queued === undefined ? null : queued.timestamp + queued.delay);
   const reason = job.attempt > 0 ? `after attempt ${job.attempt}` : 'as it was submitted';
@@ -74,8 +70,17 @@ async function explainDelay(
   };
 }
 
-function explainNodes(nodes: readonly KnownNode[], facts: Record<string, unknown>): Explanation {
-  const wants = `pool ${String(facts['pool'])}${Object.keys(facts['requires'] ?? {}).length > 0 ? ` with ${JSON.stringify(facts['requires'])}` : ''}`;
+/** Where a waiting job stands. */
+interface Place {
+  readonly queue: string;
+  readonly place: string;
+  readonly pool: string;
+  readonly requires: Readonly<Record<string, string>>;
+}
+
+function explainNodes(nodes: readonly KnownNode[], facts: Place): Explanation {
+  const { pool, requires } = facts;
+  const wants = `pool ${pool}${Object.keys(requires).length > 0 ? ` with ${JSON.stringify(requires)}` : ''}`;
   const seen = nodes.map(({ node, state, drained, slots, busy, reasons }) => ({
     node,
     state,

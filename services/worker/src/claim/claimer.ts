@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { QueueRecord } from '@cronium/contracts';
-import { pause, waitFor } from '@cronium/lifecycle';
+import { deadline, pause, waitFor } from '@cronium/lifecycle';
 import { type Claim, readClaim } from './claim.ts';
 import type { Gate } from './gate.ts';
 import type { Lease, Leases } from './leases.ts';
@@ -22,6 +22,7 @@ export interface ClaimerOptions {
 /** An idle claimer looks at its queue this often even when nothing wakes it: a wake-up can be lost with its receiver. */
 const IDLE_MS = 5000;
 const ERROR_PAUSE_MS = 500;
+const PASS_ON_MS = 1000;
 
 /** Takes jobs from one queue, as long as the gate is open and a slot is free. Never rejects. */
 export async function claimFrom(options: ClaimerOptions, signal: AbortSignal): Promise<void> {
@@ -43,7 +44,8 @@ export async function claimFrom(options: ClaimerOptions, signal: AbortSignal): P
     }
   }
   // A wake-up that this claimer swallowed while it stopped goes to another node.
-  await queue.passOn().catch(options.onError);
+  using limit = deadline(PASS_ON_MS, 'the queue’s other workers could not be woken');
+  await waitFor(queue.passOn(), limit).catch(options.onError);
 }
 
 type Taken = { readonly type: 'job' } | { readonly type: 'empty'; readonly nextAt: number | undefined };

@@ -115,7 +115,10 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   async reconcile(living: ReadonlySet<string>, graceMs: number, dryRun: boolean): Promise<string[]> {
     const { client, limits, subnets } = this.#context;
     const dead = (await this.#ours()).filter(
-      (object) => !living.has(object.labels[LABEL.attempt] ?? '') && Date.now() - createdAt(object) > graceMs,
+      (object) =>
+        OWNED.has(object.labels[LABEL.role] ?? '') &&
+        !living.has(object.labels[LABEL.attempt] ?? '') &&
+        Date.now() - createdAt(object) > graceMs,
     );
     if (!dryRun) {
       await removeRemains(client, remainsOf(dead), limits.releaseMs);
@@ -175,6 +178,9 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     return this.#subnetsKnown;
   }
 }
+
+/** What belongs to an attempt, or to a probe that is over in seconds. */
+const OWNED: ReadonlySet<string> = new Set<Role>(['job', 'runtime', 'network', 'probe']);
 
 /** A runtime on the local Docker daemon; see {@link DockerRuntimeOptions}. */
 export function createDockerRuntime(options: DockerRuntimeOptions): SandboxRuntime {

@@ -186,5 +186,6 @@ function daemonSays(error: Error): string {
   if (typeof body === 'object' && body !== null && 'message' in body && typeof body.message === 'string') {
     return body.message;
   }
-  return error.message.trim();
+  // Of a stream the client keeps no body, only its own sentence around the daemon's.
+  return error.message.replace(/^\(HTTP code \d+\) \S+ - /, '').trim();
 }

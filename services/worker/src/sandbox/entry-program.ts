@@ -16,7 +16,7 @@ export const BOOT_ENTRYPOINT: readonly string[] = [
   TOOLKIT_BUSYBOX,
   'sh',
   '-c',
-  `${TOOLKIT_BUSYBOX} tar -x -f - -C ${RUN_PATH} 2>/dev/null && . ${RUN_PATH}/${ENTRY_FILE}; exit ${NO_PROGRAM_EXIT_CODE}`,
+  `${TOOLKIT_BUSYBOX} tar -x -f - -C ${RUN_PATH} 2>/dev/null && [ -f ${RUN_PATH}/${ENTRY_FILE} ] && . ${RUN_PATH}/${ENTRY_FILE}; exit ${NO_PROGRAM_EXIT_CODE}`,
 ];
 
 export interface EntryPhase {

@@ -84,6 +84,9 @@ function isolation({ image, network, request, toolkitVolume }: JobContainerInput
   ]);
   return {
     ...HARDENED,
+    // The kernel spares PID 1 from signals that it does not handle: without an init, SIGTERM would do nothing to most
+    // programs, and one that kills itself would go on.
+    Init: true,
     NetworkMode: network.name,
     ExtraHosts: [`${RUNTIME_HOST}:${network.sidecarAddress}`],
     // Nothing answers there: no name leaves the job's network.

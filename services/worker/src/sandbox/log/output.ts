@@ -11,6 +11,12 @@ import { type RawChunk, readStored } from './stored.ts';
 
 const STREAMS = ['stdout', 'stderr'] as const;
 const RETRY_MS = 500;
+/**
+ * Docker reads its stored log at some 100,000 lines a second. Of a longer output than this only the ends are compared:
+ * an attached stream is in order, what it can lack is its end.
+ */
+const WHOLE_COMPARISON_BYTES = 1024 * 1024;
+const TAIL_ENTRIES = 200;
 const NEWLINE_BYTES = Buffer.from('\n');
 
 export interface OutputSource {
@@ -26,10 +32,9 @@ export interface OutputSource {
 }
 
 /**
- * A job's whole output, in order: live as it is written, then whatever Docker's stored log has beyond it. Before the end
- * the stored log is read once from its beginning after the container has stopped: what was given out agrees with it in
- * length and hash, and what is missing is added. Where that cannot be, a notice says so. A daemon that is away is waited
- * for.
+ * A job's whole output, in order: live as it is written, then whatever Docker's stored log has beyond it. Before the end,
+ * when the container has stopped, the stored log is read: what was given out agrees with it in length and hash, and what
+ * is missing is added. Where that cannot be, a notice says so. A daemon that is away is waited for.
  */
 export async function* jobOutput(
   source: OutputSource,
@@ -66,6 +71,7 @@ class OutputReader {
     try {
       const running = await this.#source.isRunning(this.#signal);
       if (running === undefined) return true;
+      if (!running && (await this.#endsAgree())) return true;
       const isRotated = yield* this.#compare(running);
       if (!running && isRotated) yield* this.#rotated();
       if (!running) return true;
@@ -73,8 +79,8 @@ class OutputReader {
       await pause(isRotated ? RETRY_MS : 20, this.#signal);
     } catch (error) {
       this.#signal.throwIfAborted();
-      // Removed by someone: there is no more than we have.
-      if (statusOf(error) === 404) return true;
+      // Removed by someone, or being removed: there is no more than we have.
+      if (statusOf(error) === 404 || statusOf(error) === 409) return true;
       if (!mayPass(error)) throw error;
       await pause(RETRY_MS, this.#signal);
     }
@@ -120,6 +126,15 @@ class OutputReader {
     }
     for (const stream of STREAMS) if (comparisons[stream].differs) yield notice(stream, DIFFERS);
     return false;
+  }
+
+  /** A long output that came live to its end: does the stored log end with the same bytes? */
+  async #endsAgree(): Promise<boolean> {
+    const { stdout, stderr } = this.#given;
+    if (!this.#source.live?.isComplete || stdout.count + stderr.count < WHOLE_COMPARISON_BYTES) return false;
+    const ends: Record<StreamName, Buffer[]> = { stdout: [], stderr: [] };
+    for await (const { stream, bytes } of this.#read(false, TAIL_ENTRIES)) ends[stream].push(bytes);
+    return STREAMS.every((stream) => this.#given[stream].endsWith(Buffer.concat(ends[stream])));
   }
 
   /** Both streams of every job begin with a marker of the entry program. */
@@ -174,9 +189,13 @@ class OutputReader {
     }
   }
 
-  #read(follow: boolean) {
+  #read(follow: boolean, tail?: number) {
     const { client, containerId } = this.#source;
-    return readStored(client, containerId, { follow, signal: this.#signal });
+    return readStored(client, containerId, {
+      follow,
+      signal: this.#signal,
+      ...(tail === undefined ? {} : { tail }),
+    });
   }
 }
 

@@ -1,10 +1,15 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { StreamName } from './frames.ts';
 
+/** So much of each stream's end is kept, to be compared with the end of the stored log. */
+const TAIL_BYTES = 128 * 1024;
+
 /** How far one stream was given out, phase markers included, and the hash of all of it. */
 export class Progress {
   #count = 0;
   readonly #hash: Hash = createHash('sha256');
+  #tail: Uint8Array[] = [];
+  #tailBytes = 0;
 
   get count(): number {
     return this.#count;
@@ -13,6 +18,24 @@ export class Progress {
   add(bytes: Uint8Array): void {
     this.#count += bytes.length;
     this.#hash.update(bytes);
+    this.#tail.push(bytes);
+    this.#tailBytes += bytes.length;
+    // Joined now and then, so that adding stays cheap and no more than twice the tail is held.
+    if (this.#tailBytes > 2 * TAIL_BYTES) this.#cutTail();
+  }
+
+  /** Are these the last bytes, as far as both are known? */
+  endsWith(bytes: Buffer): boolean {
+    this.#cutTail();
+    const [tail = Buffer.alloc(0)] = this.#tail;
+    const length = Math.min(tail.length, bytes.length);
+    return bytes.subarray(bytes.length - length).equals(tail.subarray(tail.length - length));
+  }
+
+  #cutTail(): void {
+    const all = Buffer.concat(this.#tail);
+    this.#tail = [Buffer.from(all.subarray(Math.max(0, all.length - TAIL_BYTES)))];
+    this.#tailBytes = this.#tail[0]?.length ?? 0;
   }
 
   /** Of all bytes so far. */

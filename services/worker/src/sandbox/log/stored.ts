@@ -47,6 +47,8 @@ export class EntryRestorer {
 export interface ReadStored {
   /** Go on with what is written from now on, until the container stops. */
   readonly follow: boolean;
+  /** Only the last so many entries; the whole log without it. */
+  readonly tail?: number;
   readonly signal: AbortSignal;
 }
 
@@ -54,13 +56,13 @@ export interface ReadStored {
 export async function* readStored(
   client: DockerClient,
   id: string,
-  { follow, signal }: ReadStored,
+  { follow, tail, signal }: ReadStored,
 ): AsyncGenerator<RawChunk, { readonly unsure: readonly StreamName[] }> {
   const body = await client.stream({
     operation: `read the log of container ${id.slice(0, 12)}`,
     method: 'GET',
     path: `/containers/${id}/logs`,
-    query: { stdout: 1, stderr: 1, timestamps: 1, follow: follow ? 1 : 0 },
+    query: { stdout: 1, stderr: 1, timestamps: 1, follow: follow ? 1 : 0, tail: tail ?? 'all' },
     signal,
   });
   const onAbort = () => body.destroy(signal.reason instanceof Error ? signal.reason : undefined);

@@ -87,7 +87,7 @@ export class SandboxFixture implements AsyncDisposable {
       prefix: '{test}',
       egressAllowPrivate: [],
       logMaxBytes: 64 * 1024 * 1024,
-      logger: { debug: () => undefined, info: () => undefined, warn: () => undefined },
+      logger: { debug: () => undefined, info: () => undefined, warn: console.warn },
       ...options,
     };
     this.runtime = this.anotherRuntime();
@@ -173,8 +173,7 @@ export class SandboxFixture implements AsyncDisposable {
   }
 
   /** Reads a launched job to its end. */
-  async follow(sandbox: Sandbox): Promise<Ran> {
-    const signal = AbortSignal.timeout(WAIT_MS);
+  async follow(sandbox: Sandbox, signal: AbortSignal = AbortSignal.timeout(WAIT_MS)): Promise<Ran> {
     const items = await collect(sandbox.output({ stdout: 0, stderr: 0 }, signal));
     const exit = await sandbox.exit(signal);
     return {

@@ -86,3 +86,14 @@ export async function openService({ secrets = true } = {}): Promise<TestService>
     },
   };
 }
+
+/** The JSON of an answer, in the form that the test expects. */
+export async function bodyOf<T>(response: Response | Promise<Response>): Promise<T> {
+  return (await (await response).json()) as T;
+}
+
+/** The part of a problem document that tests look at. */
+export interface ProblemBody {
+  readonly detail: string;
+  readonly errors: readonly { readonly path: string }[];
+}

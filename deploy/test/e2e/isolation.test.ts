@@ -1,0 +1,162 @@
+import { networkInterfaces } from 'node:os';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { jobContainerName, networkName, sidecarName } from '@cronium/contracts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { TestFleet } from './harness.ts';
+import { bash, script } from './jobs.ts';
+
+let fleet: TestFleet;
+beforeAll(async () => {
+  fleet = await TestFleet.start();
+});
+afterAll(() => fleet?.[Symbol.asyncDispose]());
+
+const docker = () => fleet.host.docker;
+
+/** Tries to connect to each `host:port` of the input at once; the output says which answered. */
+const REACH = `
+import cronium, socket
+from concurrent.futures import ThreadPoolExecutor
+def reach(target):
+    host, port = target.rsplit(":", 1)
+    try:
+        socket.create_connection((host, int(port)), timeout=3).close()
+        return target
+    except OSError:
+        return None
+targets = cronium.input()
+with ThreadPoolExecutor(len(targets)) as pool:
+    cronium.output([found for found in pool.map(reach, targets) if found])`;
+
+/** A job that listens on all its addresses until its sibling has looked. */
+const LISTEN = `
+import socket, time
+server = socket.create_server(("0.0.0.0", 9000))
+socket.create_connection(("127.0.0.1", 9000)).close()
+print("listening", flush=True)
+time.sleep(600)`;
+
+test('a job reaches its own runtime API, and neither Valkey, results, the host, nor another job', async () => {
+  const other = await fleet.submit(script('python', LISTEN));
+  await fleet.prints(other, 'listening');
+  await using listener = await listenEverywhere();
+  const [otherJob, otherSidecar, network] = await Promise.all([
+    docker().getContainer(jobContainerName(other)).inspect(),
+    docker().getContainer(sidecarName(other)).inspect(),
+    docker().getNetwork(networkName(other)).inspect(),
+  ]);
+  const addresses = [otherJob, otherSidecar].flatMap(({ NetworkSettings }) =>
+    Object.values(NetworkSettings.Networks).map(({ IPAddress }) => IPAddress),
+  );
+  expect(addresses).toHaveLength(3);
+  const { targets, gateway } = fleet.host.shared;
+  const hosts = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  const own = hosts.filter(({ family, internal }) => family === 'IPv4' && !internal).map(({ address }) => address);
+  expect(own).toContain(gateway);
+  const job = await fleet.run(
+    script('python', REACH, {
+      input: [
+        'runtime-api:8081',
+        'valkey:6379',
+        'results:7071',
+        targets.valkey,
+        targets.results,
+        ...own.map((address) => `${address}:${listener.port}`),
+        ...(network.IPAM?.Config ?? []).map(({ Subnet }) => `${firstAddress(Subnet)}:${listener.port}`),
+        ...addresses.flatMap((address) => ['9000', '8081', '8082'].map((port) => `${address}:${port}`)),
+        '169.254.169.254:80',
+        'example.com:80',
+      ],
+    }),
+  );
+  expect((await fleet.log(job.id)).toString()).toBe('');
+  expect(job.output).toEqual(['runtime-api:8081']);
+  await fleet.client.cancel(other);
+  await fleet.ended(other);
+});
+
+test('a job may ask its runtime API about itself alone', async () => {
+  const other = await fleet.submit(bash('echo running; sleep 600', { input: { private: true } }));
+  await fleet.prints(other, 'running');
+  const source = `
+ask() { curl -s -o /dev/null -w '%{http_code} ' "$@" "$CRONIUM_RUNTIME_API$path"; }
+token="Authorization: Bearer $CRONIUM_EXECUTION_TOKEN"
+path=/executions/$CRONIUM_EXECUTION_ID/input; ask -H "$token"; ask; ask -H "\${token}x"
+path=/executions/${other}.1/input; ask -H "$token"
+path=/executions/\${CRONIUM_EXECUTION_ID%.*}.2/input; ask -H "$token"`;
+  const job = await fleet.run(bash(source));
+  const answers = (await fleet.log(job.id)).toString().trim().split(' ');
+  expect(answers.slice(0, 3)).toEqual(['200', '401', '401']);
+  for (const answer of answers.slice(3)) expect(answer).toMatch(/^40[34]$/);
+  await fleet.client.cancel(other);
+  await fleet.ended(other);
+});
+
+test('nothing secret shows in docker inspect of a running job, its sidecar and its network', async () => {
+  const source = 'echo "token $CRONIUM_EXECUTION_TOKEN"; : marker-in-the-script; sleep 600';
+  const env = { LOOKS_SECRET: 'marker-in-the-environment' };
+  const input = { text: 'marker-in-the-input' };
+  const id = await fleet.submit(bash(source, { env, input, setup: ': marker-in-setup' }));
+  await fleet.prints(id, 'token');
+  const token = /token (\S+)/.exec((await fleet.log(id)).toString())?.[1] ?? '';
+  expect(token.split('.')).toHaveLength(3);
+  const shown = JSON.stringify(
+    await Promise.all([
+      docker().getContainer(jobContainerName(id)).inspect(),
+      docker().getContainer(sidecarName(id)).inspect(),
+      docker().getNetwork(networkName(id)).inspect(),
+    ]),
+  );
+  expect(shown).toContain(id);
+  for (const secret of [token, token.split('.')[2] ?? '', 'marker-in-', new URL(fleet.facts.valkeyUrl).password]) {
+    expect(secret).not.toBe('');
+    expect(shown).not.toContain(secret);
+  }
+  await fleet.client.cancel(id);
+  await fleet.ended(id);
+});
+
+test('a job’s container is confined: user, capabilities, file system, memory, processes, names', async () => {
+  const source = `
+id -u; id -g
+grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status | tr -d '\\t'
+touch /etc/x /usr/x /.cronium/x /x 2>/dev/null && echo wrote
+dd if=/dev/zero of=/workspace/full bs=1M count=20 2>/dev/null; stat -c %s /workspace/full
+for i in $(seq 60); do sleep 20 & done 2>/dev/null; jobs -p | wc -l | sed 's/^[1-3][0-9]$/some/'
+ls /var/run/docker.sock /dev/kmsg /dev/mem 2>/dev/null
+kill $(jobs -p)`;
+  const resources = { memoryMiB: 64, pids: 40, diskMiB: 8 };
+  const job = await fleet.run(bash(source, { resources }));
+  const lines = (await fleet.log(job.id, { stream: 'stdout' })).toString().trim().split('\n');
+  expect(lines).toEqual([
+    '1000',
+    '1000',
+    'CapEff:0000000000000000',
+    'CapBnd:0000000000000000',
+    'NoNewPrivs:1',
+    String(8 * 2 ** 20),
+    'some',
+  ]);
+});
+
+/** Proves that whoever has a way to this host would be heard. */
+async function listenEverywhere(): Promise<AsyncDisposable & { readonly port: number }> {
+  const server = createServer((socket) => socket.destroy());
+  server.listen(0, '0.0.0.0');
+  await once(server, 'listening');
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** Where a bridge's own address would be. */
+function firstAddress(subnet = ''): string {
+  const [a, b, c, d] = (subnet.split('/')[0] ?? '').split('.').map(Number);
+  return [a, b, c, (d ?? 0) + 1].join('.');
+}
