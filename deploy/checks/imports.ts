@@ -29,6 +29,9 @@ const STATEMENT = /^[ \t]*(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]/
 const SIDE_EFFECT = /^[ \t]*import\s*['"]([^'"]+)['"]/gm;
 const DYNAMIC = /\bimport\(\s*['"]([^'"]+)['"]/g;
 
+/** What scripts inside job containers import; tests hold such scripts as text. */
+const JOB_HELPER = 'cronium';
+
 /** All imports with a fixed specifier: statements, re-exports, side effects, dynamic imports. */
 export function importsOf(text: string): Import[] {
   return [STATEMENT, SIDE_EFFECT, DYNAMIC].flatMap((pattern) =>
@@ -48,7 +51,7 @@ export function partOf(path: string): string {
 /** Checks the imports of a file. `manifests` are the workspaces' package.json by part; the root's is under ``. */
 export function checkImports(file: SourceFile, manifests: ReadonlyMap<string, Manifest>): Finding[] {
   const from = partOf(file.path);
-  const isTest = /\.test\.ts$|\/test\/|^libs\/testing\//.test(file.path);
+  const isTest = /\.test\.ts$|\/test(ing)?\//.test(file.path);
   return importsOf(file.text).flatMap(({ specifier, line }) => {
     const message = specifier.startsWith('.')
       ? relativeProblem(file.path, specifier)
@@ -75,7 +78,7 @@ interface PackageImport {
 }
 
 function packageProblem(one: PackageImport): string | undefined {
-  if (one.specifier.startsWith('node:')) return undefined;
+  if (one.specifier.startsWith('node:') || one.specifier === JOB_HELPER) return undefined;
   const name = packageName(one.specifier);
   const target = [...one.manifests].find(([part, { name: own }]) => part !== '' && own === name)?.[0];
   return (

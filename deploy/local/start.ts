@@ -65,5 +65,5 @@ Try, in another terminal:
   npx cronium jobs
   npx cronium workers
 
-Ctrl-C stops it.`;
+${process.stdout.isTTY ? 'Ctrl-C stops it.' : 'Stop it with Ctrl-C or: npm start -- --stop'}`;
 }

@@ -7,7 +7,13 @@ import { HttpProblem } from './problems.ts';
  * @param maxBytes of all bodies together
  * @param largest what a body without a declared length is counted as
  */
-export function boundedIntake({ maxBytes, largest }: { maxBytes: number; largest: number }): MiddlewareHandler {
+export function boundedIntake({
+  maxBytes,
+  largest,
+}: {
+  maxBytes: number;
+  largest: number;
+}): MiddlewareHandler {
   let taken = 0;
   return async (c, next) => {
     const declared = Number(c.req.header('content-length') ?? largest);
@@ -27,7 +33,8 @@ function busy(): HttpProblem {
     slug: 'busy',
     status: 503,
     title: 'Too much at once',
-    detail: 'Results is storing as much as it may hold in memory. Nothing of this request was stored; send it again.',
+    detail:
+      'Results is storing as much as it may hold in memory. Nothing of this request was stored; send it again.',
     retryAfterSeconds: 1,
   });
 }

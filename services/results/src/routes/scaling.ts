@@ -22,7 +22,11 @@ export function scalingRoutes({ valkey, keys, queues }: Deps): Hono<Env> {
   app.get('/', async (c) => {
     const demand = new Map<string, { waiting: number; active: number }>();
     for (const [name, { pool }] of await queues.registered()) {
-      const { waiting = 0, prioritized = 0, active = 0 } = await queues.queue(name).getJobCounts('waiting', 'prioritized', 'active');
+      const {
+        waiting = 0,
+        prioritized = 0,
+        active = 0,
+      } = await queues.queue(name).getJobCounts('waiting', 'prioritized', 'active');
       const sum = demand.get(pool) ?? { waiting: 0, active: 0 };
       sum.waiting += waiting + prioritized;
       sum.active += active;

@@ -48,11 +48,12 @@ export async function bringHome(
   const answer = await deps.reporter.confirm(update, attempt.dropped);
   if (answer !== 'stored') throw new SupersededError(attempt.id, answer);
   await settle(attempt, settlement, deps);
+  // The job may be taken again from here on, also by this node: the old lock must not be renewed beside the new one.
+  attempt.lease.release();
   deps.onOutcome(update);
   await tornDown;
   deps.reporter.tell({ ...update, timeline: attempt.update().timeline });
   deps.journal.forget(attempt.id);
-  attempt.lease.release();
   deps.log.info(
     {
       attempt: attempt.id,

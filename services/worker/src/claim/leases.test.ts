@@ -53,6 +53,22 @@ test('a refused renewal ends that lease and no other', async () => {
   expect(kept.signal.aborted).toBe(false);
 });
 
+test('a job that is taken again while its former attempt is cleared away is held by its new token alone', async () => {
+  const asked: string[][] = [];
+  const { leases, clock } = leasesWith({
+    extend: async (_, held) => {
+      asked.push(held.map(({ token }) => token));
+      return held.some(({ token }) => token === 't') ? ['job_a'] : [];
+    },
+  });
+  const former = leases.hold(HELD, clock.now);
+  const next = leases.hold({ ...HELD, attemptId: 'job_a.2', token: 'u' }, clock.now);
+  await leases.renew(never);
+  expect(asked).toEqual([['u']]);
+  expect(former.signal.reason).toMatchObject({ code: 'FENCED', attemptId: 'job_a.1' });
+  expect(next.signal.aborted).toBe(false);
+});
+
 test('a store that does not answer costs nothing until the time is over', async () => {
   const { leases, clock, errors } = leasesWith({
     extend: async () => {

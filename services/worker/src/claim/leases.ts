@@ -102,10 +102,14 @@ export class Leases {
   }
 
   /**
-   * Begins to hold a job whose lock was just set or extended.
+   * Begins to hold a job whose lock was just set or extended. An older hold on the same job is lost by it: the store
+   * answers renewals by job, and a refusal of the old token would end the new hold too.
    * @param since monotonic time before the request that set it was sent
    */
   hold(held: Held, since: number): Lease {
+    for (const older of this.#held) {
+      if (older.jobId === held.jobId) older.lose(`its job was taken again as ${held.attemptId}`);
+    }
     const lease = new HeldLease(held, this, since + this.#options.lockMs);
     this.#held.add(lease);
     this.#arm();
