@@ -65,12 +65,12 @@ class NotNowError extends Error {
 export function resultsRelay(resultsUrl: string): Relay {
   const base = new URL(resultsUrl);
   const agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS });
-  const open: Open = (path, { method, headers = {}, signal }) => {
+  const open: Open = (path, { method, headers = {}, signal, keeps = true }) => {
     const options = { method, headers, path: `${base.pathname.replace(/\/+$/, '')}${path}` };
     const signalled = signal === undefined ? options : { ...options, signal };
     return base.protocol === 'https:'
       ? process.getBuiltinModule('node:https').request(base, signalled)
-      : requestHttp(base, { ...signalled, agent });
+      : requestHttp(base, { ...signalled, agent: keeps && agent });
   };
   return {
     async send(request, { patience, signal }) {
@@ -114,17 +114,19 @@ function refusal(error: unknown): never {
 
 type Open = (
   path: string,
-  options: { method: string; headers?: Record<string, string>; signal?: AbortSignal },
+  options: { method: string; headers?: Record<string, string>; signal?: AbortSignal; keeps?: boolean },
 ) => ClientRequest;
 
 /** One try. @throws NoAnswerError, or RefusedError 413 */
 async function ask(open: Open, request: RelayRequest, signal: AbortSignal): Promise<IncomingMessage> {
-  const { method, path, token, headers = {}, body, timeoutMs } = request;
+  const { method, path, token, headers = {}, body, repeatable, timeoutMs } = request;
   const given = Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== undefined);
   const outgoing = open(`/runtime/v1${path}`, {
     method,
     headers: { ...Object.fromEntries(given), authorization: `Bearer ${token}` },
     signal,
+    // On a kept connection one can't tell whether results closed it before or after it had read the request.
+    keeps: repeatable,
   });
   const answer = answered(outgoing, timeoutMs);
   if (body === undefined || body instanceof Uint8Array) {
@@ -184,9 +186,7 @@ function answered(request: ClientRequest, timeoutMs: number): Promise<IncomingMe
   });
   request.once('error', (cause) => {
     stop();
-    // A kept connection that results had closed meanwhile: it never saw the request.
-    const stale = request.reusedSocket && 'code' in cause && cause.code === 'ECONNRESET';
-    reject(new NoAnswerError(cause.message, { sent: sent && !stale, cause }));
+    reject(new NoAnswerError(cause.message, { sent, cause }));
   });
   return promise;
 }
