@@ -16,11 +16,9 @@ const noNul = (text: string): boolean => !text.includes('\0');
 const text = (max: number) => z.string().max(max).refine(noNul, { error: 'must not contain a NUL byte' });
 
 /** A short name: letters, digits, dot, underscore, hyphen; 63 at most. */
-export const shortName = z
-  .string()
-  .regex(NAME, {
-    error: 'must be letters, digits, ".", "_" or "-", at most 63, beginning with a letter or digit',
-  });
+export const shortName = z.string().regex(NAME, {
+  error: 'must be letters, digits, ".", "_" or "-", at most 63, beginning with a letter or digit',
+});
 
 /** Labels: short names and texts of 200 at most, 64 pairs. */
 export const labels = z

@@ -15,7 +15,7 @@ export const SPAN = {
   enqueue: 'enqueue',
   queueWait: 'queue wait',
   attempt: 'attempt',
-  prepare: 'prepare',
+  claim: 'claim',
   network: 'network',
   image: 'image',
   sidecar: 'sidecar',
@@ -31,6 +31,13 @@ export const SPAN = {
 
 /** The phases of an attempt. The job's own spans (OTLP) hang below `run`. */
 export const ATTEMPT_SPANS: readonly SpanDefinition[] = [
+  {
+    name: SPAN.claim,
+    begins: 'claimed',
+    ends: 'network_started',
+    parent: SPAN.attempt,
+    describes: 'the worker has the job and checks that it may still run',
+  },
   {
     name: SPAN.network,
     begins: 'network_started',
