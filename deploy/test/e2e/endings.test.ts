@@ -28,7 +28,8 @@ describe.concurrent('time', () => {
       fleet.run(bash('trap "echo bye; exit 0" TERM; while :; do sleep 0.1; done', { timeoutSeconds: 2 })),
       fleet.run(bash('trap "" TERM; echo before; while :; do sleep 0.1; done', { timeoutSeconds: 2 })),
     ]);
-    for (const job of [polite, stubborn]) expect(job).toMatchObject({ state: 'timed_out', cause: 'timed_out' });
+    for (const job of [polite, stubborn])
+      expect(job).toMatchObject({ state: 'timed_out', cause: 'timed_out' });
     expect((await fleet.log(stubborn.id)).toString()).toBe('before\n');
     const death = await fleet.death(stubborn.id);
     expect(death).toMatchObject({ certainty: 'certain', phase: 'main', exitCode: 137, signal: 'SIGKILL' });
@@ -81,14 +82,17 @@ describe.concurrent('memory', () => {
   test.each([
     ['bash', 'x=x; while :; do x=$x$x; done'],
     ['python', 'x = []\nwhile True: x.append(bytearray(10**6))'],
-  ] as const)('a %s program that takes too much is killed by the kernel, and the record says oom', async (language, source) => {
-    const job = await fleet.run(script(language, source, { resources }));
-    expect(job).toMatchObject({ state: 'failed', cause: 'oom', exitCode: 137 });
-    const death = await fleet.death(job.id);
-    expect(death).toMatchObject({ certainty: 'certain', phase: 'main', signal: 'SIGKILL' });
-    expect(death.message).toContain('32 MiB');
-    expect(death.evidence).toMatchObject({ oomKilled: true, memoryLimitBytes: 32 * 2 ** 20 });
-  });
+  ] as const)(
+    'a %s program that takes too much is killed by the kernel, and the record says oom',
+    async (language, source) => {
+      const job = await fleet.run(script(language, source, { resources }));
+      expect(job).toMatchObject({ state: 'failed', cause: 'oom', exitCode: 137 });
+      const death = await fleet.death(job.id);
+      expect(death).toMatchObject({ certainty: 'certain', phase: 'main', signal: 'SIGKILL' });
+      expect(death.message).toContain('32 MiB');
+      expect(death.evidence).toMatchObject({ oomKilled: true, memoryLimitBytes: 32 * 2 ** 20 });
+    },
+  );
 
   test('a child that is killed for memory while the job goes on is no failure', async () => {
     const child = 'x=x; while :; do x=$x$x; done';

@@ -59,26 +59,38 @@ await cronium.output({ greeting: 'hello ' + name, total, kept, attempt: await cr
 };
 
 describe.concurrent('scripts', () => {
-  test.each(['bash', 'python', 'node'] as const)('%s: input, variables, condition and output', async (language) => {
-    const key = `total-${language}`;
-    const job = await fleet.run(script(language, HELPERS[language], { input: { name: 'Ada', key } }));
-    expect(await text(job.id, { stream: 'stderr' })).toBe('');
-    expect(job).toMatchObject({ state: 'succeeded', exitCode: 0, attempts: 1, condition: false, cause: null });
-    expect(job.output).toEqual({
-      greeting: 'hello Ada',
-      total: 42,
-      kept: [false, 0, '', null, { a: [1] }],
-      attempt: 1,
-    });
-    const variable = await fleet.request(`/v1/variables/${key}`);
-    expect(await variable.json()).toMatchObject({ key, value: 42 });
-  });
+  test.each(['bash', 'python', 'node'] as const)(
+    '%s: input, variables, condition and output',
+    async (language) => {
+      const key = `total-${language}`;
+      const job = await fleet.run(script(language, HELPERS[language], { input: { name: 'Ada', key } }));
+      expect(await text(job.id, { stream: 'stderr' })).toBe('');
+      expect(job).toMatchObject({
+        state: 'succeeded',
+        exitCode: 0,
+        attempts: 1,
+        condition: false,
+        cause: null,
+      });
+      expect(job.output).toEqual({
+        greeting: 'hello Ada',
+        total: 42,
+        kept: [false, 0, '', null, { a: [1] }],
+        attempt: 1,
+      });
+      const variable = await fleet.request(`/v1/variables/${key}`);
+      expect(await variable.json()).toMatchObject({ key, value: 42 });
+    },
+  );
 
   test.each([
     ['bash', 'echo out; echo err >&2; exit 3'],
     ['python', 'import sys; print("out"); print("err", file=sys.stderr); sys.exit(3)'],
     ['node', 'console.log("out"); console.error("err"); process.exit(3)'],
-    ['node', 'const { log, error } = require("node:console"); log("out"); error("err"); process.exitCode = 3'],
+    [
+      'node',
+      'const { log, error } = require("node:console"); log("out"); error("err"); process.exitCode = 3',
+    ],
   ] as const)('%s: %s', async (language, source) => {
     const job = await fleet.run(script(language, source));
     expect(job).toMatchObject({ state: 'failed', exitCode: 3, cause: 'exit' });
@@ -138,7 +150,12 @@ describe.concurrent('other types', () => {
       fleet.webAddress,
     );
     const url = `http://${fleet.webAddress.host}:${server.port}`;
-    const http = { method: 'POST', url: `${url}/echo`, headers: { 'content-type': 'text/plain' }, body: 'ping' } as const;
+    const http = {
+      method: 'POST',
+      url: `${url}/echo`,
+      headers: { 'content-type': 'text/plain' },
+      body: 'ping',
+    } as const;
     const [good, bad, expected] = await Promise.all([
       fleet.run({ type: 'http', http }),
       fleet.run({ type: 'http', http: { url: `${url}/gone` } }),
@@ -158,7 +175,10 @@ describe.concurrent('other types', () => {
         response.end('ok');
       }),
     );
-    for (const [name, path] of [['good', 'hook'], ['bad', 'broken']]) {
+    for (const [name, path] of [
+      ['good', 'hook'],
+      ['bad', 'broken'],
+    ]) {
       const body = JSON.stringify({ tool: 'slack', webhookUrl: `http://127.0.0.1:${server.port}/${path}` });
       const headers = { 'content-type': 'application/json' };
       const answer = await fleet.request(`/v1/credentials/${name}`, { method: 'PUT', headers, body });
@@ -179,21 +199,31 @@ describe.concurrent('other types', () => {
 describe.concurrent('phases', () => {
   test('setup, preTask and main run in order, in one workspace, each with its own time', async () => {
     const job = await fleet.run(
-      bash('echo main: $(cat order)', { setup: 'echo -n s >>order; echo setup', preTask: 'echo -n p >>order; echo pre' }),
+      bash('echo main: $(cat order)', {
+        setup: 'echo -n s >>order; echo setup',
+        preTask: 'echo -n p >>order; echo pre',
+      }),
     );
     expect(job.state).toBe('succeeded');
     expect(await text(job.id)).toBe('setup\npre\nmain: sp\n');
-    expect(job.timings).toMatchObject({ setup: expect.any(Number), preTask: expect.any(Number), run: expect.any(Number) });
+    expect(job.timings).toMatchObject({
+      setup: expect.any(Number),
+      preTask: expect.any(Number),
+      run: expect.any(Number),
+    });
   });
 
-  test.each(['setup', 'preTask'] as const)('a failing %s ends the attempt; main never runs', async (phase) => {
-    const job = await fleet.run(bash('echo main', { [phase]: 'echo broken >&2; exit 7' }));
-    expect(job).toMatchObject({ state: 'failed', cause: 'setup' });
-    expect(await text(job.id)).toBe('broken\n');
-    const death = await fleet.death(job.id);
-    expect(death).toMatchObject({ attempt: 1, cause: 'setup', certainty: 'certain', phase, exitCode: 7 });
-    expect(death.evidence.logTail).toEqual(['broken']);
-  });
+  test.each(['setup', 'preTask'] as const)(
+    'a failing %s ends the attempt; main never runs',
+    async (phase) => {
+      const job = await fleet.run(bash('echo main', { [phase]: 'echo broken >&2; exit 7' }));
+      expect(job).toMatchObject({ state: 'failed', cause: 'setup' });
+      expect(await text(job.id)).toBe('broken\n');
+      const death = await fleet.death(job.id);
+      expect(death).toMatchObject({ attempt: 1, cause: 'setup', certainty: 'certain', phase, exitCode: 7 });
+      expect(death.evidence.logTail).toEqual(['broken']);
+    },
+  );
 
   test('the time of setup does not count against the job’s timeout', async () => {
     const job = await fleet.run(bash('echo done', { setup: 'sleep 6', timeoutSeconds: 5 }));
@@ -222,7 +252,9 @@ describe.concurrent('retries', () => {
   });
 
   test('what the policy does not name is not tried again', async () => {
-    const job = await fleet.run(bash('exit 9', { retry: { attempts: 3, backoff, on: ['timed_out', 'oom'] } }));
+    const job = await fleet.run(
+      bash('exit 9', { retry: { attempts: 3, backoff, on: ['timed_out', 'oom'] } }),
+    );
     expect(job).toMatchObject({ state: 'failed', attempts: 1 });
   });
 

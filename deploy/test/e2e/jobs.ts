@@ -1,5 +1,11 @@
 import { CroniumClient } from '@cronium/client';
-import { type DeathRecord, deathRecord, type JobInput, type JobState, type JobView } from '@cronium/contracts';
+import {
+  type DeathRecord,
+  deathRecord,
+  type JobInput,
+  type JobState,
+  type JobView,
+} from '@cronium/contracts';
 import { eventually } from '@cronium/testing';
 
 /** Long enough for a very busy machine; only a hang reaches it. */
@@ -76,9 +82,15 @@ export function script(
   return {
     ...rest,
     type: 'script',
-    script: { language, source, ...(setup !== undefined && { setup }), ...(preTask !== undefined && { preTask }) },
+    script: {
+      language,
+      source,
+      ...(setup !== undefined && { setup }),
+      ...(preTask !== undefined && { preTask }),
+    },
   } as JobInput;
 }
 
 /** The usual language. */
-export const bash = (source: string, more?: Parameters<typeof script>[2]): JobInput => script('bash', source, more);
+export const bash = (source: string, more?: Parameters<typeof script>[2]): JobInput =>
+  script('bash', source, more);

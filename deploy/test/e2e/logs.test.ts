@@ -50,7 +50,8 @@ function expectedLine(i: number): Buffer {
 function expectSame(actual: Buffer, wanted: Buffer): void {
   if (actual.equals(wanted)) return;
   const at = wanted.findIndex((byte, index) => actual[index] !== byte);
-  const near = (buffer: Buffer) => JSON.stringify(buffer.subarray(Math.max(0, at - 60), at + 60).toString('latin1'));
+  const near = (buffer: Buffer) =>
+    JSON.stringify(buffer.subarray(Math.max(0, at - 60), at + 60).toString('latin1'));
   throw new Error(
     `${actual.length} bytes, not ${wanted.length}; from byte ${at}: ${near(actual)} instead of ${near(wanted)}`,
   );
@@ -77,7 +78,10 @@ test('100,000 lines of both streams come back byte for byte, in order, complete 
   ]);
   expectSame(stdout, wanted.stdout);
   expectSame(stderr, wanted.stderr);
-  const lines = (await ndjson.text()).trimEnd().split('\n').map((line): LogLine => JSON.parse(line));
+  const lines = (await ndjson.text())
+    .trimEnd()
+    .split('\n')
+    .map((line): LogLine => JSON.parse(line));
   expectWhole(lines, wanted);
   expectWhole(await followed, wanted);
   const view = await fleet.client.job(id);
@@ -92,7 +96,10 @@ function expectWhole(
 ): void {
   expect(lines.findIndex(({ seq }, index) => seq !== index + 1)).toBe(-1);
   for (const stream of ['stdout', 'stderr'] as const) {
-    expectSame(Buffer.concat(lines.filter((line) => line.stream === stream).map(logLineBytes)), wanted[stream]);
+    expectSame(
+      Buffer.concat(lines.filter((line) => line.stream === stream).map(logLineBytes)),
+      wanted[stream],
+    );
   }
 }
 
@@ -107,7 +114,9 @@ test('what is written in the last moment is there', async () => {
 });
 
 test('a log can be read from the middle, by attempt, and as server-sent events', async () => {
-  const job = await fleet.run(bash('seq 5; exit 1', { retry: { attempts: 2, backoff: { delaySeconds: 0 } } }));
+  const job = await fleet.run(
+    bash('seq 5; exit 1', { retry: { attempts: 2, backoff: { delaySeconds: 0 } } }),
+  );
   expect((await fleet.log(job.id, { after: '3' })).toString()).toBe('4\n5\n');
   expect((await fleet.log(job.id, { attempt: '1' })).toString()).toBe('1\n2\n3\n4\n5\n');
   const headers = { accept: 'text/event-stream', 'last-event-id': '4' };

@@ -80,7 +80,8 @@ export class Service {
     const { code, signal } = await this.#process.kill('SIGTERM');
     const tail = this.#process.lines().slice(-20).join('\n');
     this.#forget();
-    if (code !== 0) throw new Error(`${this.name} ended with ${signal ?? `code ${code}`} on SIGTERM:\n${tail}`);
+    if (code !== 0)
+      throw new Error(`${this.name} ended with ${signal ?? `code ${code}`} on SIGTERM:\n${tail}`);
   }
 
   /** Writes what all its processes printed into a folder; for people who look for the reason of a failure. */

@@ -1,7 +1,7 @@
+import { testDocker } from '@cronium/testing';
 import { removeForwarder } from '../../local/fleet/docker-objects.ts';
 import { openOnGateway } from '../../local/fleet/gateway.ts';
 import { ensureSharedNetwork, startForwarder } from '../../local/fleet/network.ts';
-import { testDocker } from '@cronium/testing';
 
 /** A shared-services network of a test's own on one Docker engine. */
 export interface SharedNetwork extends AsyncDisposable {

@@ -9,12 +9,17 @@
 // 2 s apart, when the connection fails, the answer takes too long, or its status is 500 or higher; other answers throw a
 // CroniumError at once.
 
-const { readFile } = require('node:fs/promises');
+const { randomUUID } = require('node:crypto');
+const { createReadStream } = require('node:fs');
+const { stat } = require('node:fs/promises');
 const http = require('node:http');
+const { basename, isAbsolute } = require('node:path');
+const { pipeline } = require('node:stream');
 const { setTimeout: pause } = require('node:timers/promises');
 
 const TRIES = 3;
 const TIMEOUT_MS = 30_000;
+const UPLOAD_TIMEOUT_MS = 300_000;
 
 /** A call to the runtime API failed. `status` is the HTTP status, undefined when no answer came. */
 class CroniumError extends Error {
@@ -28,15 +33,24 @@ class CroniumError extends Error {
 // The runtime API is in the job's own network. An agent of our own: a proxy in the environment is not for it.
 const agent = new http.Agent({ keepAlive: false });
 
-function once(method, path, body, contentType) {
-  const url = new URL(path, process.env.CRONIUM_RUNTIME_API ?? 'http://runtime-api:8081');
-  const headers = { authorization: `Bearer ${process.env.CRONIUM_EXECUTION_TOKEN ?? ''}` };
-  if (body !== undefined) {
-    headers['content-type'] = contentType;
-    headers['content-length'] = String(body.length);
-  }
+/** One try. The body is bytes, or the path of a file. */
+async function once(method, path, { headers, body, file }) {
+  const size = file === undefined ? body?.length : (await stat(file)).size;
+  const base = new URL(process.env.CRONIUM_RUNTIME_API ?? 'http://runtime-api:8081');
   return new Promise((resolve, reject) => {
-    const request = http.request(url, { method, headers, agent, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const request = http.request({
+      host: base.hostname,
+      port: base.port,
+      path,
+      method,
+      agent,
+      signal: AbortSignal.timeout(file === undefined ? TIMEOUT_MS : UPLOAD_TIMEOUT_MS),
+      headers: {
+        ...headers,
+        ...(size !== undefined && { 'content-length': String(size) }),
+        authorization: `Bearer ${process.env.CRONIUM_EXECUTION_TOKEN ?? ''}`,
+      },
+    });
     request.once('error', reject);
     request.once('response', (response) => {
       const parts = [];
@@ -46,29 +60,39 @@ function once(method, path, body, contentType) {
         resolve({ status: response.statusCode, text: Buffer.concat(parts).toString() }),
       );
     });
-    request.end(body);
+    if (file === undefined) request.end(body);
+    else pipeline(createReadStream(file), request, (error) => error && reject(error));
   });
 }
 
 function reason(text) {
   try {
-    const problem = JSON.parse(text);
-    return problem.detail ?? problem.title ?? text;
+    const { detail, title, errors = [] } = JSON.parse(text);
+    return [detail ?? title ?? text, ...errors.map(({ path, message }) => `${path}: ${message}`)].join(' ');
   } catch {
     return text.slice(0, 300);
   }
 }
 
-async function call(method, path, body, contentType = 'application/json') {
+async function call(method, path, { body, file } = {}) {
+  const headers = {
+    ...(file !== undefined && { 'content-type': 'application/octet-stream' }),
+    ...(body !== undefined && { 'content-type': 'application/json' }),
+    // The same in all tries, so that what must not happen twice can be told apart.
+    'idempotency-key': randomUUID(),
+  };
   let failure;
   for (let attempt = 0; attempt < TRIES; attempt++) {
     if (attempt > 0) await pause(1000 * 2 ** (attempt - 1));
     try {
-      const { status, text } = await once(method, path, body, contentType);
+      const { status, text } = await once(method, path, { headers, body, file });
       if (status < 300) return JSON.parse(text || 'null');
       failure = new CroniumError(`${method} ${path}: ${status} ${reason(text)}`, { status });
     } catch (cause) {
-      failure = new CroniumError(`${method} ${path}: no answer: ${cause.message}`, { cause });
+      // A file that can't be read, say: another try would not help.
+      if (cause.syscall === 'stat' || cause.syscall === 'open') throw cause;
+      const why = cause.cause?.message ?? cause.message;
+      failure = new CroniumError(`${method} ${path}: no answer after ${TRIES} tries: ${why}`, { cause });
     }
     if (failure.status < 500) break;
   }
@@ -81,8 +105,12 @@ function execution() {
   return `/executions/${id}`;
 }
 
-const send = (method, path, value) => call(method, path, Buffer.from(JSON.stringify(value)));
-const variable = (key) => `${execution()}/variables/${encodeURIComponent(key)}`;
+const send = (method, path, value) => call(method, path, { body: Buffer.from(JSON.stringify(value)) });
+
+function variable(key) {
+  if (['', '.', '..'].includes(key)) throw new CroniumError('a variable\'s key is not empty, "." or ".."');
+  return `${execution()}/variables/${encodeURIComponent(key)}`;
+}
 
 async function orIfMissing(promise, fallback) {
   try {
@@ -100,21 +128,28 @@ const input = async () => (await call('GET', `${execution()}/input`)).data;
 const output = async (data) => void (await send('POST', `${execution()}/output`, { data: data ?? null }));
 
 /** A variable's value; `fallback` when there is none. */
-const getVariable = (key, fallback = undefined) =>
+const getVariable = async (key, fallback = undefined) =>
   orIfMissing(
     call('GET', variable(key)).then(({ data }) => data.value),
     fallback,
+  );
+
+/** A variable's version, for `setVariable(…, { ifVersion })`; undefined when there is none. */
+const variableVersion = async (key) =>
+  orIfMissing(
+    call('GET', variable(key)).then(({ data }) => data.version),
+    undefined,
   );
 
 /** Sets a variable and returns its version. With `ifVersion`, throws (409) when it is at another version. */
 const setVariable = async (key, value, { ifVersion } = {}) =>
   (await send('PUT', variable(key), { value: value ?? null, ifVersion })).data.version;
 
-/** Deletes a variable. */
-const deleteVariable = async (key) => void (await call('DELETE', variable(key)));
+/** Deletes a variable; there need not be one. */
+const deleteVariable = async (key) => void (await orIfMissing(call('DELETE', variable(key)), undefined));
 
 /** Is there a variable of that name? */
-const variableExists = (key) =>
+const variableExists = async (key) =>
   orIfMissing(
     call('GET', variable(key)).then(() => true),
     false,
@@ -146,29 +181,29 @@ const secret = async (name) =>
 const progress = async (percent, message) =>
   void (await send('POST', `${execution()}/progress`, { percent, message }));
 
-/** Stores a file; returns {path, bytes, sha256}. */
-const artifact = async (file, name = file) => {
+/** Stores a file; returns {path, bytes, sha256}. Its name is its path, without the folders when that is absolute. */
+const artifact = async (file, name = isAbsolute(file) ? basename(file) : file.replace(/^\.\//, '')) => {
   const path = name.split('/').map(encodeURIComponent).join('/');
-  return (
-    await call('PUT', `${execution()}/artifacts/${path}`, await readFile(file), 'application/octet-stream')
-  ).data;
+  return (await call('PUT', `${execution()}/artifacts/${path}`, { file })).data;
 };
 
 /** Runs a tool's action; returns what the tool answered. */
 const executeToolAction = async (tool, action, config = {}) =>
   (await send('POST', '/tool-actions/execute', { tool, action, config })).data;
 
-/** Sends an e-mail. */
-const sendEmail = (credential, { to, subject, body }) =>
-  executeToolAction('email', 'send_message', { credential, to, subject, body });
+const message = (tool, config, credential) =>
+  executeToolAction(tool, 'send-message', credential === undefined ? config : { credential, ...config });
 
-/** Sends a message to Slack. */
-const sendSlackMessage = (credential, text) =>
-  executeToolAction('slack', 'send_message', { credential, text });
+/** Sends an e-mail; `more` may have html, cc, bcc and replyTo. Without a credential, the one called email is used. */
+const sendEmail = async (to, subject, text, { credential, ...more } = {}) =>
+  message('email', { to, subject, text, ...more }, credential);
 
-/** Sends a message to Discord. */
-const sendDiscordMessage = (credential, content) =>
-  executeToolAction('discord', 'send_message', { credential, content });
+/** Sends a message to Slack. Without a credential, the one called slack is used. */
+const sendSlackMessage = async (text, { credential } = {}) => message('slack', { text }, credential);
+
+/** Sends a message to Discord. Without a credential, the one called discord is used. */
+const sendDiscordMessage = async (text, { credential } = {}) =>
+  message('discord', { content: text }, credential);
 
 /** Ids and addresses of this execution; never the token. */
 const info = () => ({
@@ -188,6 +223,7 @@ module.exports = {
   setVariable,
   deleteVariable,
   variableExists,
+  variableVersion,
   incrementVariable,
   appendVariable,
   setCondition,

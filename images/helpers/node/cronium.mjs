@@ -9,6 +9,7 @@ export const {
   setVariable,
   deleteVariable,
   variableExists,
+  variableVersion,
   incrementVariable,
   appendVariable,
   setCondition,

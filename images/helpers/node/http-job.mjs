@@ -1,94 +1,139 @@
-// An http job's program: performs CRONIUM_HTTP_REQUEST through the job's proxy, and makes the response the job's output.
-// Exit code 0 when the status is expected, 1 otherwise.
+// An http job's program: performs CRONIUM_HTTP_REQUEST through the job's proxy, and makes the response the job's output:
+//   {status, url, headers, body, encoding?, truncated, redirects, timings: {dnsMs, connectMs, tlsMs?, firstByteMs, totalMs}}
+// The body is text, or base64 where it is not UTF-8. Exit code 0 when the status is expected, 1 otherwise.
+import { request as send } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { output } from 'cronium';
+import { explain, task } from './built-in.mjs';
+import { open } from './http-connection.mjs';
+import { recordExchange } from './http-trace.mjs';
 
 const MAX_REDIRECTS = 5;
 const MAX_BODY_BYTES = 1024 * 1024;
+/** Set by this program itself. */
+const OWN_HEADERS =
+  /^(?:connection|content-length|expect|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$/i;
+/** Meant for the first origin alone. */
+const CREDENTIALS = /^(?:authorization|cookie)$/i;
 
-const request = JSON.parse(process.env.CRONIUM_HTTP_REQUEST ?? 'null');
-const isRedirect = (status) => [301, 302, 303, 307, 308].includes(status);
-const isExpected = (status) => request.expectStatus?.includes(status) ?? (status >= 200 && status < 400);
+const job = task('CRONIUM_HTTP_REQUEST');
+const method = job.method ?? 'GET';
+const isExpected = (status) => job.expectStatus?.includes(status) ?? (status >= 200 && status < 400);
+const without = (headers, pattern) =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !pattern.test(name)));
 
-/** Follows redirects itself, so that credentials never go to another origin and the count is bounded. */
+/** Follows redirects as browsers do (https://fetch.spec.whatwg.org/#http-redirect-fetch). */
 async function perform() {
-  let url = new URL(request.url);
-  let method = request.method;
-  let body = request.body;
-  let headers = { ...request.headers };
-  for (let hop = 0; ; hop++) {
-    const response = await fetch(url, { method, headers, body, redirect: 'manual' });
-    const location = response.headers.get('location');
-    if (
-      !isRedirect(response.status) ||
-      location === null ||
-      request.expectStatus?.includes(response.status)
-    ) {
-      return { response, url };
-    }
-    if (hop === MAX_REDIRECTS)
+  let next = {
+    url: new URL(job.url),
+    method,
+    headers: without(job.headers ?? {}, OWN_HEADERS),
+    body: job.body,
+  };
+  for (let redirects = 0; ; redirects++) {
+    const exchange = await exchangeOnce(next);
+    const { response } = exchange;
+    const location = response.headers.location;
+    const isRedirect = [301, 302, 303, 307, 308].includes(response.statusCode) && location !== undefined;
+    if (!isRedirect || job.expectStatus?.includes(response.statusCode)) return { ...exchange, redirects };
+    if (redirects === MAX_REDIRECTS)
       throw new Error(`more than ${MAX_REDIRECTS} redirects, the last to ${location}`);
-    await response.body?.cancel();
-    const next = new URL(location, url);
-    if (next.origin !== url.origin) {
-      headers = Object.fromEntries(
-        Object.entries(headers).filter(
-          ([name]) => !/^(authorization|cookie|proxy-authorization)$/i.test(name),
-        ),
-      );
-    }
-    if (response.status === 303 || (method === 'POST' && response.status < 303)) {
-      method = method === 'HEAD' ? 'HEAD' : 'GET';
-      body = undefined;
-    }
-    url = next;
+    response.destroy();
+    next = redirected(next, response.statusCode, location);
   }
+}
+
+function redirected(last, status, location) {
+  const url = URL.parse(location, last.url);
+  if (!['http:', 'https:'].includes(url?.protocol))
+    throw new Error(`redirected to ${location}, which is no http URL`);
+  const headers = url.origin === last.url.origin ? last.headers : without(last.headers, CREDENTIALS);
+  const becomesGet =
+    (status === 303 && last.method !== 'HEAD') || ([301, 302].includes(status) && last.method === 'POST');
+  if (!becomesGet) return { ...last, url, headers };
+  return { url, method: 'GET', headers: without(headers, /^content-/i), body: undefined };
+}
+
+/** One request, up to the head of its response. */
+async function exchangeOnce({ url, method, headers, body }) {
+  const beganAt = Date.now();
+  const beganMs = performance.now();
+  const { socket, timings } = await open(url);
+  const sentMs = performance.now();
+  const { promise, resolve, reject } = Promise.withResolvers();
+  const request = send({
+    createConnection: () => socket,
+    method,
+    path: `${url.pathname}${url.search}`,
+    headers: {
+      host: url.host,
+      'user-agent': 'cronium-http-job',
+      accept: '*/*',
+      'accept-encoding': 'identity',
+      ...lowerCased(headers),
+      ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }),
+      ...authorizationIn(url),
+    },
+  });
+  request.once('error', reject);
+  request.once('response', resolve);
+  request.end(body);
+  const response = await promise;
+  const firstByteMs = performance.now() - sentMs;
+  return { url, method, response, beganAt, beganMs, timings: { ...timings, firstByteMs } };
+}
+
+const lowerCased = (headers) =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+
+function authorizationIn({ username, password }) {
+  if (username === '' && password === '') return {};
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return { authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
 }
 
 async function readBody(response) {
   const parts = [];
-  let bytes = 0;
-  for await (const part of response.body ?? []) {
-    bytes += part.length;
+  let length = 0;
+  for await (const part of response) {
     parts.push(part);
-    if (bytes > MAX_BODY_BYTES) break;
+    length += part.length;
+    if (length > MAX_BODY_BYTES) break;
   }
-  const buffer = Buffer.concat(parts).subarray(0, MAX_BODY_BYTES);
-  const truncated = bytes > MAX_BODY_BYTES;
-  const text = buffer.toString('utf8');
-  return Buffer.from(text, 'utf8').equals(buffer)
-    ? { body: text, truncated }
-    : { body: buffer.toString('base64'), encoding: 'base64', truncated };
+  const truncated = length > MAX_BODY_BYTES;
+  const bytes = Buffer.concat(parts).subarray(0, MAX_BODY_BYTES);
+  try {
+    // Cut off, it may end inside a character, which is left out.
+    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+    return { body: decoder.decode(bytes, { stream: truncated }), truncated };
+  } catch {
+    return { body: bytes.toString('base64'), encoding: 'base64', truncated };
+  }
 }
 
-function explain(error) {
-  const cause = error.cause;
-  return cause ? `${error.message}: ${cause.message || cause.code || cause}` : error.message;
-}
+const rounded = (timings) =>
+  Object.fromEntries(
+    Object.entries(timings).map(([name, milliseconds]) => [name, Math.round(milliseconds * 10) / 10]),
+  );
 
 try {
-  const startedAt = performance.now();
-  const { response, url } = await perform();
-  const firstByteMs = performance.now() - startedAt;
-  const body = await readBody(response);
-  const totalMs = performance.now() - startedAt;
-  await output({
-    status: response.status,
-    url: url.href,
-    headers: Object.fromEntries(response.headers),
-    ...body,
-    timings: { firstByteMs: Math.round(firstByteMs), totalMs: Math.round(totalMs) },
-  });
-  console.log(`${request.method} ${request.url} -> ${response.status} in ${Math.round(totalMs)} ms`);
-  if (!isExpected(response.status)) {
+  const exchange = await perform();
+  const { response, url, redirects } = exchange;
+  const content = await readBody(response);
+  const status = response.statusCode;
+  const timings = rounded({ ...exchange.timings, totalMs: performance.now() - exchange.beganMs });
+  await output({ status, url: url.href, headers: response.headers, ...content, redirects, timings });
+  console.log(`${method} ${job.url}: ${status} in ${timings.totalMs} ms`);
+  if (!isExpected(status)) {
     console.error(
-      `status ${response.status} is not among the expected: ${request.expectStatus?.join(', ') ?? '200 to 399'}`,
+      `status ${status} is not expected; expected is ${job.expectStatus?.join(', ') ?? '200 to 399'}`,
     );
     process.exitCode = 1;
   }
+  await recordExchange({ ...exchange, timings, status });
 } catch (error) {
-  console.error(`${request?.method} ${request?.url} failed: ${explain(error)}`);
+  console.error(`${method} ${job.url} failed: ${explain(error)}`);
   process.exitCode = 1;
 }
-// A body that was cut off may leave its connection open.
+// A response that was cut off leaves its connection open.
 process.exit();

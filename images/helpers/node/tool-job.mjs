@@ -1,12 +1,14 @@
 // A tool job's program: runs the action of CRONIUM_TOOL_CALL, and makes its answer the job's output.
+// Exit code 0 when the tool did it, 1 otherwise.
 import { executeToolAction, output } from 'cronium';
+import { explain, task } from './built-in.mjs';
 
-const { tool, action, params, credential } = JSON.parse(process.env.CRONIUM_TOOL_CALL ?? 'null');
+const { tool, action, params = {}, credential } = task('CRONIUM_TOOL_CALL');
 try {
   const answer = await executeToolAction(tool, action, { ...params, ...(credential && { credential }) });
-  await output(answer ?? null);
-  console.log(`${tool} ${action} done`);
+  await output(answer);
+  console.log(`${tool} ${action}: done`);
 } catch (error) {
-  console.error(`${tool} ${action} failed: ${error.message}`);
+  console.error(`${tool} ${action} failed: ${explain(error)}`);
   process.exitCode = 1;
 }

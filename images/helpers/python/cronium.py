@@ -11,6 +11,7 @@ status is 500 or higher; other answers raise CroniumError at once.
 
 import asyncio as _asyncio
 import functools as _functools
+import http.client as _client
 import json as _json
 import os as _os
 import sys as _sys
@@ -19,9 +20,11 @@ import types as _types
 import urllib.error as _error
 import urllib.parse as _parse
 import urllib.request as _request
+import uuid as _uuid
 
 _TRIES = 3
 _TIMEOUT_SECONDS = 30
+_UPLOAD_TIMEOUT_SECONDS = 300
 # The runtime API is in the job's own network: a proxy in the environment is not for it.
 _opener = _request.build_opener(_request.ProxyHandler({}))
 
@@ -34,38 +37,49 @@ class CroniumError(Exception):
         self.status = status
 
 
-def _request_once(method, path, body, content_type):
+def _request_once(method, path, headers, body=None, file=None):
     base = _os.environ.get("CRONIUM_RUNTIME_API", "http://runtime-api:8081")
-    request = _request.Request(base + path, data=body, method=method)
+    request = _request.Request(base + path, data=body, method=method, headers=headers)
     request.add_header("Authorization", "Bearer " + _os.environ.get("CRONIUM_EXECUTION_TOKEN", ""))
-    if body is not None:
-        request.add_header("Content-Type", content_type)
-    with _opener.open(request, timeout=_TIMEOUT_SECONDS) as answer:
-        return _json.loads(answer.read() or b"null")
+    if file is None:
+        with _opener.open(request, timeout=_TIMEOUT_SECONDS) as answer:
+            return _json.loads(answer.read() or b"null")
+    with open(file, "rb") as handle:
+        request.data = handle
+        request.add_header("Content-Length", str(_os.fstat(handle.fileno()).st_size))
+        with _opener.open(request, timeout=_UPLOAD_TIMEOUT_SECONDS) as answer:
+            return _json.loads(answer.read())
 
 
 def _reason(error):
     text = error.read().decode("utf-8", "replace")
     try:
         problem = _json.loads(text)
-        return problem.get("detail") or problem.get("title") or text
+        parts = [problem.get("detail") or problem.get("title") or text]
+        return " ".join(parts + [f"{wrong['path']}: {wrong['message']}" for wrong in problem.get("errors", [])])
     except (ValueError, AttributeError):
         return text[:300]
 
 
-def _call(method, path, body=None, content_type="application/json"):
+def _call(method, path, body=None, file=None):
+    # The key is the same in all tries, so that what must not happen twice can be told apart.
+    headers = {"Idempotency-Key": str(_uuid.uuid4())}
+    if file is not None:
+        headers["Content-Type"] = "application/octet-stream"
+    elif body is not None:
+        headers["Content-Type"] = "application/json"
     failure = None
     for attempt in range(_TRIES):
         if attempt > 0:
             _time.sleep(2 ** (attempt - 1))
         try:
-            return _request_once(method, path, body, content_type)
+            return _request_once(method, path, headers, body, file)
         except _error.HTTPError as error:
             failure = CroniumError(f"{method} {path}: {error.code} {_reason(error)}", error.code)
             if error.code < 500:
                 raise failure from None
-        except (OSError, ValueError) as error:
-            failure = CroniumError(f"{method} {path}: no answer: {error}")
+        except (_error.URLError, _client.HTTPException, ConnectionError, TimeoutError, ValueError) as error:
+            failure = CroniumError(f"{method} {path}: no answer after {_TRIES} tries: {error}")
     raise failure
 
 
@@ -77,11 +91,27 @@ def _execution():
 
 
 def _send(method, path, value):
-    return _call(method, path, _json.dumps(value, allow_nan=False).encode())
+    try:
+        body = _json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair has no UTF-8, only an escape.
+        body = _json.dumps(value, allow_nan=False).encode()
+    return _call(method, path, body)
 
 
 def _variable(key):
+    if key in ("", ".", ".."):
+        raise CroniumError('a variable\'s key is not empty, "." or ".."')
     return _execution() + "/variables/" + _parse.quote(key, safe="")
+
+
+def _or_if_missing(function, fallback):
+    try:
+        return function()
+    except CroniumError as error:
+        if error.status == 404:
+            return fallback
+        raise
 
 
 def input():
@@ -96,12 +126,12 @@ def output(data):
 
 def get_variable(key, default=None):
     """A variable's value; `default` when there is none."""
-    try:
-        return _call("GET", _variable(key))["data"]["value"]
-    except CroniumError as error:
-        if error.status == 404:
-            return default
-        raise
+    return _or_if_missing(lambda: _call("GET", _variable(key))["data"]["value"], default)
+
+
+def variable_version(key):
+    """A variable's version, for `set_variable(…, if_version=…)`; None when there is none."""
+    return _or_if_missing(lambda: _call("GET", _variable(key))["data"]["version"], None)
 
 
 def set_variable(key, value, if_version=None):
@@ -113,19 +143,13 @@ def set_variable(key, value, if_version=None):
 
 
 def delete_variable(key):
-    """Deletes a variable."""
-    _call("DELETE", _variable(key))
+    """Deletes a variable; there need not be one."""
+    _or_if_missing(lambda: _call("DELETE", _variable(key)), None)
 
 
 def variable_exists(key):
     """Is there a variable of that name?"""
-    try:
-        _call("GET", _variable(key))
-        return True
-    except CroniumError as error:
-        if error.status == 404:
-            return False
-        raise
+    return _or_if_missing(lambda: bool(_call("GET", _variable(key))), False)
 
 
 def increment_variable(key, by=1):
@@ -165,11 +189,12 @@ def progress(percent=None, message=None):
 
 
 def artifact(file, name=None):
-    """Stores a file; returns {path, bytes, sha256}."""
-    path = "/".join(_parse.quote(part, safe="") for part in (name or _os.fspath(file)).split("/"))
-    with open(file, "rb") as handle:
-        data = handle.read()
-    return _call("PUT", f"{_execution()}/artifacts/{path}", data, "application/octet-stream")["data"]
+    """Stores a file; returns {path, bytes, sha256}. Its name is its path, without the folders when that is absolute."""
+    file = _os.fspath(file)
+    if name is None:
+        name = _os.path.basename(file) if _os.path.isabs(file) else file.removeprefix("./")
+    path = "/".join(_parse.quote(part, safe="") for part in name.split("/"))
+    return _call("PUT", f"{_execution()}/artifacts/{path}", file=file)["data"]
 
 
 def execute_tool_action(tool, action, config=None):
@@ -178,20 +203,25 @@ def execute_tool_action(tool, action, config=None):
     return _send("POST", "/tool-actions/execute", body)["data"]
 
 
-def send_email(credential, to, subject, body):
-    """Sends an e-mail."""
-    config = {"credential": credential, "to": to, "subject": subject, "body": body}
-    return execute_tool_action("email", "send_message", config)
+def _message(tool, config, credential):
+    if credential is not None:
+        config = {"credential": credential, **config}
+    return execute_tool_action(tool, "send-message", config)
 
 
-def send_slack_message(credential, text):
-    """Sends a message to Slack."""
-    return execute_tool_action("slack", "send_message", {"credential": credential, "text": text})
+def send_email(to, subject, text, credential=None, **more):
+    """Sends an e-mail; `more` may have html, cc, bcc and replyTo. Without a credential, the one called email is used."""
+    return _message("email", {"to": to, "subject": subject, "text": text, **more}, credential)
 
 
-def send_discord_message(credential, content):
-    """Sends a message to Discord."""
-    return execute_tool_action("discord", "send_message", {"credential": credential, "content": content})
+def send_slack_message(text, credential=None):
+    """Sends a message to Slack. Without a credential, the one called slack is used."""
+    return _message("slack", {"text": text}, credential)
+
+
+def send_discord_message(text, credential=None):
+    """Sends a message to Discord. Without a credential, the one called discord is used."""
+    return _message("discord", {"content": text}, credential)
 
 
 def info():

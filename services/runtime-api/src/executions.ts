@@ -1,7 +1,7 @@
 import { conditionBody, outputBody, progressBody, toolActionBody } from '@cronium/contracts';
 import { type Answer, json } from './answers.ts';
 import type { AppDeps, JobCall } from './app.ts';
-import { LARGE_BODY_BYTES, type PassOn, SMALL_BODY_BYTES } from './pass-on.ts';
+import { LARGE_BODY_BYTES, type PassOn, passedOn, SMALL_BODY_BYTES } from './pass-on.ts';
 import { badRequest, forbidden } from './problems.ts';
 import type { Route } from './router.ts';
 
@@ -64,7 +64,7 @@ async function artifact(call: JobCall, { relay, binding, limits }: AppDeps): Pro
     method: 'PUT',
     path: inExecution(call, `/artifacts/${parts.map(encodeURIComponent).join('/')}`),
     token: caller.token,
-    headers: { 'content-type': headers['content-type'], 'content-length': headers['content-length'] },
+    headers: passedOn(headers),
     body: { stream: body, maxBytes: limits.maxArtifactBytes },
     repeatable: false,
     timeoutMs: ARTIFACT_TIMEOUT_MS,

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { fieldErrors, JsonSyntaxError, MAX_OUTPUT_BYTES, parseJsonBytes } from '@cronium/contracts';
 import type { z } from 'zod';
 import type { Answer } from './answers.ts';
@@ -41,19 +42,19 @@ export function passOnTo({ relay, binding, limits }: Pick<AppDeps, 'relay' | 'bi
       token: caller.token,
       repeatable,
       timeoutMs,
-      headers: {
-        'content-type': headers['content-type'],
-        'content-encoding': headers['content-encoding'],
-        'idempotency-key': singleHeader(headers['idempotency-key']),
-      },
+      headers: passedOn(headers),
       ...(maxBytes > 0 && { body: body.bytes }),
     };
     return await relay.send(request, { patience, signal: binding.ended });
   };
 }
 
-const singleHeader = (value: string | string[] | undefined): string | undefined =>
-  typeof value === 'string' ? value : undefined;
+/** The headers of a request that results needs. */
+export function passedOn(headers: IncomingHttpHeaders): Record<string, string | undefined> {
+  const names = ['content-type', 'content-encoding', 'content-length', 'idempotency-key'];
+  const single = (value: string | string[] | undefined) => (typeof value === 'string' ? value : undefined);
+  return Object.fromEntries(names.map((name) => [name, single(headers[name])]));
+}
 
 /** @throws RefusedError 400 */
 function check(bytes: Uint8Array, schema: z.ZodType): void {

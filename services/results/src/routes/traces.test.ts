@@ -84,10 +84,12 @@ test('one trace from the submitter’s span over both attempts to the job’s ow
       '/job/enqueue',
       '/job/queue wait',
       '/job/attempt 1',
+      '/job/attempt 1/claim',
       '/job/attempt 1/run',
       '/job/queue wait',
       '/job/attempt 2',
       ...[
+        'claim',
         'network',
         'image',
         'sidecar',

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 
 /** A request that came to the results service. */
 export interface Received {
@@ -22,6 +23,8 @@ export class ScriptedResults {
   readonly received: Received[] = [];
   /** Answers of the next requests, in their order; the ones after those are `answer`'s. */
   readonly next: ScriptedAnswer[] = [];
+  /** How long each answer is held back. */
+  delayMs = 0;
   answer: (request: Received) => ScriptedAnswer = () => ({ status: 200, json: { success: true } });
   readonly #server: Server;
   #port = 0;
@@ -34,6 +37,7 @@ export class ScriptedResults {
       const request = { method, url, headers, body };
       if (url !== '/health') this.received.push(request);
       const answer = url === '/health' ? { status: 200 } : (this.next.shift() ?? this.answer(request));
+      if (this.delayMs > 0) await pause(this.delayMs);
       if (answer === 'hang') return;
       if (answer === 'drop') return void message.socket.destroy();
       response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });

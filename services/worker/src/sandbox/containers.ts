@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { LABEL, parseAttemptId } from '@cronium/contracts';
 import type { ContainerCreateOptions, ContainerInspectInfo } from 'dockerode';
-import { type DockerClient, statusOf } from './docker.ts';
+import { type DockerClient, isConnectionLost, statusOf } from './docker.ts';
 import type { AttemptIdentity } from './runtime.ts';
 
 const NAME_TAKEN = 409;
@@ -30,8 +30,10 @@ export async function createContainer(client: DockerClient, create: CreateContai
       });
       return Id;
     } catch (error) {
-      if (statusOf(error) !== NAME_TAKEN || tries === MAX_TRIES) throw error;
-      if (!(await clearName(client, create))) throw error;
+      if (tries === MAX_TRIES) throw error;
+      // The reply was lost: if it was created, the name is taken now.
+      if (isConnectionLost(error)) continue;
+      if (statusOf(error) !== NAME_TAKEN || !(await clearName(client, create))) throw error;
     }
   }
 }

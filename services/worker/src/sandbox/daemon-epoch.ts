@@ -9,8 +9,8 @@ export class DaemonEpoch {
   readonly #fresh: DockerClient;
   #known: Promise<string | undefined> | undefined;
 
-  constructor(dockerHost: string) {
-    this.#fresh = new DockerClient(dockerHost, { keepAlive: false });
+  constructor(dockerHost: string, callMs: number) {
+    this.#fresh = new DockerClient(dockerHost, { callMs, keepAlive: false });
   }
 
   /** As last read, read now if it may have changed since. */
@@ -38,14 +38,12 @@ export class DaemonEpoch {
       operation: 'ask the daemon for its default network',
       method: 'GET',
       path: '/networks/bridge',
-      timeoutMs: 10_000,
     });
     if (bridge !== undefined) return bridge.Created;
     await this.#fresh.call({
       operation: 'ask the daemon whether it is there',
       method: 'GET',
       path: '/_ping',
-      timeoutMs: 10_000,
     });
     return undefined;
   }

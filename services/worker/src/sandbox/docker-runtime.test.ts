@@ -52,7 +52,8 @@ describe('a sandbox', () => {
   });
 
   test('keeps the working folder of the image, writable /tmp and volumes, and a read-only rest', async () => {
-    const script = 'pwd; echo x >/tmp/x && echo y >/data/y && ls /tmp /data; echo z >/home/z; id -u; echo $$';
+    const script =
+      'pwd; echo x >/tmp/x && echo y >/data/y && ls /tmp /data; echo z >/home/z; id -u; cut -d" " -f4 /proc/$$/stat';
     const ran = await fixture.run(fixture.shell(script));
     expect(ran.stdout.toString()).toBe('/home\n/data:\ny\n\n/tmp:\nx\n1000\n1\n');
     expect(ran.stderr.toString()).toContain('Read-only file system');

@@ -39,11 +39,11 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   /** Nothing is asked of the daemon yet: a worker starts, and says what is missing, also without one. */
   constructor(options: DockerRuntimeOptions) {
     this.#options = options;
-    const client = new DockerClient(options.dockerHost);
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const client = new DockerClient(options.dockerHost, limits);
     const { address, bits } = options.subnetRange;
     const subnets = new SubnetAllocator(rangeOf(address, bits), options.subnetBits, startFor(options.node));
-    const epoch = new DaemonEpoch(options.dockerHost);
+    const epoch = new DaemonEpoch(options.dockerHost, limits.callMs);
     const events = new ContainerEvents(client, options.node, () => epoch.forget());
     const images = new FleetImageStore(new ImageStore(client, limits.pullMs), options.images);
     const probeCacheMs = limits.probeCacheMs;

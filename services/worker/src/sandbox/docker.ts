@@ -4,8 +4,6 @@ import { DeadlineError, deadline, waitFor } from '@cronium/lifecycle';
 import Docker from 'dockerode';
 import { SandboxError } from './runtime.ts';
 
-/** How long a call to the Docker daemon may take unless it says otherwise. */
-const CALL_TIMEOUT_MS = 30_000;
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE']);
 const CONNECTION_LOST: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE']);
 
@@ -19,7 +17,7 @@ export interface DockerCall {
   readonly body?: object;
   /** The status codes that are fine; default 200 to 204. */
   readonly accept?: readonly number[];
-  /** Default 30 s; `Infinity` for a call that waits for something to happen. For a stream: until its headers. */
+  /** Default: the client's; `Infinity` for a call that waits for something to happen. For a stream: until its headers. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
   /** The base64 of the registry's credentials. */
@@ -40,16 +38,19 @@ export class DockerClient {
   readonly isLocal: boolean;
   readonly #docker: Docker;
   readonly #agent: Agent;
+  readonly #callMs: number;
 
   /**
    * @param dockerHost `unix:///var/run/docker.sock` or `tcp://host:2375`
-   * @param options `keepAlive: false` opens a connection for each call
+   * @param options `callMs`: how long a call may take unless it says otherwise; `keepAlive: false` opens a connection
+   *   for each call
    */
-  constructor(dockerHost: string, options: { readonly keepAlive: boolean } = { keepAlive: true }) {
+  constructor(dockerHost: string, options: { readonly callMs: number; readonly keepAlive?: boolean }) {
     const url = new URL(dockerHost);
     this.address = dockerHost;
     this.isLocal = url.protocol === 'unix:';
-    this.#agent = new Agent({ keepAlive: options.keepAlive, maxFreeSockets: 32 });
+    this.#agent = new Agent({ keepAlive: options.keepAlive ?? true, maxFreeSockets: 32 });
+    this.#callMs = options.callMs;
     // Not an object literal at the call: dockerode's types don't know `agent`, which its modem takes.
     const connection = { ...endpoint(url), agent: this.#agent };
     this.#docker = new Docker(connection);
@@ -93,7 +94,7 @@ export class DockerClient {
   }
 
   async #dial(call: DockerCall, shape: Shape): Promise<unknown> {
-    const timeoutMs = call.timeoutMs ?? CALL_TIMEOUT_MS;
+    const timeoutMs = call.timeoutMs ?? this.#callMs;
     using limit =
       timeoutMs === Infinity ? endless(call.signal) : deadline(timeoutMs, call.operation, call.signal);
     const request = new AbortController();
@@ -170,7 +171,8 @@ function endless(signal: AbortSignal | undefined): AbortSignal & Disposable {
   return Object.assign(controller.signal, { [Symbol.dispose]: dispose });
 }
 
-function isConnectionLost(error: unknown): boolean {
+/** Did the connection break before the answer came? What was asked for may have been done. */
+export function isConnectionLost(error: unknown): boolean {
   const cause = error instanceof SandboxError ? error.cause : undefined;
   return (
     cause instanceof Error &&

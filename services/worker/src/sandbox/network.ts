@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { networkName } from '@cronium/contracts';
 import type { NetworkInspectInfo } from 'dockerode';
 import { parseCidr } from './cidr.ts';
-import { type DockerClient, statusOf } from './docker.ts';
+import { type DockerClient, isConnectionLost, statusOf } from './docker.ts';
 import { SandboxError } from './runtime.ts';
 import { parseRoutes, type Subnet, type SubnetAllocator, type TakenRange } from './subnets.ts';
 
@@ -77,8 +77,9 @@ async function giveBack(
     return;
   }
   subnets.release(subnet.cidr);
-  if (status !== NAME_TAKEN) throw error;
-  await options.clear();
+  // A reply that was lost: if the network was made, its name is taken now.
+  if (status !== NAME_TAKEN && !isConnectionLost(error)) throw error;
+  if (status === NAME_TAKEN) await options.clear();
 }
 
 function noSubnet(subnets: SubnetAllocator): SandboxError {

@@ -42,6 +42,8 @@ export interface DockerRuntimeOptions {
 
 /** How long things may take, in milliseconds. */
 export interface Limits {
+  /** Any one call to the daemon that is not said to take longer. */
+  readonly callMs: number;
   /** From a sidecar's start until it is bound to its attempt. */
   readonly sidecarReadyMs: number;
   readonly pullMs: number;
@@ -54,6 +56,7 @@ export interface Limits {
 }
 
 export const DEFAULT_LIMITS: Limits = Object.freeze({
+  callMs: 30_000,
   sidecarReadyMs: 30_000,
   pullMs: 600_000,
   releaseMs: 60_000,

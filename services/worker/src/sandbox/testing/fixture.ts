@@ -3,6 +3,7 @@ import {
   createNodeKey,
   type JobInput,
   jobSpec,
+  LABEL,
   type NodeKey,
   newJobId,
   type QueuePayload,
@@ -58,8 +59,9 @@ export class SandboxFixture implements AsyncDisposable {
   readonly #runtimes: SandboxRuntime[] = [];
 
   static async create(options: Partial<DockerRuntimeOptions> = {}): Promise<SandboxFixture> {
-    const docker = testDocker();
-    return new SandboxFixture(docker, await minimalImages(docker), await createNodeKey(), options);
+    const docker = testDocker(options.dockerHost);
+    // Another engine has them from the run's.
+    return new SandboxFixture(docker, await minimalImages(testDocker()), await createNodeKey(), options);
   }
 
   private constructor(
@@ -188,17 +190,14 @@ export class SandboxFixture implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const runtime of this.#runtimes) await runtime.close();
-    const labelled = {
-      filters: { label: Object.entries(testLabels(this.node)).map(([k, v]) => `${k}=${v}`) },
-    };
-    // What the test itself made: on the shared network, without a role.
-    for (const { Id, Labels } of await this.docker.listContainers({ all: true, ...labelled })) {
-      if (Object.keys(Labels).length === 2) await this.docker.getContainer(Id).remove({ force: true });
+    const filters = { label: [`${LABEL.node}=${this.node}`] };
+    for (const { Id, Labels } of await this.docker.listContainers({ all: true, filters })) {
+      // What the test itself made has no role.
+      if (Labels[LABEL.role] === undefined) await this.docker.getContainer(Id).remove({ force: true });
     }
-    for (const { Id, Labels } of await this.docker.listNetworks(labelled)) {
-      if (Object.keys(Labels ?? {}).length === 2) await this.docker.getNetwork(Id).remove({ force: true });
-    }
-    const left = await leakCheck(this.docker, this.node);
+    const left = (await leakCheck(this.docker, this.node)).filter(
+      (name) => name !== `network ${this.options.sharedNetwork}`,
+    );
     await removeAll(this.docker, this.node);
     if (left.length > 0) throw new Error(`left behind: ${left.join(', ')}`);
   }

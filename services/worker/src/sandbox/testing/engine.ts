@@ -1,0 +1,117 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LABEL } from '@cronium/contracts';
+import { eventually, testDocker, testNodeName } from '@cronium/testing';
+import type Docker from 'dockerode';
+import { minimalImages } from './images.ts';
+
+/**
+ * A Docker daemon of a test's own, which may be stopped, killed and frozen. It runs in the network namespace of a container
+ * of the run's engine: in the machine's own it would fight with that one over bridges.
+ */
+export class OwnEngine implements AsyncDisposable {
+  readonly dockerHost: string;
+  readonly docker: Docker;
+  readonly #folder: string;
+  readonly #namespaceOf: number;
+  readonly #options: readonly string[];
+  readonly #releases: AsyncDisposableStack;
+  #daemon: ChildProcess | undefined;
+
+  /** @param options more arguments of dockerd */
+  static async start(options: readonly string[] = []): Promise<OwnEngine> {
+    const releases = new AsyncDisposableStack();
+    const first = testDocker();
+    const images = await minimalImages(first);
+    const holder = await first.createContainer({
+      Image: images.job,
+      Entrypoint: ['/bin/sleep', '1000000'],
+      Labels: { [LABEL.managed]: 'true', [LABEL.node]: testNodeName() },
+    });
+    releases.defer(() => holder.remove({ force: true }));
+    await holder.start();
+    const folder = await mkdtemp(join(tmpdir(), 'own-engine-'));
+    releases.defer(() => removeFolder(folder));
+    const engine = new OwnEngine(folder, (await holder.inspect()).State.Pid, options, releases);
+    await engine.up();
+    await engine.docker.loadImage(await first.getImage(images.runtime).get());
+    await engine.docker.loadImage(await first.getImage(images.job).get());
+    return engine;
+  }
+
+  private constructor(
+    folder: string,
+    namespaceOf: number,
+    options: readonly string[],
+    releases: AsyncDisposableStack,
+  ) {
+    this.#folder = folder;
+    this.#namespaceOf = namespaceOf;
+    this.#options = options;
+    this.#releases = releases;
+    this.dockerHost = `unix://${folder}/docker.sock`;
+    this.docker = testDocker(this.dockerHost);
+  }
+
+  /** Starts the daemon and waits until it answers. */
+  async up(): Promise<void> {
+    const folder = this.#folder;
+    this.#daemon = spawn(
+      'nsenter',
+      [
+        `--net=/proc/${this.#namespaceOf}/ns/net`,
+        'dockerd',
+        `--host=${this.dockerHost}`,
+        `--data-root=${folder}/data`,
+        `--exec-root=${folder}/exec`,
+        `--pidfile=${folder}/docker.pid`,
+        '--userland-proxy=false',
+        ...this.#options,
+      ],
+      { stdio: 'ignore' },
+    );
+    await eventually(() => this.docker.ping().then(Boolean), {
+      what: "the test's dockerd answers",
+      timeoutMs: 60_000,
+    });
+  }
+
+  /** Sends a signal to the daemon and waits for its end. */
+  async down(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const daemon = this.#daemon;
+    if (daemon === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return;
+    const ended = once(daemon, 'exit');
+    daemon.kill(signal);
+    await ended;
+    if (signal === 'SIGKILL') await rm(`${this.#folder}/docker.pid`, { force: true });
+  }
+
+  freeze(): void {
+    this.#daemon?.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#daemon?.kill('SIGCONT');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.thaw();
+    // A killed daemon's own containerd goes with the next one's orderly end.
+    await this.down('SIGTERM');
+    await this.#releases.disposeAsync();
+  }
+}
+
+/** Layers and namespaces that a daemon left mounted keep its folder in use. */
+async function removeFolder(folder: string): Promise<void> {
+  const mounts = (await readFile('/proc/self/mounts', 'utf8'))
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+  for (const path of mounts.filter((mount) => mount.startsWith(`${folder}/`)).reverse()) {
+    await once(spawn('umount', ['--lazy', path], { stdio: 'ignore' }), 'exit');
+  }
+  await rm(folder, { recursive: true, force: true, maxRetries: 10 });
+}
