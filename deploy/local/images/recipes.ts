@@ -40,7 +40,7 @@ export interface Recipe {
   /** Files and folders of the build context, below `images/`. */
   readonly context: readonly string[];
   readonly bases: readonly BaseArgument[];
-  /** True when the context also gets the bundled programs, as `runtime-api/dist/*.mjs`. */
+  /** True when the context also gets the bundled programs, as `runtime-api/dist/*`. */
   readonly bundles?: boolean;
 }
 

@@ -145,11 +145,6 @@ export class TestFleet extends Jobs implements AsyncDisposable {
     return openHost(this.#stack, { facts: this.facts, dockerHost, hostAddress });
   }
 
-  /** Releases it with the fleet, after its processes have ended when it came before them, else before. */
-  use<T extends AsyncDisposable>(resource: T): T {
-    return this.#stack.use(resource);
-  }
-
   [Symbol.asyncDispose](): Promise<void> {
     return this.#stack.disposeAsync();
   }

@@ -260,7 +260,11 @@ describe.concurrent('retries', () => {
 
   test('an ended job is run again on request, and its attempts are counted on', async () => {
     const first = await fleet.run(bash('echo $CRONIUM_EXECUTION_ID; exit 1'));
-    await fleet.client.retry(first.id);
+    // Results knows the end a moment before the queue does; until then the producer refuses with 409.
+    await eventually(async () => fleet.client.retry(first.id), {
+      what: 'the retry is accepted',
+      timeoutMs: WAIT_MS,
+    });
     const again = await eventually(
       async () => {
         const job = await fleet.client.job(first.id);

@@ -49,7 +49,8 @@ function expectedLine(i: number): Buffer {
 /** Says where two buffers differ instead of printing megabytes. */
 function expectSame(actual: Buffer, wanted: Buffer): void {
   if (actual.equals(wanted)) return;
-  const at = wanted.findIndex((byte, index) => actual[index] !== byte);
+  const differs = wanted.findIndex((byte, index) => actual[index] !== byte);
+  const at = differs === -1 ? wanted.length : differs;
   const near = (buffer: Buffer) =>
     JSON.stringify(buffer.subarray(Math.max(0, at - 60), at + 60).toString('latin1'));
   throw new Error(

@@ -1,6 +1,6 @@
 // A connection to the host of a URL, through the job's proxy where there is one, and how long its parts took.
 import { request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, isIP } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { buffer } from 'node:stream/consumers';
 import { connect as connectTls } from 'node:tls';
@@ -16,7 +16,9 @@ export async function open(url) {
   const { socket, timings } = proxy ? await throughProxy(proxy, url, port) : await direct(host, port);
   if (url.protocol !== 'https:') return { socket, timings };
   const beganAt = performance.now();
-  const secure = connectTls({ socket, servername: host, ALPNProtocols: ['http/1.1'] });
+  // An address is no server name (RFC 6066), but the certificate is checked for it all the same.
+  const name = isIP(host) === 0 ? { servername: host } : {};
+  const secure = connectTls({ socket, host, ...name, ALPNProtocols: ['http/1.1'] });
   await first(secure, 'secureConnect');
   return { socket: secure, timings: { ...timings, tlsMs: performance.now() - beganAt } };
 }

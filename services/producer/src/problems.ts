@@ -75,6 +75,14 @@ export const problems = {
     }),
   busy: (detail: string, retryAfterSeconds: number) =>
     new HttpProblem({ slug: 'busy', status: 429, title: 'Too much at once', detail, retryAfterSeconds }),
+  unsettled: () =>
+    new HttpProblem({
+      slug: 'unsettled',
+      status: 503,
+      title: 'A worker still holds the job',
+      detail: 'The job has ended, but its worker has not let go of it yet. Send the request again.',
+      retryAfterSeconds: 1,
+    }),
   stopping: () =>
     new HttpProblem({
       slug: 'stopping',

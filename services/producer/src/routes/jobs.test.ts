@@ -317,6 +317,29 @@ describe('retry', () => {
     ]);
   });
 
+  it('waits until the worker of an ended job has let go of it', async () => {
+    const jobId = 'job_abcdefghijkl';
+    await using first = await startApp();
+    const { id } = await submit(first, JOB);
+    const payload = (await first.payloads()).get(id);
+    await using results = await scriptedResults({
+      [`/internal/v1/jobs/${jobId}/payload`]: { jobId, state: 'failed', attempts: 1, payload },
+    });
+    await using app = await startApp({ resultsUrl: results.url });
+    const job = `${app.prefix}:default:${jobId}`;
+    await app.valkey.hset(app.keys.queues, 'default', '{"pool":"default","requires":{}}');
+    await app.valkey.hset(job, 'data', JSON.stringify(payload));
+    await app.valkey.set(`${job}:lock`, 'node:token');
+    const answer = app.post(`/v1/jobs/${jobId}/retry`, '');
+    await app.valkey.multi().del(`${job}:lock`, job).exec();
+    expect((await answer).status).toBe(202);
+    expect((await app.payloads()).get(jobId)).toMatchObject({ attemptBase: 1 });
+
+    await app.valkey.set(`${job}:lock`, 'node:token');
+    const held = await app.post(`/v1/jobs/${jobId}/retry`, '');
+    expect([held.status, held.headers.get('retry-after')]).toEqual([503, '1']);
+  });
+
   it('is for ended jobs alone', async () => {
     await using app = await startApp();
     const { id } = await submit(app, JOB);

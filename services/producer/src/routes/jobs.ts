@@ -18,7 +18,7 @@ import { readJob } from '../intake/read-job.ts';
 import { problems } from '../problems.ts';
 import { requestCancel } from '../queue/cancel.ts';
 import { findJob } from '../queue/find.ts';
-import { retryJobs } from '../queue/retry.ts';
+import { isHeld, retryJobs } from '../queue/retry.ts';
 import {
   body,
   describe,
@@ -144,7 +144,8 @@ async function retry(context: AppContext, services: Services): Promise<Response>
   const id = pathId(context, 'id', { pattern: JOB_ID, what: 'job' });
   const { caller } = context.var;
   const queued = await findJob(services.queues, id, caller.tenant);
-  if (queued && !queued.ended)
+  // One that a worker holds may have ended already: results knows.
+  if (queued && !queued.ended && !(await isHeld(services.queues, { jobId: id, queue: queued.queue })))
     throw problems.conflict(`The job ${id} has not ended: it is in the queue ${queued.queue}.`);
   const job = await services.results.job(id, context.req.header('authorization') ?? '');
   if (job === undefined) throw problems.notFound(`job ${id}`);

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -71,22 +72,38 @@ export class OwnEngine implements AsyncDisposable {
         '--userland-proxy=false',
         ...this.#options,
       ],
-      { stdio: 'ignore' },
+      { stdio: ['ignore', 'ignore', 'pipe'] },
     );
-    await eventually(() => this.docker.ping().then(Boolean), {
-      what: "the test's dockerd answers",
-      timeoutMs: 60_000,
-    });
+    const said: string[] = [];
+    this.#daemon.stderr?.on('data', (bytes: Buffer) => said.splice(0, said.length - 40, bytes.toString()));
+    await eventually(
+      () => {
+        if (!this.#runs) throw new Error(said.join(''));
+        return this.docker.ping().then(Boolean);
+      },
+      { what: "the test's dockerd answers", timeoutMs: 120_000 },
+    );
   }
 
   /** Sends a signal to the daemon and waits for its end. */
   async down(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const daemon = this.#daemon;
-    if (daemon === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return;
+    if (daemon === undefined || !this.#runs) return;
     const ended = once(daemon, 'exit');
     daemon.kill(signal);
     await ended;
-    if (signal === 'SIGKILL') await rm(`${this.#folder}/docker.pid`, { force: true });
+    if (signal === 'SIGKILL') await this.#afterKill();
+  }
+
+  /** Its containerd dies with it, but not at the same moment; a new daemon must not meet the dying one. */
+  async #afterKill(): Promise<void> {
+    await rm(`${this.#folder}/docker.pid`, { force: true });
+    const pid = (await readFile(`${this.#folder}/exec/containerd/containerd.pid`, 'utf8')).trim();
+    await eventually(() => !existsSync(`/proc/${pid}`), { what: "the killed daemon's containerd has ended" });
+  }
+
+  get #runs(): boolean {
+    return this.#daemon?.exitCode === null && this.#daemon.signalCode === null;
   }
 
   freeze(): void {
@@ -99,7 +116,8 @@ export class OwnEngine implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.thaw();
-    // A killed daemon's own containerd goes with the next one's orderly end.
+    // The containerd of a killed daemon, and its containers, go with the orderly end of the next one.
+    if (!this.#runs) await this.up();
     await this.down('SIGTERM');
     await this.#releases.disposeAsync();
   }

@@ -13,6 +13,9 @@ export interface MinimalImages {
   readonly job: string;
 }
 
+/** A daemon that is stopped or started waits ten seconds for each container that leaves SIGTERM unanswered. */
+const STOP = 'STOPSIGNAL SIGKILL';
+
 const SIDECAR = `
 b=${TOOLKIT_SOURCE}/busybox
 "$b" nc -ll -p 8081 -e "$b" cat &
@@ -31,6 +34,7 @@ export async function minimalImages(docker: Docker): Promise<MinimalImages> {
   await build(docker, runtime, [
     `${busybox} ${TOOLKIT_SOURCE}/busybox`,
     'COPY sidecar /sidecar',
+    STOP,
     `ENTRYPOINT ["${TOOLKIT_SOURCE}/busybox", "sh", "/sidecar"]`,
   ]);
   const job = 'cronium-test/job:local';
@@ -38,6 +42,7 @@ export async function minimalImages(docker: Docker): Promise<MinimalImages> {
     `${busybox} /bin/busybox`,
     'RUN ["/bin/busybox", "--install", "-s", "/bin"]',
     'ENV FROM_IMAGE="of the image"',
+    STOP,
     'VOLUME /data',
     'WORKDIR /home',
     'ENTRYPOINT ["/bin/echo", "entrypoint"]',

@@ -40,14 +40,17 @@ export class ReplyDropper implements AsyncDisposable {
       upstream.on('data', (data) => {
         if (!drops) return void client.write(data);
         this.dropped++;
-        client.resetAndDestroy();
+        client.destroy();
         upstream.destroy();
       });
       upstream.on('end', () => client.end());
       for (const socket of [client, upstream]) {
         this.#sockets.add(socket);
         socket.on('error', () => socket.destroy());
-        socket.on('close', () => [client, upstream].forEach((one) => one.destroy()));
+        socket.on('close', () => {
+          client.destroy();
+          upstream.destroy();
+        });
       }
     });
   }
