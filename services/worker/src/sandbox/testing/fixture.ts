@@ -89,7 +89,7 @@ export class SandboxFixture implements AsyncDisposable {
       prefix: '{test}',
       egressAllowPrivate: [],
       logMaxBytes: 64 * 1024 * 1024,
-      logger: { debug: () => undefined, info: () => undefined, warn: console.warn },
+      logger: { debug: () => undefined, info: () => undefined, warn: () => undefined },
       ...options,
     };
     this.runtime = this.anotherRuntime();
