@@ -6,14 +6,13 @@ import { bash, WAIT_MS } from './jobs.ts';
 
 let fleet: TestFleet;
 beforeAll(async () => {
-  const env = { CRONIUM_LOCK_SECONDS: '12', CRONIUM_STALLED_CHECK_SECONDS: '2' };
   // Each test has workers of its own: some of them are killed.
-  fleet = await TestFleet.start({ env, workers: [] });
+  fleet = await TestFleet.start({ workers: [] });
 });
 afterAll(() => fleet?.[Symbol.asyncDispose]());
 
-async function workerFor(pool: string): Promise<Worker> {
-  const worker = await fleet.addWorker({ env: { CRONIUM_POOLS: pool } });
+async function workerFor(pool: string, env: Record<string, string> = {}): Promise<Worker> {
+  const worker = await fleet.addWorker({ env: { CRONIUM_POOLS: pool, ...env } });
   await worker.ready();
   return worker;
 }
@@ -80,7 +79,7 @@ test('a job that ended while its worker was away is reported as it ended', async
 });
 
 test('when a worker stays away another one runs its job after the lock, and the first attempt is known as lost', async () => {
-  const first = await workerFor('shared');
+  const first = await workerFor('shared', { CRONIUM_LOCK_SECONDS: '8' });
   const source =
     'echo "on $CRONIUM_EXECUTION_ID"; while [ "${CRONIUM_EXECUTION_ID##*.}" = 1 ]; do sleep 0.1; done; echo done';
   const id = await fleet.submit(bash(source, { pool: 'shared' }));

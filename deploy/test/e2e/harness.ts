@@ -60,8 +60,10 @@ const FIRST_PORT = 20_000;
 const PORTS_EACH = 10;
 const RANGES_FROM = 192;
 
-/** Short times, so that what tests wait for comes soon. */
-const QUICK = {
+/** Short times, so that what tests wait for comes soon; a long lock, so that a machine that stands still loses no job. */
+const TIMES = {
+  CRONIUM_LOCK_SECONDS: '60',
+  CRONIUM_STALLED_CHECK_SECONDS: '2',
   CRONIUM_STOP_GRACE_SECONDS: '1',
   CRONIUM_DRAIN_SECONDS: '5',
   CRONIUM_SHUTDOWN_SECONDS: '20',
@@ -180,7 +182,7 @@ async function bringFacts(
   const home = await mkdtemp(join(tmpdir(), 'fleet-'));
   stack.defer(() => rm(home, { recursive: true, force: true, maxRetries: 5 }));
   return {
-    env: { PATH: process.env.PATH, ...QUICK, CRONIUM_PREFIX: prefix, ...env },
+    env: { PATH: process.env.PATH, ...TIMES, CRONIUM_PREFIX: prefix, ...env },
     home,
     ports: portsFor(range),
     valkeyUrl,

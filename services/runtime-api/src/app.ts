@@ -36,7 +36,7 @@ export interface JobCall extends Call {
 }
 
 /**
- * The runtime API (DESIGN section 6) as a listener for `node:http`. It uses no web framework (ADR 0013): the
+ * The runtime API (DESIGN section 6) as a listener for `node:http`. It uses no web framework (ADR 0015): the
  * request and response classes alone that one needs cost each sidecar 16 MB.
  */
 export function createApp(deps: AppDeps): RequestListener {

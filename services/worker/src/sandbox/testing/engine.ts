@@ -99,7 +99,10 @@ export class OwnEngine implements AsyncDisposable {
   async #afterKill(): Promise<void> {
     await rm(`${this.#folder}/docker.pid`, { force: true });
     const pid = (await readFile(`${this.#folder}/exec/containerd/containerd.pid`, 'utf8')).trim();
-    await eventually(() => !existsSync(`/proc/${pid}`), { what: "the killed daemon's containerd has ended" });
+    await eventually(() => !existsSync(`/proc/${pid}`), {
+      what: "the killed daemon's containerd has ended",
+      timeoutMs: 60_000,
+    });
   }
 
   get #runs(): boolean {
