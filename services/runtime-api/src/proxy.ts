@@ -45,6 +45,10 @@ export function createEgressProxy(deps: ProxyDeps): EgressProxy {
   server.on('connect', (message: IncomingMessage, socket: Socket, head: Buffer) => {
     void tunnel({ message, socket, head, ended: deps.ended() }, open);
   });
+  server.on('clientError', (_, socket) => {
+    if (socket.writable) socket.end(rawRefusal(notUnderstood()));
+    else socket.destroy();
+  });
   server.maxConnections = MAX_CONNECTIONS;
   return {
     server,
@@ -61,10 +65,7 @@ async function openDestination(
   deps: ProxyDeps,
 ): Promise<Opened> {
   if (rules === undefined) throw forbidden('No attempt with egress is bound to this sidecar.');
-  if (destination === undefined) {
-    const detail = 'The proxy takes CONNECT host:port, or an absolute http URL without a user in it.';
-    throw new RefusedError('bad-request', { status: 400, detail });
-  }
+  if (destination === undefined) throw notUnderstood();
   const name = `${destination.host}:${destination.port}`;
   const beganAt = performance.now();
   const addresses = await rules.addressesFor(destination).catch((error: unknown) => {
@@ -78,6 +79,11 @@ async function openDestination(
   const resolvedAt = performance.now();
   const socket = await connectToAny(addresses, destination.port, deps.ended());
   return { socket, dnsMs: resolvedAt - beganAt, connectMs: performance.now() - resolvedAt };
+}
+
+function notUnderstood(): RefusedError {
+  const detail = 'The proxy takes CONNECT host:port, or an absolute http URL without a user in it.';
+  return new RefusedError('bad-request', { status: 400, detail });
 }
 
 function asRefusal(error: unknown): RefusedError {
