@@ -102,7 +102,8 @@ async function pump(following: Following, deps: AttemptDeps, timers: PhaseTimers
     const { record } = item;
     if (attempt.has('main_started') && !record.notice) attempt.moment('first_byte', record.time);
     await log.write(record, dropped);
-    offsets = { ...offsets, [record.stream]: offsets[record.stream] + jobBytes(record) };
+    const passed = jobBytes(record) + (item.missingBytes ?? 0);
+    offsets = { ...offsets, [record.stream]: offsets[record.stream] + passed };
   };
   while (sandbox) {
     try {
