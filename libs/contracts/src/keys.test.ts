@@ -4,7 +4,10 @@ import { formatTraceparent, parseTraceparent } from './traceparent.ts';
 
 test('every key carries the hash tag', () => {
   const keys = keysFor('{abc}');
-  const names = Object.values(keys).map((key) => (typeof key === 'function' ? key('a', 'b') : key));
+  const names = Object.entries(keys).map(([name, key]) => {
+    if (typeof key !== 'function') return key;
+    return key(/batch/i.test(name) ? 'batch_000000000000' : 'job_000000000000', 'b');
+  });
   for (const name of names) expect(name).toMatch(/^\{abc\}:/);
   expect(new Set(names).size).toBe(names.length);
 });
