@@ -6,12 +6,12 @@ export default defineConfig({
     exclude: ['**/node_modules/**', '**/.cronium/**', '**/dist/**'],
     globalSetup: ['deploy/test/global-setup.ts'],
     // Real engines on a busy machine: a limit that only a hang reaches.
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 180_000,
+    hookTimeout: 300_000,
     teardownTimeout: 60_000,
     // Processes, so that a test's crash or leak stays its own.
     pool: 'forks',
-    maxWorkers: 3,
+    maxWorkers: 2,
     // A file that waits for containers leaves the processor to the others.
     sequence: { hooks: 'stack' },
     restoreMocks: true,

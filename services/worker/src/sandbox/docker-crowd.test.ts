@@ -30,10 +30,10 @@ async function inTurn<T>(count: number, task: (index: number) => Promise<T>): Pr
 }
 
 describe('one daemon', () => {
-  test(`holds ${CROWD} sandboxes at once, each with a subnet of its own`, { timeout: 300_000 }, async () => {
+  test(`holds ${CROWD} sandboxes at once, each with a subnet of its own`, { timeout: 900_000 }, async () => {
     const script = (index: number) =>
       fixture.shell(`echo ${index}; while ! [ -e /tmp/go ]; do sleep 0.5; done; exit ${index}`);
-    const signal = AbortSignal.timeout(240_000);
+    const signal = AbortSignal.timeout(840_000);
     const sandboxes = await inTurn(CROWD, (index) => fixture.prepare(script(index), { signal }));
     const subnets = sandboxes.map(({ binding }) => parseCidr(binding.subnet) ?? { first: 0, size: 0 });
     expect(subnets.filter((one, i) => subnets.some((other, j) => i < j && overlap(one, other)))).toEqual([]);
@@ -61,7 +61,7 @@ describe('one daemon', () => {
     const small = fixture.anotherRuntime({ subnetRange: { address, bits: 27 } });
     const silent = { begin: () => undefined, end: () => undefined };
     const prepare = () =>
-      small.prepare(fixture.request(fixture.shell('true')), silent, AbortSignal.timeout(50_000));
+      small.prepare(fixture.request(fixture.shell('true')), silent, AbortSignal.timeout(150_000));
     const [first, second] = await Promise.all([prepare(), prepare()]);
     expect(small.capacity()).toBe(0);
     await expect(prepare()).rejects.toMatchObject({ code: 'capacity' });
@@ -78,7 +78,7 @@ describe('one daemon', () => {
     const runtimes = [fixture.anotherRuntime(options), fixture.anotherRuntime(options)];
     const sandboxes = await Promise.all(
       [0, 1, 0, 1].map((which) =>
-        runtimes[which]?.prepare(fixture.request(fixture.shell('true')), silent, AbortSignal.timeout(50_000)),
+        runtimes[which]?.prepare(fixture.request(fixture.shell('true')), silent, AbortSignal.timeout(150_000)),
       ),
     );
     expect(new Set(sandboxes.map((sandbox) => sandbox?.binding.subnet)).size).toBe(4);

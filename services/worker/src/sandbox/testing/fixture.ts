@@ -32,7 +32,7 @@ import type {
 } from '../runtime.ts';
 import { type MinimalImages, minimalImages, testLabels } from './images.ts';
 
-const WAIT_MS = 50_000;
+const WAIT_MS = 150_000;
 const SILENT: PreparationObserver = { begin: () => undefined, end: () => undefined };
 
 /** How a job went, all of it. */
