@@ -78,7 +78,11 @@ describe('one daemon', () => {
     const runtimes = [fixture.anotherRuntime(options), fixture.anotherRuntime(options)];
     const sandboxes = await Promise.all(
       [0, 1, 0, 1].map((which) =>
-        runtimes[which]?.prepare(fixture.request(fixture.shell('true')), silent, AbortSignal.timeout(150_000)),
+        runtimes[which]?.prepare(
+          fixture.request(fixture.shell('true')),
+          silent,
+          AbortSignal.timeout(150_000),
+        ),
       ),
     );
     expect(new Set(sandboxes.map((sandbox) => sandbox?.binding.subnet)).size).toBe(4);
