@@ -1,6 +1,8 @@
 import type {
   AcceptedBatch,
   AcceptedJob,
+  AuditEntry,
+  AuditPage,
   BatchResult,
   BatchView,
   DeathRecord,
@@ -53,6 +55,18 @@ export interface JobFilter {
 /** How to list jobs. */
 export interface ListOptions extends JobFilter, CallOptions {
   /** At most so many in all. */
+  readonly limit?: number;
+}
+
+/** Which entries of the audit log to list. All must hold. */
+export interface AuditOptions extends CallOptions {
+  /** The name of an API key. */
+  readonly actor?: string;
+  /** `job.submit`, or `job` for all that is done to jobs. */
+  readonly action?: string;
+  readonly target?: string;
+  readonly from?: string;
+  readonly to?: string;
   readonly limit?: number;
 }
 
@@ -228,6 +242,30 @@ export class CroniumClient {
 
   resume(node: string, options: CallOptions = {}): Promise<unknown> {
     return this.#post('results', `/v1/workers/${encode(node)}/resume`, options, true);
+  }
+
+  /** The audit log, newest first. For admins; pages are fetched as they are needed. */
+  async *audit(options: AuditOptions = {}): AsyncGenerator<AuditEntry> {
+    const { signal, limit = Number.POSITIVE_INFINITY, ...filter } = options;
+    let cursor: string | undefined;
+    for (let left = limit; left > 0; ) {
+      const path = `/v1/audit${query({ ...filter, limit: Math.min(left, PAGE_SIZE), cursor })}`;
+      const page = await this.#get<AuditPage>('results', path, signalOf({ signal }));
+      yield* page.entries;
+      if (page.cursor === null) return;
+      cursor = page.cursor;
+      left -= page.entries.length;
+    }
+  }
+
+  /** The whole audit log, oldest first. */
+  async *exportAudit(options: Omit<AuditOptions, 'limit'> = {}): AsyncGenerator<AuditEntry> {
+    const { signal, ...filter } = options;
+    const stream = await this.#transport.stream({
+      ...get('results', `/v1/audit${query({ ...filter })}`, signalOf({ signal })),
+      headers: { accept: 'application/x-ndjson' },
+    });
+    yield* readNdjson<AuditEntry>(readChunks(stream, { signal }));
   }
 
   /** Waits for a job's end. @throws CroniumWaitError when time is up */

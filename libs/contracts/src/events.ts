@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { auditFact } from './audit.ts';
 import { BATCH_ID, JOB_ID } from './ids.ts';
 
 const jobIds = z.array(z.string().regex(JOB_ID)).min(1).max(1000);
@@ -46,6 +47,8 @@ export const fleetEvent = z.discriminatedUnion('type', [
     by: z.string(),
     at: z.number(),
   }),
+  /** Someone did something that the audit log keeps. */
+  z.strictObject({ type: z.literal('audit'), entry: auditFact }),
 ]);
 export type FleetEvent = z.infer<typeof fleetEvent>;
 

@@ -1,5 +1,6 @@
 export * from './api.ts';
 export * from './attempts.ts';
+export * from './audit.ts';
 export * from './events.ts';
 export * from './ids.ts';
 export * from './job.ts';

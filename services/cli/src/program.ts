@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addAuditLog } from './commands/audit-log.ts';
 import { addBatch } from './commands/batch.ts';
 import { addControl } from './commands/control.ts';
 import { addFleet } from './commands/fleet.ts';
@@ -28,7 +29,7 @@ export function buildProgram(run: Run): Command {
     .showHelpAfterError('(what there is: cronium --help)')
     .exitOverride()
     .addHelpText('after', EXAMPLES);
-  for (const add of [addRun, addSubmit, addBatch, addJobs, addInspect, addControl, addFleet])
+  for (const add of [addRun, addSubmit, addBatch, addJobs, addInspect, addControl, addFleet, addAuditLog])
     add(program, run);
   return program;
 }

@@ -4,6 +4,7 @@ import { type Env, requireApiKey } from './http/auth.ts';
 import { errorHandler } from './http/errors.ts';
 import { problems } from './http/problems.ts';
 import { artifactRoutes } from './routes/artifacts.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { batchRoutes } from './routes/batches.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -47,6 +48,7 @@ export function createApp(deps: Deps): Hono<Env> {
   app.route('/v1/secrets', sealedRoutes(deps, 'secret'));
   app.route('/v1/credentials', sealedRoutes(deps, 'credential'));
   app.route('/v1/api-keys', apiKeyRoutes(deps));
+  app.route('/v1/audit', auditRoutes(deps));
   app.all('/v1/*', () => {
     throw problems.notFound('such endpoint; see /docs');
   });

@@ -13,6 +13,7 @@ import { keepRetention } from './retention.ts';
 export interface BackgroundOptions {
   readonly databaseUrl: string;
   readonly retentionDays: number;
+  readonly auditRetentionDays: number;
 }
 
 const MIRROR_EVERY_MS = 60_000;
@@ -57,7 +58,7 @@ export async function runBackground(deps: Deps, options: BackgroundOptions): Pro
       signal,
       onError: onError('copying the API keys to Valkey'),
     }),
-    repeat(() => keepRetention(deps, options.retentionDays), {
+    repeat(() => keepRetention(deps, options), {
       everyMs: RETENTION_EVERY_MS,
       signal,
       onError: onError('removing what is past retention'),

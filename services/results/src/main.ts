@@ -40,6 +40,7 @@ async function start(
       runBackground(deps, {
         databaseUrl: config.CRONIUM_DATABASE_URL,
         retentionDays: config.CRONIUM_RETENTION_DAYS,
+        auditRetentionDays: config.CRONIUM_AUDIT_RETENTION_DAYS,
       }),
     )
     .catch((error) => lifecycle.fail(error));

@@ -2,6 +2,7 @@ import { TERMINAL_STATES } from '@cronium/contracts';
 import { sql } from 'kysely';
 import { dayWindow } from './db/partitions.ts';
 import type { Deps } from './deps.ts';
+import { deleteAuditBefore } from './queries/audit.ts';
 
 const JOBS_EACH = 1000;
 
@@ -17,7 +18,7 @@ export async function keepRetention(
     signal,
     artifacts,
   }: Pick<Deps, 'db' | 'partitions' | 'log' | 'signal' | 'artifacts'>,
-  retentionDays: number,
+  { retentionDays, auditRetentionDays }: { retentionDays: number; auditRetentionDays: number },
   nowMs: number = Date.now(),
 ): Promise<void> {
   const { first } = dayWindow(retentionDays, nowMs);
@@ -33,6 +34,7 @@ export async function keepRetention(
   }
   await sql`DELETE FROM batches b WHERE b.created_ms < ${beforeMs} AND b.complete
     AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = b.id)`.execute(db);
+  await deleteAuditBefore(db, Date.parse(dayWindow(auditRetentionDays, nowMs).first));
   if (jobs > 0) log.info({ jobs }, 'ended jobs past retention were deleted');
 }
 

@@ -19,6 +19,10 @@ export const resultsConfig = defineConfig({
     doc: 'How long logs, traces and ended jobs are kept. Older days are dropped whole.',
     default: '30',
   }),
+  CRONIUM_AUDIT_RETENTION_DAYS: field(integer({ min: 1, max: 36_500 }), {
+    doc: 'How long the audit log is kept.',
+    default: '365',
+  }),
   CRONIUM_SECRETS_KEY: optionalField(sealingKeys, {
     doc: 'The keys that seal stored secrets and credentials, as id:base64 of 32 bytes each (openssl rand -base64 32), with commas between them. The first one seals; the others open what they sealed before. Without it secrets and credentials can’t be stored.',
     secret: true,

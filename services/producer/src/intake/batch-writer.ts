@@ -1,5 +1,6 @@
 import {
   type FieldError,
+  type FleetEvent,
   type JobSpec,
   jobIdForLine,
   MAX_REJECTED_LISTED,
@@ -21,6 +22,8 @@ export interface Batch {
   readonly batchId: string;
   readonly name: string | undefined;
   readonly submission: Submission;
+  /** The audit log's event of the batch's submit. */
+  readonly submitted: FleetEvent;
 }
 
 /** What a writer needs. */
@@ -155,7 +158,7 @@ export class BatchWriter {
   }
 
   async #announce(complete: boolean): Promise<void> {
-    const { batchId, name, submission } = this.#batch;
+    const { batchId, name, submission, submitted } = this.#batch;
     const totals = complete
       ? { accepted: this.#accepted, rejected: this.#rejectedTotal }
       : { accepted: 0, rejected: 0 };
@@ -169,6 +172,7 @@ export class BatchWriter {
         complete,
         at: Date.now(),
       },
+      ...(complete ? [] : [submitted]),
     ]);
   }
 }

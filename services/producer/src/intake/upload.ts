@@ -104,7 +104,7 @@ async function closeBroken(
   if (keyed) return;
   try {
     await writer.complete();
-    if (atomic) await requestBatchCancel(deps.queues, batchId, { name: 'the producer', tenant });
+    if (atomic) await requestBatchCancel(deps.queues, batchId, { by: { name: 'the producer', tenant } });
   } catch (failure) {
     deps.log.warn(
       { err: failure, batchId },

@@ -1,4 +1,4 @@
-import type { CancelRequest, ControlMessage } from '@cronium/contracts';
+import type { CancelRequest, ControlMessage, FleetEvent } from '@cronium/contracts';
 import type { Caller } from '../auth.ts';
 import { withValkey } from '../valkey/connection.ts';
 import type { FleetQueues } from './queues.ts';
@@ -14,7 +14,7 @@ const CANCEL_SECONDS = 7 * 86_400;
 export async function requestCancel(
   queues: FleetQueues,
   jobId: string,
-  { by, reason }: { by: Caller; reason?: string },
+  { by, reason, told }: { by: Caller; reason?: string; told: FleetEvent },
 ): Promise<void> {
   const at = Date.now();
   const request: CancelRequest = { by: by.name, ...(reason !== undefined && { reason }), at };
@@ -23,6 +23,7 @@ export async function requestCancel(
     await queues.valkey.set(queues.keys.cancel(jobId), JSON.stringify(request), 'EX', CANCEL_SECONDS);
     await queues.announce([
       { type: 'cancel', jobId, tenant: by.tenant, by: by.name, ...(reason !== undefined && { reason }), at },
+      told,
     ]);
     await queues.valkey.publish(queues.keys.control, JSON.stringify(message));
   });
@@ -35,12 +36,15 @@ export async function requestCancel(
 export async function requestBatchCancel(
   queues: FleetQueues,
   batchId: string,
-  by: Pick<Caller, 'name' | 'tenant'>,
+  { by, told }: { by: Pick<Caller, 'name' | 'tenant'>; told?: FleetEvent },
 ): Promise<void> {
   const at = Date.now();
   const request: CancelRequest = { by: by.name, at };
   await withValkey(async () => {
     await queues.valkey.set(queues.keys.cancelBatch(batchId), JSON.stringify(request), 'EX', CANCEL_SECONDS);
-    await queues.announce([{ type: 'cancel-batch', batchId, tenant: by.tenant, by: by.name, at }]);
+    await queues.announce([
+      { type: 'cancel-batch', batchId, tenant: by.tenant, by: by.name, at },
+      ...(told ? [told] : []),
+    ]);
   });
 }

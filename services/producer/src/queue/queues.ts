@@ -56,19 +56,19 @@ export class FleetQueues {
    * Puts jobs into their queues and tells results. A job whose id is in its queue already is left as it is. When this
    * throws, some of the jobs may be in the queue: calling it again with the same ids is safe.
    * @param jobs at most 1000
+   * @param also events that are told with them
    * @throws ValkeyUnavailableError, ValkeyFullError; HttpProblem 429 when a queue is full
    */
-  async add(jobs: readonly NewJob[]): Promise<void> {
+  async add(jobs: readonly NewJob[], also: readonly FleetEvent[] = []): Promise<void> {
     const groups = await this.#put(jobs);
     const at = Date.now();
-    await this.announce(
-      groups.map(({ name, jobs: added }) => ({
-        type: 'accepted',
-        queue: name,
-        jobs: added.map(({ id }) => id),
-        at,
-      })),
-    );
+    const accepted = groups.map(({ name, jobs: added }) => ({
+      type: 'accepted' as const,
+      queue: name,
+      jobs: added.map(({ id }) => id),
+      at,
+    }));
+    await this.announce([...accepted, ...also]);
   }
 
   /** Puts ended jobs into their queues for another round of attempts, and tells results. Else as {@link add}. */

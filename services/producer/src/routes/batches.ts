@@ -9,6 +9,7 @@ import {
 import { z } from 'zod';
 import type { App, Services } from '../app-env.ts';
 import { HttpProblem } from '../errors.ts';
+import { auditEvent } from '../http/audit.ts';
 import { openBody } from '../http/body.ts';
 import { linesOf } from '../http/lines.ts';
 import { type AppContext, mediaType, pathId, query, withJsonBody } from '../http/request.ts';
@@ -161,9 +162,11 @@ function newBatch(
   { key, name }: { key: string | undefined; name: string | undefined },
 ): Batch {
   const { caller, trace, receivedAt } = context.var;
+  const batchId = key === undefined ? newBatchId() : batchIdForKey(caller.tenant, key);
   return {
-    batchId: key === undefined ? newBatchId() : batchIdForKey(caller.tenant, key),
+    batchId,
     name,
+    submitted: auditEvent(context, { action: 'batch.submit', target: batchId, detail: name }),
     submission: { tenant: caller.tenant, trace, receivedAt, keyed: key !== undefined },
   };
 }
@@ -201,7 +204,8 @@ async function existingBatch(context: AppContext, services: Services): Promise<s
 
 async function cancel(context: AppContext, services: Services): Promise<Response> {
   const batchId = await existingBatch(context, services);
-  await requestBatchCancel(services.queues, batchId, context.var.caller);
+  const told = auditEvent(context, { action: 'batch.cancel', target: batchId });
+  await requestBatchCancel(services.queues, batchId, { by: context.var.caller, told });
   return context.json({ batchId, cancelling: true as const }, 202);
 }
 
@@ -222,5 +226,7 @@ async function retry(context: AppContext, services: Services): Promise<Response>
     if (chunk.length >= RETRY_CHUNK) await send();
   }
   await send();
+  const detail = `${retried} that were ${state}`;
+  await services.queues.announce([auditEvent(context, { action: 'batch.retry', target: batchId, detail })]);
   return context.json({ batchId, retried }, 202);
 }

@@ -1,4 +1,4 @@
-import type { JobSpec } from '@cronium/contracts';
+import type { FleetEvent, JobSpec } from '@cronium/contracts';
 import {
   type AcceptedJob,
   acceptedJob,
@@ -11,6 +11,7 @@ import {
 } from '@cronium/contracts';
 import { z } from 'zod';
 import type { App, Services } from '../app-env.ts';
+import { auditEvent } from '../http/audit.ts';
 import { type AppContext, mediaType, pathId, withJsonBody } from '../http/request.ts';
 import { idempotencyKey } from '../intake/idempotency.ts';
 import { newJob, type Submission } from '../intake/new-job.ts';
@@ -89,20 +90,25 @@ async function submit(context: AppContext, services: Services): Promise<Response
         receivedAt: context.var.receivedAt,
         keyed: key !== undefined,
       };
+      const submitted = (id: string) => auditEvent(context, { action: 'job.submit', target: id });
       return key === undefined
-        ? enqueue(read.spec, { submission, services })
-        : enqueueOnce(read.spec, { submission, services, key });
+        ? enqueue(read.spec, { submission, services, submitted })
+        : enqueueOnce(read.spec, { submission, services, submitted, key });
     },
   });
   return context.json(accepted, 202);
 }
 
-async function enqueue(
-  spec: JobSpec,
-  { submission, services }: { submission: Submission; services: Services },
-): Promise<AcceptedJob> {
+interface Enqueuing {
+  readonly submission: Submission;
+  readonly services: Services;
+  /** The audit log's event of a job's submit. */
+  submitted(jobId: string): FleetEvent;
+}
+
+async function enqueue(spec: JobSpec, { submission, services, submitted }: Enqueuing): Promise<AcceptedJob> {
   const job = newJob(spec, { id: newJobId(), submission });
-  await services.queues.add([job]);
+  await services.queues.add([job], [submitted(job.id)]);
   services.metrics.jobs.inc({ source: 'single' });
   return { id: job.id, state: 'queued', traceId: job.payload.traceId };
 }
@@ -110,7 +116,7 @@ async function enqueue(
 /** However often this comes with one key, there is one job; it is in the queue when the first call answers. */
 async function enqueueOnce(
   spec: JobSpec,
-  { submission, services, key }: { submission: Submission; services: Services; key: string },
+  { submission, services, submitted, key }: Enqueuing & { key: string },
 ): Promise<AcceptedJob> {
   const { tenant } = submission;
   const id = jobIdForKey(tenant, key);
@@ -121,7 +127,7 @@ async function enqueueOnce(
   const job = newJob(spec, { id, submission: { ...submission, trace } });
   // A repeat adds the job all the same, in case the first call died in between; but not if it was cancelled since.
   if (!claim.repeat || !(await services.idempotency.cancelled([id])).has(id))
-    await services.queues.add([job]);
+    await services.queues.add([job], claim.repeat ? [] : [submitted(id)]);
   if (!claim.repeat) services.metrics.jobs.inc({ source: 'single' });
   return { id, state: 'queued', traceId: claim.traceId };
 }
@@ -136,7 +142,8 @@ async function cancel(context: AppContext, services: Services): Promise<Response
     if (state === undefined || isTerminal(state))
       throw problems.conflict(`The job ${id} has ended: ${state ?? 'completed'}.`, { state });
   }
-  await requestCancel(services.queues, id, { by: caller });
+  const told = auditEvent(context, { action: 'job.cancel', target: id });
+  await requestCancel(services.queues, id, { by: caller, told });
   return context.json({ id, cancelling: true as const }, 202);
 }
 
@@ -152,5 +159,6 @@ async function retry(context: AppContext, services: Services): Promise<Response>
   if (!isTerminal(job.state))
     throw problems.conflict(`The job ${id} has not ended: it is ${job.state}.`, { state: job.state });
   await retryJobs(services.queues, [{ ...job, jobId: id }], caller.name);
+  await services.queues.announce([auditEvent(context, { action: 'job.retry', target: id })]);
   return context.json({ id, state: 'queued', traceId: job.payload.traceId } satisfies AcceptedJob, 202);
 }

@@ -1,6 +1,7 @@
 import { type ControlMessage, queueCounts, shortName } from '@cronium/contracts';
 import { z } from 'zod';
 import type { App, Services } from '../app-env.ts';
+import { auditEvent } from '../http/audit.ts';
 import { type AppContext, pathId } from '../http/request.ts';
 import { countQueues } from '../queue/counts.ts';
 import { replies, withValkey } from '../valkey/connection.ts';
@@ -42,6 +43,9 @@ async function setPaused(context: AppContext, { queues }: Services, paused: bool
     if (paused) pipeline.sadd(queues.keys.pausedPools, pool);
     else pipeline.srem(queues.keys.pausedPools, pool);
     replies(await pipeline.publish(queues.keys.control, JSON.stringify(message)).exec());
+    await queues.announce([
+      auditEvent(context, { action: paused ? 'pool.pause' : 'pool.resume', target: pool }),
+    ]);
   });
   return context.json({ pool, paused });
 }

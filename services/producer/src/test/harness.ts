@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   type AcceptedJob,
+  type AuditFact,
   acceptedJob,
   type FleetEvent,
   fleetEvent,
@@ -37,7 +38,10 @@ export interface TestApp extends AsyncDisposable {
     lines: readonly unknown[],
     options?: { query?: string; headers?: Record<string, string> },
   ): Promise<Response>;
+  /** What was told to results, the audit log's entries apart. */
   events(): Promise<FleetEvent[]>;
+  /** The audit log's entries. */
+  deeds(): Promise<AuditFact[]>;
   /** All payloads in a queue, by job id. */
   payloads(queue?: string): Promise<Map<string, QueuePayload>>;
 }
@@ -68,6 +72,10 @@ export async function startApp(options: Partial<AppDeps> & { valkeyUrl?: string 
     if (!headers.has('authorization')) headers.set('authorization', `Bearer ${API_KEY}`);
     return app.request(path, { ...init, headers });
   };
+  const told = async () =>
+    (await valkey.xrange(keys.events, '-', '+')).map(([, [, text = '']]) =>
+      fleetEvent.parse(JSON.parse(text)),
+    );
   const post: TestApp['post'] = (path, body, headers = {}) => {
     const bytes = typeof body === 'string' || body instanceof Uint8Array || body instanceof ReadableStream;
     return request(path, {
@@ -88,10 +96,8 @@ export async function startApp(options: Partial<AppDeps> & { valkeyUrl?: string 
       const text = lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n');
       return post(`/v1/batches${query}`, text, { 'content-type': 'application/x-ndjson', ...headers });
     },
-    events: async () =>
-      (await valkey.xrange(keys.events, '-', '+')).map(([, [, text = '']]) =>
-        fleetEvent.parse(JSON.parse(text)),
-      ),
+    events: async () => (await told()).filter(({ type }) => type !== 'audit'),
+    deeds: async () => (await told()).flatMap((event) => (event.type === 'audit' ? [event.entry] : [])),
     payloads: (queue = 'default') => payloadsOf(valkey, `${prefix}:${queue}`),
     [Symbol.asyncDispose]: async () => {
       await close();

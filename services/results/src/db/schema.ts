@@ -178,6 +178,9 @@ export interface ArtifactsTable {
 
 export interface AuditTable {
   id: Generated<number>;
+  /** Given by who told it: told twice, it is stored once. */
+  entry_id: string;
+  from_address: string | null;
   at_ms: number;
   tenant: string;
   actor: string;

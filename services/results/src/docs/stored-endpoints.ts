@@ -1,12 +1,13 @@
-import { variablePut, variableView } from '@cronium/contracts';
+import { auditPage, variablePut, variableView } from '@cronium/contracts';
 import { z } from 'zod';
+import { auditQuery } from '../routes/audit.ts';
 import { credentialBody } from '../tools/credentials.ts';
 import { type Endpoint, json, jsonBody } from './endpoint.ts';
 
 const named = z.array(z.object({ name: z.string(), createdAt: z.string(), updatedAt: z.string() }));
 const apiKey = z.object({ name: z.string(), role: z.enum(['admin', 'submitter', 'reader']) });
 
-/** Variables, secrets, credentials and API keys. */
+/** Variables, secrets, credentials, API keys and the audit log. */
 export const storedEndpoints: readonly Endpoint[] = [
   {
     method: 'get',
@@ -106,6 +107,15 @@ export const storedEndpoints: readonly Endpoint[] = [
     path: '/v1/api-keys/{name}',
     summary: 'Removes an API key. Admins.',
     answer: { status: 204 },
+    auth: 'key',
+  },
+  {
+    method: 'get',
+    path: '/v1/audit',
+    summary:
+      'Who did what, when and from where, newest first; all of it, oldest first, when NDJSON is accepted. Admins.',
+    query: auditQuery,
+    answer: json(auditPage),
     auth: 'key',
   },
 ];

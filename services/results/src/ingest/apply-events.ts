@@ -2,6 +2,7 @@ import type { FleetEvent } from '@cronium/contracts';
 import type { Kysely } from 'kysely';
 import { withRetry } from '../db/retry.ts';
 import type { Database } from '../db/schema.ts';
+import { insertAudit } from '../queries/audit.ts';
 import { holdBatches, upsertBatch } from '../queries/batches-write.ts';
 import { insertJobs, knownJobs, markRetried } from '../queries/jobs-write.ts';
 import { notify } from '../queries/notify.ts';
@@ -33,6 +34,8 @@ export class EventApplier {
 
   async apply(events: readonly FleetEvent[]): Promise<void> {
     await this.#accept(events.filter((event) => event.type === 'accepted'));
+    const entries = events.flatMap((event) => (event.type === 'audit' ? [event.entry] : []));
+    await withRetry(() => insertAudit(this.#deps.db, entries));
     for (const event of events) {
       if (event.type === 'batch') await this.#batch(event);
       else if (event.type === 'cancel') await this.#deps.canceller.cancelJob(event);

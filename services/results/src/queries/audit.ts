@@ -1,15 +1,104 @@
-import type { Kysely } from 'kysely';
-import type { Principal } from '../auth/api-keys.ts';
-import type { Database } from '../db/schema.ts';
+import type { AuditFact } from '@cronium/contracts';
+import { type Expression, type Kysely, type Selectable, type SqlBool, sql } from 'kysely';
+import { names, pgText, recordset } from '../db/bulk.ts';
+import type { AuditTable, Database } from '../db/schema.ts';
 
-/** Writes down who changed what. */
-export async function audit(
+export type AuditRow = Selectable<AuditTable>;
+
+const AUDIT = {
+  entry_id: 'uuid',
+  at_ms: 'double precision',
+  tenant: 'text',
+  actor: 'text',
+  action: 'text',
+  target: 'text',
+  detail: 'text',
+  from_address: 'text',
+} as const;
+
+/** Writes down who did what; an entry that is there already stays as it is. */
+export async function insertAudit(db: Kysely<Database>, facts: readonly AuditFact[]): Promise<void> {
+  if (facts.length === 0) return;
+  const rows = facts.map(({ id, tenant, actor, action, target, detail, from, at }) => ({
+    entry_id: id,
+    at_ms: at,
+    tenant,
+    actor: pgText(actor),
+    action,
+    target: pgText(target),
+    detail: detail === undefined ? null : pgText(detail),
+    from_address: from ?? null,
+  }));
+  await sql`INSERT INTO audit (${names(AUDIT)}) SELECT ${names(AUDIT)} FROM ${recordset(AUDIT, rows)}
+    ON CONFLICT DO NOTHING`.execute(db);
+}
+
+/** Which entries to list; all that are given must hold. */
+export interface AuditFilter {
+  readonly tenant: string;
+  readonly actor?: string | undefined;
+  readonly action?: string | undefined;
+  readonly target?: string | undefined;
+  /** At or after, and before; Unix ms. */
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+}
+
+/** Entries of the audit log, newest first. */
+export async function listAudit(
   db: Kysely<Database>,
-  { tenant, actor }: Pick<Principal, 'tenant' | 'actor'>,
-  { action, target, detail }: { action: string; target: string; detail?: string },
-): Promise<void> {
-  await db
-    .insertInto('audit')
-    .values({ at_ms: Date.now(), tenant, actor, action, target, detail: detail ?? null })
+  filter: AuditFilter & { before?: { ms: number; id: number } | undefined; limit: number },
+): Promise<AuditRow[]> {
+  const { before, limit } = filter;
+  const all = conditions(filter);
+  if (before !== undefined)
+    all.push(sql`(at_ms, id) < (${before.ms}::double precision, ${before.id}::bigint)`);
+  return await db
+    .selectFrom('audit')
+    .selectAll()
+    .where((eb) => eb.and(all))
+    .orderBy('at_ms', 'desc')
+    .orderBy('id', 'desc')
+    .limit(limit)
     .execute();
+}
+
+const EXPORTED_EACH = 1000;
+
+/** All entries, oldest first, read a page at a time. */
+export async function* exportAudit(db: Kysely<Database>, filter: AuditFilter): AsyncGenerator<AuditRow> {
+  let after: { ms: number; id: number } | undefined;
+  for (;;) {
+    const all = conditions(filter);
+    if (after !== undefined)
+      all.push(sql`(at_ms, id) > (${after.ms}::double precision, ${after.id}::bigint)`);
+    const rows = await db
+      .selectFrom('audit')
+      .selectAll()
+      .where((eb) => eb.and(all))
+      .orderBy('at_ms')
+      .orderBy('id')
+      .limit(EXPORTED_EACH)
+      .execute();
+    yield* rows;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < EXPORTED_EACH) return;
+    after = { ms: last.at_ms, id: last.id };
+  }
+}
+
+function conditions({ tenant, actor, action, target, from, to }: AuditFilter): Expression<SqlBool>[] {
+  const all = [sql<SqlBool>`tenant = ${tenant}`];
+  if (actor !== undefined) all.push(sql`actor = ANY(${[actor, `key:${actor}`]}::text[])`);
+  if (action !== undefined) all.push(sql`(action = ${action} OR starts_with(action, ${`${action}.`}))`);
+  if (target !== undefined) all.push(sql`target = ${target}`);
+  if (from !== undefined) all.push(sql`at_ms >= ${from}`);
+  if (to !== undefined) all.push(sql`at_ms < ${to}`);
+  return all;
+}
+
+/** Deletes entries from before a time; returns how many there were. */
+export async function deleteAuditBefore(db: Kysely<Database>, beforeMs: number): Promise<number> {
+  const { numDeletedRows } = await db.deleteFrom('audit').where('at_ms', '<', beforeMs).executeTakeFirst();
+  return Number(numDeletedRows);
 }

@@ -4,11 +4,11 @@ import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { hashApiKey, mirrorApiKeys } from '../auth/api-keys.ts';
 import type { Deps } from '../deps.ts';
+import { audit } from '../http/audit.ts';
 import { type Env, requireRole } from '../http/auth.ts';
 import { readJson, readQuery } from '../http/body.ts';
 import { problems } from '../http/problems.ts';
 import { deleteApiKey, insertApiKey, listApiKeys } from '../queries/api-keys.ts';
-import { audit } from '../queries/audit.ts';
 import { deleteSealed, listSealed, putSealed, type SealedName } from '../queries/sealed.ts';
 import {
   changeVariable,
@@ -97,7 +97,7 @@ export function sealedRoutes(deps: Deps, kind: SealedName['kind']): Hono<Env> {
       { tenant: c.get('principal').tenant, kind, name },
       { box: secrets, text, atMs: Date.now() },
     );
-    await audit(db, c.get('principal'), { action: `${kind}.put`, target: name });
+    await audit({ db }, c, { action: `${kind}.put`, target: name });
     return c.body(null, 204);
   });
   app.delete('/:name', async (c) => {
@@ -105,7 +105,7 @@ export function sealedRoutes(deps: Deps, kind: SealedName['kind']): Hono<Env> {
     const name = nameParameter(c);
     const there = await deleteSealed(db, { tenant: c.get('principal').tenant, kind, name });
     if (!there) throw problems.notFound(`${kind} ${name}`);
-    await audit(db, c.get('principal'), { action: `${kind}.delete`, target: name });
+    await audit({ db }, c, { action: `${kind}.delete`, target: name });
     return c.body(null, 204);
   });
   return app;
@@ -130,7 +130,7 @@ export function apiKeyRoutes({ db, valkey, keys, apiKeys }: Deps): Hono<Env> {
     const key = `cr_${randomBytes(24).toString('base64url')}`;
     const made = await insertApiKey(db, { hash: hashApiKey(key), name, tenant, role, atMs: Date.now() });
     if (!made) throw problems.conflict(`There is an API key ${name} already; delete it first.`);
-    await audit(db, c.get('principal'), { action: 'api-key.create', target: name, detail: role });
+    await audit({ db }, c, { action: 'api-key.create', target: name, detail: role });
     apiKeys.forget();
     await mirrorApiKeys(db, valkey, keys);
     return c.json({ name, role, tenant, key }, 201);
@@ -139,7 +139,7 @@ export function apiKeyRoutes({ db, valkey, keys, apiKeys }: Deps): Hono<Env> {
     const name = nameParameter(c);
     const hash = await deleteApiKey(db, c.get('principal').tenant, name);
     if (hash === undefined) throw problems.notFound(`API key ${name}`);
-    await audit(db, c.get('principal'), { action: 'api-key.delete', target: name });
+    await audit({ db }, c, { action: 'api-key.delete', target: name });
     apiKeys.forget();
     await mirrorApiKeys(db, valkey, keys);
     return c.body(null, 204);

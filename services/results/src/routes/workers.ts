@@ -1,9 +1,9 @@
 import type { ControlMessage, WorkersView } from '@cronium/contracts';
 import { type Context, Hono } from 'hono';
 import type { Deps } from '../deps.ts';
+import { audit } from '../http/audit.ts';
 import { type Env, requireRole } from '../http/auth.ts';
 import { problems } from '../http/problems.ts';
-import { audit } from '../queries/audit.ts';
 import { type KnownNode, knownNodes } from '../queue/nodes.ts';
 import { isoTime } from './views.ts';
 
@@ -33,7 +33,7 @@ async function wish(
   else await valkey.hdel(keys.drains, node);
   const message: ControlMessage = { type, node };
   await valkey.publish(keys.control, JSON.stringify(message));
-  await audit(db, c.get('principal'), { action: `worker.${type}`, target: node });
+  await audit({ db }, c, { action: `worker.${type}`, target: node });
   return c.json({ node, drained: type === 'drain' });
 }
 

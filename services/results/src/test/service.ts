@@ -72,7 +72,11 @@ export async function openService({ secrets = true } = {}): Promise<TestService>
           : { body: body instanceof Uint8Array ? new Uint8Array(body) : JSON.stringify(body) }),
       }),
     start: () => {
-      background ??= runBackground(deps, { databaseUrl: database.url, retentionDays: 30 });
+      background ??= runBackground(deps, {
+        databaseUrl: database.url,
+        retentionDays: 30,
+        auditRetentionDays: 365,
+      });
     },
     async [Symbol.asyncDispose]() {
       stopping.abort();
