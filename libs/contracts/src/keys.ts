@@ -30,8 +30,10 @@ export interface Keys {
   concurrency(tenant: string, key: string): string;
   /** String: sha256 of the request that first used this idempotency key. */
   idempotency(tenant: string, key: string): string;
-  /** String, JSON: a tenant's cached variable. */
-  variable(tenant: string, key: string): string;
+  /** String: a tenant's cached variable, as one run of the Valkey server knows it. */
+  variable(run: string, tenant: string, key: string): string;
+  /** Hash: tenant -> the source of the script that runs before all its jobs. */
+  readonly preTasks: string;
 }
 
 /** The consumer group with which results reads {@link Keys.events}. */
@@ -63,7 +65,8 @@ export function keysFor(prefix: string): Keys {
     revoked: (jti: string) => of('revoked', jti),
     concurrency: (tenant: string, key: string) => of('concurrency', tenant, key),
     idempotency: (tenant: string, key: string) => of('idempotency', tenant, key),
-    variable: (tenant: string, key: string) => of('variable', tenant, key),
+    variable: (run: string, tenant: string, key: string) => of('variable', run, tenant, key),
+    preTasks: of('pre-tasks'),
   });
 }
 

@@ -11,6 +11,7 @@ import type { Changes } from './live/changes.ts';
 import type { Queues } from './queue/queues.ts';
 import type { ArtifactStore } from './routes/artifact-store.ts';
 import type { SchemaGate } from './schema-gate.ts';
+import type { Variables } from './variables/variables.ts';
 
 /** All that the routes work with. */
 export interface Deps {
@@ -24,6 +25,7 @@ export interface Deps {
   readonly apiKeys: ApiKeys;
   readonly nodeKeys: NodeKeys;
   readonly secrets: SecretBox;
+  readonly variables: Variables;
   readonly artifacts: ArtifactStore;
   readonly changes: Changes;
   readonly schema: SchemaGate;

@@ -3,8 +3,11 @@ import { sql } from 'kysely';
 import { dayWindow } from './db/partitions.ts';
 import type { Deps } from './deps.ts';
 import { deleteAuditBefore } from './queries/audit.ts';
+import { forgetWrites } from './queries/variables.ts';
 
 const JOBS_EACH = 1000;
+/** A helper's last try comes within minutes. */
+const WRITES_MS = 3_600_000;
 
 /**
  * Drops the daily tables that are past retention, and deletes jobs that ended before it, a few at a time. Only one
@@ -24,6 +27,7 @@ export async function keepRetention(
   const { first } = dayWindow(retentionDays, nowMs);
   const dropped = await partitions.dropBefore(first);
   if (dropped.length > 0) log.info({ tables: dropped }, 'daily tables past retention were dropped');
+  await forgetWrites(db, nowMs - WRITES_MS);
   const beforeMs = Date.parse(first);
   let jobs = 0;
   while (!signal.aborted) {

@@ -13,6 +13,8 @@ import { Changes } from './live/changes.ts';
 import { Queues } from './queue/queues.ts';
 import { databaseArtifacts, folderArtifacts } from './routes/artifact-store.ts';
 import { SchemaGate } from './schema-gate.ts';
+import { VariableCache } from './variables/cache.ts';
+import { Variables } from './variables/variables.ts';
 
 /** What must be opened before the rest can be put together. */
 export interface Resources {
@@ -47,6 +49,7 @@ export function wire(config: Settings, { db, valkey, log, signal, metrics }: Res
     apiKeys: new ApiKeys(db, config.CRONIUM_API_KEYS),
     nodeKeys: new NodeKeys(valkey, queues.keys),
     secrets: new SecretBox(config.CRONIUM_SECRETS_KEY),
+    variables: new Variables(db, new VariableCache(valkey, queues.keys)),
     artifacts: folder === undefined ? databaseArtifacts(maxBytes) : folderArtifacts(folder, maxBytes),
     changes: new Changes(),
     schema: new SchemaGate(),

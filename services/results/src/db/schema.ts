@@ -144,6 +144,22 @@ export interface VariablesTable {
   updated_ms: number;
 }
 
+/** What a job's write of a variable was answered, so that the same request again changes nothing. */
+export interface VariableWritesTable {
+  request: string;
+  version: number;
+  /** JSON; null when it is too long to be kept twice. */
+  value: string | null;
+  at_ms: number;
+}
+
+/** The script that runs before all jobs of a tenant. */
+export interface PreTasksTable {
+  tenant: string;
+  source: string;
+  updated_ms: number;
+}
+
 export interface SealedTable {
   tenant: string;
   kind: 'secret' | 'credential';
@@ -199,6 +215,8 @@ export interface Database {
   spans: SpansTable;
   log_records: LogRecordsTable;
   variables: VariablesTable;
+  variable_writes: VariableWritesTable;
+  pre_tasks: PreTasksTable;
   sealed: SealedTable;
   api_keys: ApiKeysTable;
   artifacts: ArtifactsTable;

@@ -1,20 +1,12 @@
 import type { VariableView } from '@cronium/contracts';
-import { type Kysely, sql } from 'kysely';
-import { pgText } from '../db/bulk.ts';
-import { withRetry } from '../db/retry.ts';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Database } from '../db/schema.ts';
-import { problems } from '../http/problems.ts';
-
-type Json = VariableView['value'];
 
 /** Whose variable, and which. */
 export interface VariableName {
   readonly tenant: string;
   readonly key: string;
 }
-
-/** The longest value, as JSON. */
-export const MAX_VALUE_BYTES = 1024 * 1024;
 
 export async function getVariable(
   db: Kysely<Database>,
@@ -45,85 +37,55 @@ export async function listVariables(
   return rows.map(({ key, value, version }) => ({ key, value: JSON.parse(value), version }));
 }
 
-/**
- * Changes a variable; changes of one variable happen one after the other, in every process.
- * @param change makes the new value of the old one; `undefined` when there was none
- * @throws what `change` throws; HttpProblem 413 when the value is too long
- */
-export async function changeVariable(
-  db: Kysely<Database>,
-  name: VariableName,
-  change: (old: VariableView | undefined) => Json,
-): Promise<VariableView> {
-  const { tenant, key } = name;
-  return await withRetry(() =>
-    db.transaction().execute(async (trx) => {
-      // A row lock would not hold a variable that is not there yet.
-      await sql`SELECT pg_advisory_xact_lock(hashtextextended(${JSON.stringify([tenant, key])}, 7071))`.execute(
-        trx,
-      );
-      const old = await getVariable(trx, name);
-      const value = change(old);
-      const text = JSON.stringify(value);
-      if (Buffer.byteLength(text) > MAX_VALUE_BYTES) {
-        throw problems.tooLarge(`The value of a variable may have ${MAX_VALUE_BYTES} bytes as JSON.`);
-      }
-      const version = (old?.version ?? 0) + 1;
-      const row = { tenant, key, value: text, version, updated_ms: Date.now() };
-      await trx
-        .insertInto('variables')
-        .values(row)
-        .onConflict((conflict) => conflict.columns(['tenant', 'key']).doUpdateSet(row))
-        .execute();
-      return { key, value, version };
-    }),
-  );
+/** Until the transaction ends no other one has this variable; a row lock would not hold one that is not there yet. */
+export async function lockVariable(trx: Transaction<Database>, { tenant, key }: VariableName): Promise<void> {
+  const name = JSON.stringify([tenant, key]);
+  await sql`SELECT pg_advisory_xact_lock(hashtextextended(${name}, 7071))`.execute(trx);
 }
 
-/** Returns whether there was one. */
-export async function deleteVariable(db: Kysely<Database>, { tenant, key }: VariableName): Promise<boolean> {
-  const { numDeletedRows } = await db
-    .deleteFrom('variables')
-    .where('tenant', '=', tenant)
-    .where('key', '=', key)
+/** @param variable its value as JSON, and the version that it has from now on */
+export async function putVariable(
+  trx: Transaction<Database>,
+  { tenant, key }: VariableName,
+  { value, version }: { value: string; version: number },
+): Promise<void> {
+  const row = { tenant, key, value, version, updated_ms: Date.now() };
+  await trx
+    .insertInto('variables')
+    .values(row)
+    .onConflict((conflict) => conflict.columns(['tenant', 'key']).doUpdateSet(row))
+    .execute();
+}
+
+export async function removeVariable(
+  trx: Transaction<Database>,
+  { tenant, key }: VariableName,
+): Promise<void> {
+  await trx.deleteFrom('variables').where('tenant', '=', tenant).where('key', '=', key).execute();
+}
+
+/** What a request was answered before; a value that was too long to be kept is undefined. */
+export async function findWrite(
+  trx: Transaction<Database>,
+  request: string,
+): Promise<{ readonly version: number; readonly value: string | null } | undefined> {
+  return await trx
+    .selectFrom('variable_writes')
+    .select(['version', 'value'])
+    .where('request', '=', request)
     .executeTakeFirst();
-  return numDeletedRows === 1n;
 }
 
-/** Sets a value; with `ifVersion` only over that version (0: only when there is none). */
-export function put(value: Json, ifVersion: number | undefined) {
-  return (old: VariableView | undefined): Json => {
-    if (ifVersion !== undefined && ifVersion !== (old?.version ?? 0)) {
-      throw problems.conflict(`The variable has version ${old?.version ?? 0}, not ${ifVersion}.`);
-    }
-    return value;
-  };
+export async function recordWrite(
+  trx: Transaction<Database>,
+  write: { readonly request: string; readonly version: number; readonly value: string | null },
+): Promise<void> {
+  await trx
+    .insertInto('variable_writes')
+    .values({ ...write, at_ms: Date.now() })
+    .execute();
 }
 
-/** Adds to a number; a missing one counts as 0. */
-export function increment(by: number) {
-  return (old: VariableView | undefined): Json => {
-    const value = old === undefined ? 0 : old.value;
-    if (typeof value !== 'number') throw problems.conflict('The variable is not a number.');
-    if (!Number.isFinite(value + by)) throw problems.conflict('The sum is too large for a number.');
-    return value + by;
-  };
-}
-
-/** Appends to a text; a missing one is begun, without the separator. */
-export function append(text: string, separator: string) {
-  return (old: VariableView | undefined): Json => {
-    if (old === undefined) return text;
-    if (typeof old.value !== 'string') throw problems.conflict('The variable is not a text.');
-    return `${old.value}${separator}${text}`;
-  };
-}
-
-/** A key as it is stored: 1 to 512 characters. */
-export function variableKey(text: string): string {
-  if (text.length < 1 || text.length > 512) {
-    throw problems.badQuery([{ path: 'key', message: 'must have 1 to 512 characters' }]);
-  }
-  if (pgText(text) !== text) throw problems.badValue();
-  return text;
+export async function forgetWrites(db: Kysely<Database>, beforeMs: number): Promise<void> {
+  await db.deleteFrom('variable_writes').where('at_ms', '<', beforeMs).execute();
 }

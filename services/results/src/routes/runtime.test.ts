@@ -125,6 +125,18 @@ test('a job reads the secrets that its spec names, and no others', async () => {
   for (const { sealed } of rows) expect(sealed.includes('sesame')).toBe(false);
 });
 
+test.each([
+  ['empty', ''],
+  ['with a NUL', 'a\0b'],
+  ['half a surrogate pair', '\ud800'],
+])('a secret that no process can be given is refused: %s', async (_, value) => {
+  const refused = await service.send('PUT', '/v1/secrets/ODD', { value });
+  expect([refused.status, (await bodyOf<ProblemBody>(refused)).errors]).toMatchObject([
+    400,
+    [{ path: 'value' }],
+  ]);
+});
+
 test('artifacts are kept with their hash and served as downloads; paths stay inside', async () => {
   const { id, auth, call } = await attempt();
   const bytes = Buffer.from([0, 1, 2, 255]);

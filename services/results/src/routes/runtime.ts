@@ -9,6 +9,7 @@ import {
   variablePut,
 } from '@cronium/contracts';
 import { type Context, Hono } from 'hono';
+import { pgText } from '../db/bulk.ts';
 import type { Deps } from '../deps.ts';
 import { type Env, requireExecution } from '../http/auth.ts';
 import { readJson } from '../http/body.ts';
@@ -16,16 +17,8 @@ import { problems } from '../http/problems.ts';
 import { readPayload } from '../ingest/payload.ts';
 import { tellOfAttempt } from '../queries/attempt-data.ts';
 import { openSealed } from '../queries/sealed.ts';
-import {
-  append,
-  changeVariable,
-  deleteVariable,
-  getVariable,
-  increment,
-  MAX_VALUE_BYTES,
-  put,
-  variableKey,
-} from '../queries/variables.ts';
+import { append, increment, MAX_VALUE_BYTES, put, variableKey } from '../variables/changes.ts';
+import type { WriteOptions } from '../variables/variables.ts';
 import { storeArtifact } from './artifacts.ts';
 import { locateJob } from './locate.ts';
 import { receiveLogs, receiveTraces } from './otlp.ts';
@@ -72,29 +65,7 @@ export function runtimeRoutes(deps: Deps): Hono<Env> {
     return ok(c);
   });
 
-  app.get('/executions/:id/variables/:key', async (c) => {
-    const name = variableOf(c);
-    const variable = await getVariable(db, name);
-    if (variable === undefined) throw problems.notFound(`variable ${name.key}`);
-    return ok(c, variable);
-  });
-  app.put('/executions/:id/variables/:key', async (c) => {
-    const { value, ifVersion } = await readJson(c, variablePut, VALUE_BODY);
-    return ok(c, await changeVariable(db, variableOf(c), put(value, ifVersion)));
-  });
-  app.delete('/executions/:id/variables/:key', async (c) => {
-    const name = variableOf(c);
-    if (!(await deleteVariable(db, name))) throw problems.notFound(`variable ${name.key}`);
-    return ok(c);
-  });
-  app.post('/executions/:id/variables/:key/increment', async (c) => {
-    const { by } = await readJson(c, incrementBody, SMALL);
-    return ok(c, await changeVariable(db, variableOf(c), increment(by)));
-  });
-  app.post('/executions/:id/variables/:key/append', async (c) => {
-    const { text, separator } = await readJson(c, appendBody, VALUE_BODY);
-    return ok(c, await changeVariable(db, variableOf(c), append(text, separator)));
-  });
+  variableRoutes(app, deps);
 
   app.get('/executions/:id/secrets/:name', async (c) => {
     const name = c.req.param('name');
@@ -109,6 +80,40 @@ export function runtimeRoutes(deps: Deps): Hono<Env> {
   app.post('/executions/:id/otlp/v1/traces', (c) => receiveTraces(deps, c, originOf(c.get('claims'))));
   app.post('/executions/:id/otlp/v1/logs', (c) => receiveLogs(deps, c, originOf(c.get('claims'))));
   return app;
+}
+
+function variableRoutes(app: Hono<Env>, { variables }: Deps): void {
+  const path = '/executions/:id/variables/:key';
+  const ok = (c: Context<Env>, data: unknown) => c.json({ success: true, data });
+  app.get(path, async (c) => {
+    const name = variableOf(c);
+    const variable = await variables.get(name);
+    if (variable === undefined) throw problems.notFound(`variable ${name.key}`);
+    return ok(c, variable);
+  });
+  app.put(path, async (c) => {
+    const { value, ifVersion } = await readJson(c, variablePut, VALUE_BODY);
+    return ok(c, await variables.change(variableOf(c), put(value, ifVersion), writeOf(c)));
+  });
+  app.delete(path, async (c) => {
+    await variables.remove(variableOf(c), writeOf(c));
+    return c.json({ success: true });
+  });
+  app.post(`${path}/increment`, async (c) => {
+    const { by } = await readJson(c, incrementBody, SMALL);
+    return ok(c, await variables.change(variableOf(c), increment(by), writeOf(c)));
+  });
+  app.post(`${path}/append`, async (c) => {
+    const { text, separator } = await readJson(c, appendBody, VALUE_BODY);
+    return ok(c, await variables.change(variableOf(c), append(text, separator), writeOf(c)));
+  });
+}
+
+/** The helpers send the same key with every try of a call. */
+function writeOf(c: Context<Env>): WriteOptions {
+  const claims = c.get('claims');
+  const key = c.req.header('idempotency-key');
+  return { writer: claims, request: key && `${claims.executionId} ${pgText(key).slice(0, 200)}` };
 }
 
 function originOf({ tenant, jobId, executionId }: ExecutionClaims) {

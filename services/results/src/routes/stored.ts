@@ -10,21 +10,21 @@ import { readJson, readQuery } from '../http/body.ts';
 import { problems } from '../http/problems.ts';
 import { deleteApiKey, insertApiKey, listApiKeys } from '../queries/api-keys.ts';
 import { deleteSealed, listSealed, putSealed, type SealedName } from '../queries/sealed.ts';
-import {
-  changeVariable,
-  deleteVariable,
-  getVariable,
-  listVariables,
-  MAX_VALUE_BYTES,
-  put,
-  variableKey,
-} from '../queries/variables.ts';
+import { listVariables } from '../queries/variables.ts';
 import { credentialBody } from '../tools/credentials.ts';
+import { MAX_VALUE_BYTES, put, variableKey } from '../variables/changes.ts';
 import { isoTime } from './views.ts';
 
 const SMALL = 64 * 1024;
 const SECRET_BYTES = 256 * 1024;
-const secretBody = z.strictObject({ value: z.string() });
+/** A value must be able to become a variable of a process, and to be found again in a log. */
+const secretBody = z.strictObject({
+  value: z
+    .string()
+    .min(1, { error: 'must not be empty' })
+    .refine((value) => !value.includes('\0'), { error: 'must not contain a NUL byte' })
+    .refine((value) => value.isWellFormed(), { error: 'must be valid Unicode' }),
+});
 const apiKeyBody = z.strictObject({
   name: shortName,
   role: z.enum(['admin', 'submitter', 'reader']).default('submitter'),
@@ -40,7 +40,7 @@ const variablesQuery = z.strictObject({
 });
 
 /** `/v1/variables/{key}`. */
-export function variableRoutes({ db }: Deps): Hono<Env> {
+export function variableRoutes({ db, variables }: Deps): Hono<Env> {
   const app = new Hono<Env>();
   const nameOf = (c: Context<Env>) => ({
     tenant: c.get('principal').tenant,
@@ -52,17 +52,16 @@ export function variableRoutes({ db }: Deps): Hono<Env> {
   });
   app.get('/:key', async (c) => {
     const name = nameOf(c);
-    const variable = await getVariable(db, name);
+    const variable = await variables.get(name);
     if (variable === undefined) throw problems.notFound(`variable ${name.key}`);
     return c.json(variable);
   });
   app.put('/:key', async (c) => {
     const { value, ifVersion } = await readJson(c, variablePut, 2 * MAX_VALUE_BYTES + SMALL);
-    return c.json(await changeVariable(db, nameOf(c), put(value, ifVersion)));
+    return c.json(await variables.change(nameOf(c), put(value, ifVersion)));
   });
   app.delete('/:key', async (c) => {
-    const name = nameOf(c);
-    if (!(await deleteVariable(db, name))) throw problems.notFound(`variable ${name.key}`);
+    await variables.remove(nameOf(c));
     return c.body(null, 204);
   });
   return app;
