@@ -4,6 +4,7 @@ import { Attempt } from './attempt/attempt.ts';
 import type { AttemptDeps } from './attempt/deps.ts';
 import { bringHome, finish } from './attempt/finish.ts';
 import { follow } from './attempt/follow.ts';
+import { keepFenced } from './attempt/freezer.ts';
 import { giveUp } from './attempt/give-up.ts';
 import { openLog } from './attempt/log.ts';
 import { phasesOf } from './attempt/phases.ts';
@@ -16,8 +17,8 @@ import type { ContainerEvidence, SandboxBinding } from './sandbox/runtime.ts';
 
 /** Takes up the record of an attempt of a former process whose lock was just extended. */
 export function reopenAttempt(entry: JournalEntry, lease: Lease, deps: AttemptDeps): Attempt {
-  const { claim, timeline, binding, jti = claim.token } = entry;
-  const attempt = new Attempt({ claim, lease, jti, timeline, state: stateOf(entry) }, deps);
+  const { claim, timeline, binding, stood, jti = claim.token } = entry;
+  const attempt = new Attempt({ claim, lease, jti, timeline, stood, state: stateOf(entry) }, deps);
   attempt.image = binding?.image;
   return attempt;
 }
@@ -97,6 +98,7 @@ async function takeBack({ attempt, entry, log, position }: Taking, deps: Attempt
   const sandbox = await adopt(binding, attempt, deps);
   if (!sandbox) return { ending: vanished(attempt), teardown };
   deps.log.info({ attempt: attempt.id, container: binding.containerId }, 'took the running container back');
+  using _fenced = keepFenced(attempt, sandbox, { isFrozen: undefined, deps });
   using setup = setupDeadline(attempt, deps, () => log.isHeldBack);
   const from = { stdout: position.stdoutEnd, stderr: position.stderrEnd };
   const ending = await follow({ attempt, sandbox, log, setup, from }, deps);

@@ -5,6 +5,7 @@ import { Attempt } from './attempt/attempt.ts';
 import type { AttemptDeps } from './attempt/deps.ts';
 import { finish, type Teardown } from './attempt/finish.ts';
 import { follow } from './attempt/follow.ts';
+import { keepFenced } from './attempt/freezer.ts';
 import { giveUp } from './attempt/give-up.ts';
 import { openLog } from './attempt/log.ts';
 import { prepare, setupDeadline } from './attempt/prepare.ts';
@@ -77,11 +78,12 @@ async function run(attempt: Attempt, log: AttemptLog, deps: AttemptDeps): Promis
   const sandbox = await prepare(attempt, deps);
   if ('type' in sandbox) return { ending: sandbox, teardown: NOTHING_STANDS };
   const teardown = () => sandbox.release();
-  attempt.check();
+  using _fenced = keepFenced(attempt, sandbox, { isFrozen: false, deps });
+  await attempt.sure();
   if (attempt.stop) return { ending: { type: 'stopped_early', stop: attempt.stop }, teardown };
   // The binding is durable before user code can run: a successor finds the container by it.
   deps.journal.bind(attempt.id, sandbox.binding);
-  attempt.check();
+  await attempt.sure();
   const refused = await launch(sandbox, attempt, deps);
   if (refused) return { ending: refused, teardown };
   deps.journal.launched(attempt.id);
@@ -105,7 +107,7 @@ async function launch(sandbox: Sandbox, attempt: Attempt, deps: AttemptDeps): Pr
       () => true,
       () => false,
     );
-    attempt.check();
+    await attempt.sure();
     if (hasEnded) return undefined;
     await sandbox.kill(0);
     return { type: 'unprepared', code: 'docker', message: error.message, statusCode: error.statusCode };

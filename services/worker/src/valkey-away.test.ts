@@ -4,7 +4,7 @@ import { TestFleet } from './testing/fleet.ts';
 import { Link } from './testing/link.ts';
 import { step, succeeds } from './testing/scripted-host.ts';
 
-async function setUp(lockMs: number) {
+async function setUp(lockMs: number, freezeMs = 60_000) {
   const { valkeyUrl } = testEnvironment();
   await using stack = new AsyncDisposableStack();
   const link = stack.use(await Link.to(valkeyUrl));
@@ -13,11 +13,21 @@ async function setUp(lockMs: number) {
   fleet.scripts.long = (attempt) =>
     attempt === 1 ? [step.started('main'), step.wait(go.promise), step.exit(0)] : succeeds('again');
   const settings = { lockMs, stalledCheckMs: 200 };
-  const worker = await fleet.worker({ settings, valkeyUrl: link.url });
-  const jobId = await fleet.submit({ name: 'long' });
+  const worker = await fleet.worker({ settings: { ...settings, limits: { freezeMs } }, valkeyUrl: link.url });
+  const jobId = await fleet.submit({ name: 'long', timeoutSeconds: 5 });
   await eventually(() => worker.host.launched.length === 1, { what: 'it runs' });
+  const held = () => [...worker.host.containers.values()].every(({ isFrozen }) => isFrozen);
   const owned = stack.move();
-  return { link, fleet, worker, go, jobId, settings, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    link,
+    fleet,
+    worker,
+    go,
+    jobId,
+    settings,
+    held,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 test('Valkey away for less than a lock’s time: running jobs end, and claims go on by themselves', async () => {
@@ -41,20 +51,68 @@ test('Valkey away for less than a lock’s time: running jobs end, and claims go
   });
 });
 
+/** The lock is over in the store, as it is after an outage that was longer. */
+async function lockEnds({ fleet, jobId }: Awaited<ReturnType<typeof setUp>>): Promise<void> {
+  const queue = await fleet.queue();
+  const lock = `${queue.toKey(jobId)}:lock`;
+  await eventually(async () => (await fleet.valkey.exists(lock)) === 0, { what: 'the lock is over' });
+}
+
 test.each(['cut', 'silence'] as const)(
-  'a node whose link to Valkey is lost for longer kills what it runs, and another node runs it (%s)',
+  'Valkey away for longer than a lock lives: the job is held still, and goes on when nobody took it (%s)',
   async (how) => {
     await using set = await setUp(1500);
     set.link[how]();
-    await eventually(() => set.worker.host.containers.size === 0, {
-      what: 'the cut-off node killed its container',
-    });
-    expect(set.fleet.results.end(set.jobId)).toBeUndefined();
-    await set.fleet.worker({ settings: set.settings });
-    const end = await eventually(() => set.fleet.results.end(set.jobId), { what: 'another node ran it' });
-    expect(end).toMatchObject({ state: 'succeeded', attempt: 2, lostAttempts: [1] });
+    await eventually(set.held, { what: 'the container is held still' });
+    await lockEnds(set);
+    expect(set.worker.node.leases.doubted).toBe(1);
+    // Its program would end now, and its end may not be told.
+    set.go.resolve();
     set.link.heal();
-    const next = await set.fleet.submit({ name: 'next' });
-    await eventually(() => set.fleet.results.end(next), { what: 'the fleet goes on', timeoutMs: 20_000 });
+    const end = await eventually(() => set.fleet.results.end(set.jobId), {
+      what: 'it ended',
+      timeoutMs: 20_000,
+    });
+    expect(end).toMatchObject({ state: 'succeeded', attempt: 1, lostAttempts: [] });
+    const ended = end.timeline.find(({ moment }) => moment === 'main_ended');
+    expect(ended?.attributes?.heldStillSeconds).toBeGreaterThan(0);
+    expect(set.worker.host.launched).toEqual([`${set.jobId}.1`]);
+    await eventually(() => set.worker.node.running.size === 0, { what: 'the queue was told' });
   },
 );
+
+test('a node whose link to Valkey is lost holds its job still; another node runs it, and then the first kills its own', async () => {
+  await using set = await setUp(1500);
+  set.link.cut();
+  await eventually(set.held, { what: 'the cut-off node holds its container still' });
+  await set.fleet.worker({ settings: set.settings });
+  const end = await eventually(() => set.fleet.results.end(set.jobId), { what: 'another node ran it' });
+  expect(end).toMatchObject({ state: 'succeeded', attempt: 2, lostAttempts: [1] });
+  expect(set.held()).toBe(true);
+  set.link.heal();
+  await eventually(() => set.worker.host.containers.size === 0, { what: 'it is killed', timeoutMs: 20_000 });
+  const next = await set.fleet.submit({ name: 'next' });
+  await eventually(() => set.fleet.results.end(next), { what: 'the fleet goes on', timeoutMs: 20_000 });
+  expect(set.fleet.results.latest(`${set.jobId}.1`)?.outcome).toBeUndefined();
+});
+
+test('a job that is held still for longer than the operator allows is killed', async () => {
+  await using set = await setUp(1500, 300);
+  set.link.cut();
+  await eventually(() => set.worker.host.containers.size === 0, { what: 'it is killed' });
+  expect(set.fleet.results.end(set.jobId)).toBeUndefined();
+});
+
+test('a worker that dies while its job is held still leaves it so, and its successor lets it go on', async () => {
+  await using set = await setUp(1500);
+  set.link.cut();
+  await eventually(set.held, { what: 'the container is held still' });
+  await set.worker.crash();
+  await lockEnds(set);
+  expect(set.held()).toBe(true);
+  const second = await set.fleet.worker({ successorOf: set.worker, settings: set.settings });
+  set.go.resolve();
+  const end = await eventually(() => set.fleet.results.end(set.jobId), { what: 'it ended' });
+  expect(end).toMatchObject({ state: 'succeeded', attempt: 1 });
+  expect(second.host.launched).toEqual([`${set.jobId}.1`]);
+});

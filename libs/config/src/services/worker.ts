@@ -89,6 +89,10 @@ const attempts = {
     doc: 'How long a job stays with a worker that has gone silent. After it another node runs the job again.',
     default: '15',
   }),
+  CRONIUM_FREEZE_SECONDS: field(seconds, {
+    doc: 'While Valkey does not say whether a job is still this node’s, its container is held still; for this long, then it is killed. 0 kills it as soon as its lock may be over.',
+    default: '300',
+  }),
   CRONIUM_STALLED_CHECK_SECONDS: field(positiveSeconds, {
     doc: 'How often this worker looks for jobs whose worker has gone silent.',
     default: '5',

@@ -5,10 +5,12 @@ import {
   type TimelineMoment,
   transition,
 } from '@cronium/contracts';
+import { waitFor } from '@cronium/lifecycle';
 import type { Claim } from '../claim/claim.ts';
 import type { Lease } from '../claim/leases.ts';
 import type { Stop } from '../outcome/evidence.ts';
 import type { AttemptDeps } from './deps.ts';
+import { JobClock, type StoodStill } from './job-clock.ts';
 
 /** The reason of an abort: results knows a newer attempt of the job, or its end. */
 export class SupersededError extends Error {
@@ -33,6 +35,16 @@ export class HandOverError extends Error {
   }
 }
 
+/** What an attempt begins with; of one that is taken up again, what is known of it. */
+export interface AttemptStart {
+  readonly claim: Claim;
+  readonly lease: Lease;
+  readonly jti: string;
+  readonly timeline?: readonly TimelineEntry[];
+  readonly state?: JobState;
+  readonly stood?: StoodStill | undefined;
+}
+
 type Attributes = NonNullable<TimelineEntry['attributes']>;
 
 /** One attempt while this process works on it: its state, its timeline, and who wants it to end. */
@@ -50,17 +62,20 @@ export class Attempt {
   image: { readonly reference: string; readonly id: string } | undefined;
   /** Aborts when the attempt is no longer this process's to finish; nothing may be reported then. */
   readonly dropped: AbortSignal;
+  /** Its time: stands still while its container does. */
+  readonly clock: JobClock;
 
-  constructor(
-    start: { claim: Claim; lease: Lease; jti: string; timeline?: readonly TimelineEntry[]; state?: JobState },
-    deps: AttemptDeps,
-  ) {
+  constructor(start: AttemptStart, deps: AttemptDeps) {
     this.claim = start.claim;
     this.lease = start.lease;
     this.jti = start.jti;
     this.#timeline = [...(start.timeline ?? [])];
     this.#state = start.state ?? 'claimed';
     this.#deps = deps;
+    this.clock = new JobClock({
+      ...(start.stood === undefined ? {} : { stood: start.stood }),
+      onChange: (stood) => deps.journal.saveStood(this.id, stood),
+    });
     this.dropped = AbortSignal.any([this.lease.signal, this.#drop.signal]);
   }
 
@@ -103,12 +118,11 @@ export class Attempt {
   }
 
   /**
-   * Call before every step that cannot be taken back.
+   * Call before every step that cannot be taken back. Waits while it is in doubt whether the job is ours.
    * @throws why the attempt is no longer ours
    */
-  check(): void {
-    this.lease.check();
-    this.dropped.throwIfAborted();
+  async sure(): Promise<void> {
+    await waitFor(this.lease.sure(), this.dropped);
   }
 
   /** Changes the state, and tells results. @throws IllegalTransitionError */

@@ -13,6 +13,8 @@ export interface AttemptLimits {
   readonly setupTimeoutMs: number;
   /** From SIGTERM to SIGKILL. */
   readonly stopGraceMs: number;
+  /** How long a container may be held still while Valkey does not say whose its job is. */
+  readonly freezeMs: number;
   readonly logMaxBytes: number;
   /** The folder for large log tails. */
   readonly spoolFolder: string;

@@ -31,7 +31,7 @@ export async function finish(
   if (attempt.state !== 'draining') attempt.moment('drain_started');
   await storeLog(attempt, log, deps);
   attempt.moment('drain_ended');
-  attempt.check();
+  await attempt.sure();
   const unsettled = conclude(attempt, ending, log.lastLines, deps);
   deps.journal.end(unsettled.update, unsettled.settlement);
   await bringHome(attempt, unsettled, teardown, deps);
@@ -131,7 +131,7 @@ export async function settle(attempt: Attempt, settlement: Settlement, deps: Att
   const { claim } = attempt;
   const queue = deps.queue(claim.queue);
   for (;;) {
-    attempt.lease.check();
+    await attempt.lease.sure();
     try {
       const ours =
         settlement.type === 'complete'

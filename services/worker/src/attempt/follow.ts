@@ -60,6 +60,8 @@ async function untilExit(attempt: Attempt, sandbox: Sandbox, deps: AttemptDeps):
     const first = await Promise.race([exit, stopped.promise]);
     if (first !== 'stop') return first;
     deps.log.info({ attempt: attempt.id, stop: attempt.stop?.type }, 'stopping the job');
+    // A signal would let a container that is held still go on.
+    await Promise.race([attempt.sure(), exit]);
     await sandbox.kill(deps.limits.stopGraceMs);
     return await exit;
   } finally {
@@ -84,7 +86,11 @@ function recordMainEnd(attempt: Attempt, exit: ExitReport): void {
   if (!started) return;
   const finished = exit.type === 'exited' ? Date.parse(exit.finishedAt) : Number.NaN;
   const at = Math.max(started.at, Number.isFinite(finished) && finished > 0 ? finished : Date.now());
-  attempt.moment('main_ended', at, exit.type === 'exited' ? { exitCode: exit.exitCode } : {});
+  const { stoodMs } = attempt.clock;
+  attempt.moment('main_ended', at, {
+    ...(exit.type === 'exited' ? { exitCode: exit.exitCode } : {}),
+    ...(stoodMs > 0 ? { heldStillSeconds: stoodMs / 1000 } : {}),
+  });
 }
 
 /** Hands the output to the log. The daemon may go away and come back meanwhile. */
@@ -143,7 +149,7 @@ function isDaemonAway(error: unknown): boolean {
 class PhaseTimers implements Disposable {
   readonly #attempt: Attempt;
   readonly #setup: Disposable;
-  #main: NodeJS.Timeout | undefined;
+  #main: Disposable | undefined;
 
   constructor({ attempt, setup }: Following) {
     this.#attempt = attempt;
@@ -157,12 +163,14 @@ class PhaseTimers implements Disposable {
     this.#setup[Symbol.dispose]();
     const seconds = this.#attempt.claim.payload.spec.timeoutSeconds;
     // Of an adopted attempt a part is over. A clock that was set back must not make it longer than the whole.
-    const leftMs = Math.min(seconds * 1000, Math.max(0, started.at + seconds * 1000 - Date.now()));
-    this.#main = setTimeout(() => this.#attempt.requestStop({ type: 'timed_out', seconds }), leftMs);
+    const { clock } = this.#attempt;
+    const passedMs = Date.now() - started.at - clock.stoodMs;
+    const leftMs = Math.min(seconds * 1000, Math.max(0, seconds * 1000 - passedMs));
+    this.#main = clock.after(leftMs, () => this.#attempt.requestStop({ type: 'timed_out', seconds }));
   }
 
   [Symbol.dispose](): void {
     this.#setup[Symbol.dispose]();
-    clearTimeout(this.#main);
+    this.#main?.[Symbol.dispose]();
   }
 }

@@ -1,5 +1,4 @@
 import { type ExecutionClaims, signExecutionToken } from '@cronium/contracts';
-import { deadline } from '@cronium/lifecycle';
 import type { Ending } from '../outcome/evidence.ts';
 import { type PreparationObserver, type Sandbox, SandboxError } from '../sandbox/runtime.ts';
 import type { Attempt } from './attempt.ts';
@@ -12,13 +11,14 @@ export class NoCapacityError extends Error {
 }
 
 /** Beyond the job's own time: for queues of helpers and the log's drain. */
-const TOKEN_SPARE_SECONDS = 300;
+const TOKEN_SPARE_SECONDS = 60;
 
 /** How long the attempt's execution token may be needed. */
 export function tokenSeconds(attempt: Attempt, { limits }: AttemptDeps): number {
   const { timeoutSeconds } = attempt.claim.payload.spec;
   return (
-    Math.ceil(timeoutSeconds + (limits.setupTimeoutMs + limits.stopGraceMs) / 1000) + TOKEN_SPARE_SECONDS
+    Math.ceil(timeoutSeconds + (limits.setupTimeoutMs + limits.stopGraceMs + limits.freezeMs) / 1000) +
+    TOKEN_SPARE_SECONDS
   );
 }
 
@@ -80,25 +80,16 @@ function observer(attempt: Attempt): PreparationObserver {
   };
 }
 
+const HELD_BACK_MS = 1000;
+
 /** Ends the attempt when preparation, setup and preTask take too long. Disposed of when the main program begins. */
 export function setupDeadline(attempt: Attempt, deps: AttemptDeps, isHeldBack: () => boolean): Disposable {
   const milliseconds = deps.limits.setupTimeoutMs;
-  let limit = deadline(milliseconds, 'setup');
-  const onAbort = () => {
+  const onEnd = () => {
     // While results is away the log is not read on, and with it not the mark that the main program has begun.
-    if (isHeldBack()) arm(1000);
+    if (isHeldBack()) timer = attempt.clock.after(HELD_BACK_MS, onEnd);
     else attempt.requestStop({ type: 'setup_timeout', seconds: milliseconds / 1000 });
   };
-  const arm = (ms: number) => {
-    limit[Symbol.dispose]();
-    limit = deadline(ms, 'setup');
-    limit.addEventListener('abort', onAbort, { once: true });
-  };
-  limit.addEventListener('abort', onAbort, { once: true });
-  return {
-    [Symbol.dispose]: () => {
-      limit.removeEventListener('abort', onAbort);
-      limit[Symbol.dispose]();
-    },
-  };
+  let timer = attempt.clock.after(milliseconds, onEnd);
+  return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
 }

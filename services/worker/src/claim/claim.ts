@@ -28,6 +28,8 @@ export interface Claim {
   readonly queue: string;
   /** The lock's token; it outlives this process in the journal. */
   readonly token: string;
+  /** How often the queue had given the job out, this time included. */
+  readonly started: number;
   readonly keep: KeepJobs | boolean | number;
   readonly payload: QueuePayload;
   /** Why the payload could not be read; `payload` is then what could be saved of it, and must not be run. */
@@ -54,6 +56,7 @@ export function readClaim(job: TakenJob, held: { queue: string; token: string; n
     attemptId: attemptIdOf(job.id, attempt),
     queue: held.queue,
     token: held.token,
+    started: job.started,
     keep: job.keep,
     payload,
     unreadable: JOB_ID.test(job.id)

@@ -4,7 +4,7 @@ import { deadline, pause, waitFor } from '@cronium/lifecycle';
 import { type Claim, readClaim } from './claim.ts';
 import type { Gate } from './gate.ts';
 import type { Lease, Leases } from './leases.ts';
-import type { JobQueue, TakenJob } from './queue.ts';
+import type { JobQueue } from './queue.ts';
 import type { Slot, Slots } from './slots.ts';
 
 export interface ClaimerOptions {
@@ -60,7 +60,7 @@ async function takeInto(slot: Slot, options: ClaimerOptions): Promise<Taken> {
     const taking = await queue.take(token);
     if (taking.type === 'empty') return taking;
     const claim = readClaim(taking.job, { queue: queue.name, token, now: Date.now() });
-    using lease = disposable(leases.hold(claim, await holdsSince(taking.job, token, since, options)));
+    using lease = disposable(leases.hold(claim, await holdsSince(claim, since, options)));
     options.start(claim, lease.value, slot);
     lease.keep();
     handedOver = true;
@@ -83,16 +83,11 @@ function disposable(value: Lease): Disposable & { readonly value: Lease; keep():
 }
 
 /** A take that was answered late says little about how long the lock still lives: it is extended to know. */
-async function holdsSince(
-  job: TakenJob,
-  token: string,
-  since: number,
-  options: ClaimerOptions,
-): Promise<number> {
+async function holdsSince(claim: Claim, since: number, options: ClaimerOptions): Promise<number> {
   const { leases, queue } = options;
   if (leases.now() - since < leases.lockMs / 3) return since;
   const again = leases.now();
-  const refused = await queue.extend([job.id], [token]);
+  const refused = await queue.extend([claim]);
   return refused.length > 0 ? since : again;
 }
 

@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { FencedError } from './fence.ts';
 import { type Held, Leases, type LeasesOptions } from './leases.ts';
 
-const HELD: Held = { jobId: 'job_a', attemptId: 'job_a.1', queue: 'default', token: 't' };
+const HELD: Held = { jobId: 'job_a', attemptId: 'job_a.1', queue: 'default', token: 't', started: 1 };
 const never = new AbortController().signal;
 
 function leasesWith(options: Partial<LeasesOptions> = {}) {
@@ -10,6 +10,7 @@ function leasesWith(options: Partial<LeasesOptions> = {}) {
   const errors: unknown[] = [];
   const leases = new Leases({
     lockMs: 15_000,
+    doubtMs: 60_000,
     extend: async () => [],
     now: () => clock.now,
     onError: (error) => errors.push(error),
@@ -18,17 +19,41 @@ function leasesWith(options: Partial<LeasesOptions> = {}) {
   return { leases, clock, errors };
 }
 
-test('a process that was stopped for longer than its lock lives sees so at its next step, before any timer has run', () => {
+/** Has the promise an answer by now? */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  const open = Symbol('open');
+  const first = await Promise.race([promise.catch(() => undefined), Promise.resolve().then(() => open)]);
+  return first !== open;
+}
+
+test('a process that was stopped for longer than its lock lives is in doubt at its next step, before any timer has run', async () => {
   const { leases, clock } = leasesWith();
   const lease = leases.hold(HELD, clock.now);
-  lease.check();
+  const changes: boolean[] = [];
+  lease.onChange(() => changes.push(lease.isSure));
+  await lease.sure();
   clock.now += 15_000;
-  expect(() => lease.check()).toThrow(FencedError);
+  const next = lease.sure();
+  expect(changes).toEqual([false]);
+  expect(await isSettled(next)).toBe(false);
+  // The store says that nobody took the job.
+  await leases.renew(never);
+  await next;
+  expect(changes).toEqual([false, true]);
+});
+
+test('in doubt, the store’s word that another worker took the job ends the wait', async () => {
+  const { leases, clock } = leasesWith({ extend: async () => ['job_a'] });
+  const lease = leases.hold(HELD, clock.now);
+  clock.now += 15_000;
+  const next = lease.sure();
+  await leases.renew(never);
+  await expect(next).rejects.toThrow(FencedError);
   expect(lease.signal.reason).toMatchObject({ code: 'FENCED', attemptId: 'job_a.1' });
   expect(leases.size).toBe(0);
 });
 
-test('a renewal makes a lease live on from the time before it was asked for', async () => {
+test('doubt begins before the lock’s time is over, and counts from the time before the renewal was asked for', async () => {
   const { leases, clock } = leasesWith({
     extend: async () => {
       clock.now += 4000;
@@ -38,10 +63,11 @@ test('a renewal makes a lease live on from the time before it was asked for', as
   const lease = leases.hold(HELD, clock.now);
   clock.now += 10_000;
   await leases.renew(never);
-  clock.now += 10_999;
-  lease.check();
+  clock.now += 8499;
+  expect(lease.isSure).toBe(true);
   clock.now += 1;
-  expect(() => lease.check()).toThrow(FencedError);
+  expect(lease.isSure).toBe(false);
+  expect(lease.signal.aborted).toBe(false);
 });
 
 test('a refused renewal ends that lease and no other', async () => {
@@ -69,7 +95,7 @@ test('a job that is taken again while its former attempt is cleared away is held
   expect(next.signal.aborted).toBe(false);
 });
 
-test('a store that does not answer costs nothing until the time is over', async () => {
+test('a store that does not answer puts jobs in doubt; only when that lasts too long are they lost', async () => {
   const { leases, clock, errors } = leasesWith({
     extend: async () => {
       throw new Error('connection lost');
@@ -78,10 +104,16 @@ test('a store that does not answer costs nothing until the time is over', async 
   const lease = leases.hold(HELD, clock.now);
   await leases.renew(never);
   expect(errors).toHaveLength(1);
-  lease.check();
+  expect(lease.isSure).toBe(true);
   clock.now += 15_000;
   await leases.renew(never);
-  expect(lease.signal.aborted).toBe(true);
+  expect([leases.doubted, lease.signal.aborted]).toEqual([1, false]);
+  clock.now += 59_999;
+  await leases.renew(never);
+  expect(lease.signal.aborted).toBe(false);
+  clock.now += 1;
+  await leases.renew(never);
+  expect(lease.signal.reason).toMatchObject({ message: expect.stringContaining('for 75 s') });
 });
 
 test('a renewal that hangs is given up, so that the next can come', async () => {

@@ -7,25 +7,42 @@ export interface Held {
   readonly attemptId: string;
   readonly queue: string;
   readonly token: string;
+  /** How often the job had been taken from the queue when this hold began. */
+  readonly started: number;
 }
 
-/** This process's hold on one job. */
+/**
+ * This process's hold on one job:
+ *
+ * ```text
+ * sure -> in doubt -> sure | lost
+ * ```
+ *
+ * `sure`: no other worker can have the job. `in doubt`: its lock was not renewed in time, and whether another worker took
+ * the job will be known when the store answers again. `lost`: it was taken, or nobody knows for too long.
+ */
 export interface Lease extends Held {
-  /** Aborts with a {@link FencedError} when the job is no longer ours. */
+  /** Aborts with a {@link FencedError} when the job is lost. */
   readonly signal: AbortSignal;
+  /** False as soon as the lock's time is nearly over by the clock, also before any timer has run. */
+  readonly isSure: boolean;
   /**
-   * Call before every step that cannot be taken back: a process that was stopped for longer than its lock lives finds
-   * out here, before its timers have run.
+   * Call before every step that cannot be taken back. Resolves at once while the job is ours for certain; in doubt it
+   * waits for the store's word.
    * @throws FencedError
    */
-  check(): void;
+  sure(): Promise<void>;
+  /** Calls back at each change, until the returned function is called. */
+  onChange(listener: () => void): () => void;
   /** Ends the hold without touching the store. Idempotent. */
   release(): void;
 }
 
 export interface LeasesOptions {
   readonly lockMs: number;
-  /** Extends locks of one queue; returns the job ids that were refused. */
+  /** How long a job may be in doubt before it counts as lost. */
+  readonly doubtMs: number;
+  /** Extends locks of one queue, or sets them again where nobody took the job; returns the job ids that were refused. */
   extend(queue: string, held: readonly Held[]): Promise<readonly string[]>;
   /** Monotonic milliseconds. */
   now?(): number;
@@ -35,21 +52,29 @@ export interface LeasesOptions {
   afterRenewal?(held: readonly Held[]): Promise<void>;
 }
 
+/** This part of a lock's time is kept for holding the container still before another worker can have the job. */
+const MARGIN = 1 / 6;
+
 class HeldLease implements Lease {
   readonly jobId: string;
   readonly attemptId: string;
   readonly queue: string;
   readonly token: string;
+  readonly started: number;
   readonly #controller = new AbortController();
+  readonly #listeners = new Set<() => void>();
   readonly #owner: Leases;
   /** Monotonic; the store's own expiry is never earlier. */
   validUntil: number;
+  /** The doubt was told to the listeners. */
+  isDoubted = false;
 
   constructor(held: Held, owner: Leases, validUntil: number) {
     this.jobId = held.jobId;
     this.attemptId = held.attemptId;
     this.queue = held.queue;
     this.token = held.token;
+    this.started = held.started;
     this.#owner = owner;
     this.validUntil = validUntil;
   }
@@ -58,27 +83,60 @@ class HeldLease implements Lease {
     return this.#controller.signal;
   }
 
-  check(): void {
-    if (!this.signal.aborted && this.#owner.now() >= this.validUntil) {
-      this.lose('its lock was not renewed in time');
+  get isSure(): boolean {
+    return !this.signal.aborted && this.#owner.now() < this.validUntil - this.#owner.marginMs;
+  }
+
+  async sure(): Promise<void> {
+    while (!this.isSure) {
+      this.signal.throwIfAborted();
+      // A process that was stopped comes here before its timers have run.
+      this.#owner.expire();
+      const change = Promise.withResolvers<void>();
+      const unlisten = this.onChange(change.resolve);
+      try {
+        await waitFor(change.promise, this.signal);
+      } finally {
+        unlisten();
+      }
     }
-    this.signal.throwIfAborted();
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** The store answered a request that was sent at this time. */
+  renewed(since: number): void {
+    this.validUntil = since + this.#owner.lockMs;
+    if (this.isDoubted && this.isSure) this.#become(false);
+  }
+
+  doubt(): void {
+    if (!this.isDoubted) this.#become(true);
   }
 
   lose(why: string): void {
     this.release();
     this.#controller.abort(new FencedError(this.attemptId, why));
+    this.#become(true);
   }
 
   release(): void {
     this.#owner.forget(this);
   }
+
+  #become(isDoubted: boolean): void {
+    this.isDoubted = isDoubted;
+    for (const listener of [...this.#listeners]) listener();
+  }
 }
 
 /**
- * All locks that this process holds, renewed together. A lease is lost when the store refuses its renewal, or when no
- * renewal came through before its time by this machine's monotonic clock: the store's clock starts later, so the lease
- * always ends here first.
+ * All locks that this process holds, renewed together. A lease is in doubt when no renewal came through in time by this
+ * machine's monotonic clock: the store's clock starts later, so doubt always begins here before the lock ends there. It
+ * is lost when the store refuses it, or when the doubt lasts too long.
  */
 export class Leases {
   readonly #options: LeasesOptions;
@@ -93,8 +151,18 @@ export class Leases {
     return this.#held.size;
   }
 
+  /** How many are in doubt. */
+  get doubted(): number {
+    return [...this.#held].filter(({ isSure }) => !isSure).length;
+  }
+
   get lockMs(): number {
     return this.#options.lockMs;
+  }
+
+  /** @internal */
+  get marginMs(): number {
+    return this.#options.lockMs * MARGIN;
   }
 
   now(): number {
@@ -142,8 +210,8 @@ export class Leases {
     try {
       const refused = new Set(await waitFor(this.#options.extend(queue, leases), limit));
       for (const lease of leases) {
-        if (refused.has(lease.jobId)) lease.lose('its lock was taken by another worker or had run out');
-        else lease.validUntil = since + this.#options.lockMs;
+        if (refused.has(lease.jobId)) lease.lose('another worker had taken it');
+        else lease.renewed(since);
       }
       this.#arm();
     } catch (error) {
@@ -151,19 +219,21 @@ export class Leases {
     }
   }
 
-  /** Ends what has run out. */
+  /** Doubts what was not renewed in time, and ends what nobody knows anything of for too long. */
   expire(): void {
-    const now = this.now();
+    const { doubtMs } = this.#options;
     for (const lease of [...this.#held]) {
-      if (now >= lease.validUntil) lease.lose('its lock could not be renewed in time');
+      if (this.now() >= lease.validUntil + doubtMs) {
+        lease.lose(`its lock could not be renewed for ${Math.round((this.lockMs + doubtMs) / 1000)} s`);
+      } else if (!lease.isSure) lease.doubt();
     }
   }
 
-  /** One timer for the lease that ends first. */
+  /** One timer for the lease that changes first. */
   #arm(): void {
     clearTimeout(this.#nextCheck);
     if (this.#held.size === 0) return;
-    const first = Math.min(...[...this.#held].map((lease) => lease.validUntil));
+    const first = Math.min(...[...this.#held].map((lease) => this.#changesAt(lease)));
     this.#nextCheck = setTimeout(
       () => {
         this.expire();
@@ -172,5 +242,9 @@ export class Leases {
       Math.max(1, first - this.now()),
     );
     this.#nextCheck.unref();
+  }
+
+  #changesAt({ isDoubted, validUntil }: HeldLease): number {
+    return isDoubted ? validUntil + this.#options.doubtMs : validUntil - this.marginMs;
   }
 }

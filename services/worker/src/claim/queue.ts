@@ -1,5 +1,9 @@
+import { repeat } from '@cronium/lifecycle';
 import { ErrorCode, type IQueueBackend, Job, type KeepJobs, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
+import type { Held } from './leases.ts';
+import { retake } from './retake.ts';
+import { StalledWatch } from './stalled.ts';
 
 /** Losses are counted by this fleet itself; BullMQ must never fail a job for them. */
 const NEVER = Number.MAX_SAFE_INTEGER;
@@ -30,6 +34,9 @@ export interface JobQueueOptions {
   onError(error: unknown): void;
 }
 
+/** A lock as it is extended. */
+export type Lock = Pick<Held, 'jobId' | 'token' | 'started'>;
+
 /**
  * Fields of a job's hash that change together with its move. They are written by the same script that checks the lock.
  */
@@ -46,12 +53,16 @@ export class JobQueue {
   readonly #backend: IQueueBackend;
   readonly #connection: Redis;
   readonly #lockMs: number;
+  readonly #stalledCheckMs: number;
+  readonly #onError: (error: unknown) => void;
 
   constructor(options: JobQueueOptions) {
     const { name, prefix, connection, lockMs, stalledCheckMs, node, onError } = options;
     this.name = name;
     this.#connection = connection;
     this.#lockMs = Math.round(lockMs);
+    this.#stalledCheckMs = stalledCheckMs;
+    this.#onError = onError;
     this.#worker = new Worker(name, null, {
       connection,
       prefix,
@@ -65,9 +76,28 @@ export class JobQueue {
     this.#backend = this.#worker.getBackend();
   }
 
-  /** Puts jobs whose worker fell silent back into the queue, now and on a timer. */
-  async watchStalled(): Promise<void> {
-    await this.#worker.startStalledCheckTimer();
+  /** Puts jobs whose worker fell silent back into the queue, on a timer, until the signal aborts. Never rejects. */
+  async watchStalled(signal: AbortSignal): Promise<void> {
+    const watch = new StalledWatch({
+      lockMs: this.#lockMs,
+      ping: () => this.#connected().ping(),
+      moveStalled: () => this.#backend.moveStalledJobsToWait(),
+    });
+    const broken = () => watch.broken();
+    this.#connection.on('close', broken);
+    const options = {
+      everyMs: this.#stalledCheckMs,
+      signal,
+      onError: (error: unknown) => this.#onError(error),
+    };
+    await repeat(() => watch.look(), options);
+    this.#connection.off('close', broken);
+  }
+
+  /** Nothing is left in a queue of its own for a connection that is not there. */
+  #connected(): Redis {
+    if (this.#connection.status === 'ready') return this.#connection;
+    throw new Error(`there is no connection to Valkey (${this.#connection.status})`);
   }
 
   /** Takes the next job and locks it with the token. Does not wait. */
@@ -108,9 +138,27 @@ export class JobQueue {
     await this.#connection.zadd(this.#worker.keys.marker ?? '', 0, '0');
   }
 
-  /** Extends the locks of these jobs; returns the ids of those that are not ours any more. */
-  async extend(ids: readonly string[], tokens: readonly string[]): Promise<readonly string[]> {
-    return this.#worker.extendJobLocks([...ids], [...tokens], this.#lockMs);
+  /**
+   * Extends the locks of these jobs. One that has run out is set again where nobody took the job since.
+   * @returns the ids of those that are not ours any more
+   */
+  async extend(held: readonly Lock[]): Promise<readonly string[]> {
+    this.#connected();
+    const ids = held.map(({ jobId }) => jobId);
+    const tokens = held.map(({ token }) => token);
+    const late = new Set(await this.#worker.extendJobLocks(ids, tokens, this.#lockMs));
+    const gone = await Promise.all(
+      held
+        .filter(({ jobId }) => late.has(jobId))
+        .map(async (one) => ((await this.#retake(one)) ? [] : [one])),
+    );
+    return gone.flat().map(({ jobId }) => jobId);
+  }
+
+  #retake({ jobId, token, started }: Lock): Promise<boolean> {
+    const { active = '', stalled = '' } = this.#worker.keys;
+    const keys = { active, stalled, job: this.#worker.toKey(jobId) };
+    return retake(this.#connected(), { jobId, token, started, lockMs: this.#lockMs, keys });
   }
 
   /** Takes an ended job out of the queue. @returns false when its lock is not ours any more */

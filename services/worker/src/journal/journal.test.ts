@@ -48,6 +48,7 @@ test('what was written is there for the next process, phase by phase', () => {
   first.bind(claim.attemptId, BINDING);
   first.saveTimeline(claim.attemptId, [{ moment: 'claimed', at: 1 }]);
   first.launched(claim.attemptId);
+  first.saveStood(claim.attemptId, { ms: 5, since: 9 });
   first.close();
   const second = new Journal(folder);
   expect(second.entries()).toEqual([
@@ -57,6 +58,7 @@ test('what was written is there for the next process, phase by phase', () => {
       binding: BINDING,
       jti: 'jti',
       timeline: [{ moment: 'claimed', at: 1 }],
+      stood: { ms: 5, since: 9 },
       unsettled: undefined,
     },
   ]);

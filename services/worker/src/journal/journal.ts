@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { type AttemptUpdate, attemptUpdate, type TimelineEntry, timelineEntry } from '@cronium/contracts';
 import { z } from 'zod';
+import type { StoodStill } from '../attempt/job-clock.ts';
 import type { Claim } from '../claim/claim.ts';
 import type { SandboxBinding } from '../sandbox/runtime.ts';
 import { MIGRATIONS } from './schema.ts';
@@ -40,6 +41,7 @@ export interface JournalEntry {
   readonly binding: SandboxBinding | undefined;
   readonly jti: string | undefined;
   readonly timeline: readonly TimelineEntry[];
+  readonly stood: StoodStill | undefined;
   readonly unsettled: Unsettled | undefined;
 }
 
@@ -60,6 +62,7 @@ export class Journal {
       bind: statement(SQL.bind),
       phase: statement(SQL.phase),
       timeline: statement(SQL.timeline),
+      stood: statement(SQL.stood),
       end: statement(SQL.end),
       forget: statement(SQL.forget),
       forgetOutcome: statement(SQL.forgetOutcome),
@@ -83,6 +86,11 @@ export class Journal {
 
   saveTimeline(attemptId: string, timeline: readonly TimelineEntry[]): void {
     this.#statements.timeline.run(JSON.stringify(timeline), attemptId);
+  }
+
+  /** How long the attempt's container was held still. */
+  saveStood(attemptId: string, stood: StoodStill): void {
+    this.#statements.stood.run(JSON.stringify(stood), attemptId);
   }
 
   /** The outcome is durable from here on; it is sent until results acknowledges it. */
@@ -138,11 +146,12 @@ const SQL = {
   bind: `UPDATE attempts SET binding = ?, phase = 'bound' WHERE attempt_id = ?`,
   phase: 'UPDATE attempts SET phase = ? WHERE attempt_id = ?',
   timeline: 'UPDATE attempts SET timeline = ? WHERE attempt_id = ?',
+  stood: 'UPDATE attempts SET stood = ? WHERE attempt_id = ?',
   end: `INSERT INTO outbox (attempt_id, body, settlement) VALUES (?, ?, ?)
     ON CONFLICT (attempt_id) DO UPDATE SET body = excluded.body, settlement = excluded.settlement`,
   forget: 'DELETE FROM attempts WHERE attempt_id = ?',
   forgetOutcome: 'DELETE FROM outbox WHERE attempt_id = ?',
-  all: `SELECT attempt_id, claim, phase, binding, jti, timeline, body, settlement FROM attempts LEFT JOIN outbox USING (attempt_id)
+  all: `SELECT attempt_id, claim, phase, binding, jti, timeline, stood, body, settlement FROM attempts LEFT JOIN outbox USING (attempt_id)
     ORDER BY attempts.rowid`,
 } as const;
 
@@ -152,19 +161,21 @@ const row = z.object({
   binding: z.string().nullable(),
   jti: z.string().nullable(),
   timeline: z.string(),
+  stood: z.string().nullable(),
   body: z.string().nullable(),
   settlement: z.string().nullable(),
 });
 
 function entryFrom(raw: unknown): JournalEntry {
-  const { claim, phase, binding, jti, timeline, body, settlement: settled } = row.parse(raw);
+  const { claim, phase, binding, jti, timeline, stood, body, settlement: settled } = row.parse(raw);
   return {
-    // Claim and binding were written by this program under this schema version.
+    // Claim, binding and standstill were written by this program under this schema version.
     claim: JSON.parse(claim) as Claim,
     phase,
     binding: binding === null ? undefined : (JSON.parse(binding) as SandboxBinding),
     jti: jti ?? undefined,
     timeline: z.array(timelineEntry).parse(JSON.parse(timeline)),
+    stood: stood === null ? undefined : (JSON.parse(stood) as StoodStill),
     unsettled:
       body === null || settled === null
         ? undefined

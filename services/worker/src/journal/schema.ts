@@ -13,4 +13,5 @@ export const MIGRATIONS: readonly string[] = [
     body TEXT NOT NULL,
     settlement TEXT NOT NULL
   ) STRICT;`,
+  'ALTER TABLE attempts ADD COLUMN stood TEXT',
 ];

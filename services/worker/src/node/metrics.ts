@@ -46,6 +46,11 @@ export function createWorkerMetrics(node: WorkerNode): WorkerMetrics {
     'Compressed log bytes that results has not acknowledged.',
     () => node.shipper.pendingBytes,
   );
+  gauge(
+    'jobs_in_doubt',
+    'Jobs held still because their lock could not be renewed.',
+    () => node.leases.doubted,
+  );
   gauge('updates_pending', 'Attempts with something untold.', () => node.reporter.pending);
   gauge('ready', '1 while this node takes jobs.', () => (node.gate.obstacles().length === 0 ? 1 : 0));
   return {

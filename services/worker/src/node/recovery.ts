@@ -55,7 +55,7 @@ async function takeBack(
 ): Promise<boolean> {
   const { claim } = entry;
   const since = leases.now();
-  const refused = await deps.queue(claim.queue).extend([claim.jobId], [claim.token]);
+  const refused = await deps.queue(claim.queue).extend([claim]);
   if (refused.length > 0) return false;
   const attempt = reopenAttempt(entry, leases.hold(claim, since), deps);
   running.add(attempt, slots.occupy(), () => resumeJob(attempt, entry, deps));

@@ -35,6 +35,7 @@ export function nodeSettings(config: WorkerConfig, version: string): NodeSetting
     drainMs: Math.min(config.CRONIUM_DRAIN_SECONDS, config.CRONIUM_SHUTDOWN_SECONDS * 0.75) * 1000,
     limits: {
       setupTimeoutMs: config.CRONIUM_SETUP_TIMEOUT_SECONDS * 1000,
+      freezeMs: config.CRONIUM_FREEZE_SECONDS * 1000,
       stopGraceMs: config.CRONIUM_STOP_GRACE_SECONDS * 1000,
       logMaxBytes: config.CRONIUM_LOG_MAX_BYTES,
       spoolFolder: join(config.CRONIUM_STATE_DIR, 'spool'),

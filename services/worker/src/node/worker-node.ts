@@ -118,6 +118,8 @@ export class WorkerNode {
       onConnected: () => this.#inBackground(this.#wishes.refresh()),
       onError: this.#warn('listening to the fleet failed'),
     });
+    // Locks that were in doubt are not left so until their next turn.
+    this.#parts.connections.queue.on('ready', () => this.#inBackground(this.leases.renew(living)));
     this.#loops.push(this.#recover());
   }
 
@@ -199,7 +201,7 @@ export class WorkerNode {
     const { log, settings } = this.#parts;
     const { gate, slots, leases } = this;
     log.info({ queue: queue.name, pool: record.pool, requires: record.requires }, 'serving a queue');
-    this.#inBackground(queue.watchStalled());
+    this.#loops.push(queue.watchStalled(this.#living.signal));
     const start = (claim: Claim, lease: Lease, slot: Slot) => this.#startAttempt(claim, lease, slot);
     const onError = this.#warn('claiming failed; trying again');
     const options = { node: settings.node, queue, record, gate, slots, leases, start, onError };
@@ -237,11 +239,8 @@ export class WorkerNode {
   #createLeases(): Leases {
     return new Leases({
       lockMs: this.#parts.settings.lockMs,
-      extend: (queue, held: readonly Held[]) =>
-        this.#queues.get(queue).extend(
-          held.map(({ jobId }) => jobId),
-          held.map(({ token }) => token),
-        ),
+      doubtMs: this.#parts.settings.limits.freezeMs,
+      extend: (queue, held: readonly Held[]) => this.#queues.get(queue).extend(held),
       onError: (error) => this.#renewalFailed(error),
       afterRenewal: (held) => this.#wishes.lookForCancels(held.map(({ jobId }) => jobId)),
     });

@@ -101,6 +101,24 @@ export async function signalContainer(client: DockerClient, id: string, signal: 
   });
 }
 
+/**
+ * Holds a container still, or lets it go on. Engines answer differently when it stands so already, has stopped or is
+ * gone: then inspection says that there is nothing to do.
+ */
+export async function setPaused(client: DockerClient, id: string, paused: boolean): Promise<void> {
+  try {
+    await client.call({
+      operation: `${paused ? 'pause' : 'unpause'} container ${short(id)}`,
+      method: 'POST',
+      path: `/containers/${id}/${paused ? 'pause' : 'unpause'}`,
+    });
+  } catch (error) {
+    if (statusOf(error) === undefined) throw error;
+    const found = await inspectContainer(client, id);
+    if (found?.State.Running && found.State.Paused !== paused) throw error;
+  }
+}
+
 /** Kills and removes a container with its anonymous volumes; one that is gone is fine. A removal that goes on is a 409. */
 export async function removeContainer(client: DockerClient, id: string, signal?: AbortSignal): Promise<void> {
   await client.call({

@@ -161,6 +161,30 @@ describe('the end of a job', () => {
     await polite.kill(0);
   });
 
+  test('a frozen job does nothing until it is let go on, is killed as it stands, and both can be asked for twice', async () => {
+    const sandbox = await fixture.prepare(
+      fixture.shell('i=0; while :; do i=$((i + 1)); echo $i; sleep 0.02; done'),
+    );
+    await sandbox.launch();
+    const container = fixture.docker.getContainer(sandbox.binding.containerId);
+    const written = async () => (await container.logs({ stdout: true, stderr: false })).length;
+    const grows = async (from: number) =>
+      eventually(async () => (await written()) > from, { what: 'it goes on' });
+    await grows(0);
+    await Promise.all([sandbox.freeze(), sandbox.freeze()]);
+    const before = await written();
+    // Ten of its turns: other processes of this daemon go on meanwhile.
+    expect((await fixture.run(fixture.shell('sleep 0.2'))).exit).toMatchObject({ exitCode: 0 });
+    expect(await written()).toBe(before);
+    await sandbox.thaw();
+    await sandbox.thaw();
+    await grows(before);
+    await sandbox.freeze();
+    await sandbox.release();
+    await sandbox.freeze();
+    await sandbox.thaw();
+  });
+
   test('a sidecar that dies is in the evidence', async () => {
     const sandbox = await fixture.prepare(fixture.shell('sleep 1000'));
     await sandbox.launch();

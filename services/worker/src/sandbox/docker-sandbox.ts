@@ -1,5 +1,5 @@
 import { deadline, waitFor } from '@cronium/lifecycle';
-import { inspectContainer, signalContainer } from './containers.ts';
+import { inspectContainer, setPaused, signalContainer } from './containers.ts';
 import type { DaemonEpoch } from './daemon-epoch.ts';
 import type { DockerClient } from './docker.ts';
 import type { EntryPlan } from './entry-program.ts';
@@ -107,6 +107,14 @@ export class DockerSandbox implements Sandbox {
 
   exit(signal: AbortSignal): Promise<ExitReport> {
     return waitFor(this.#watch(), signal);
+  }
+
+  freeze(): Promise<void> {
+    return setPaused(this.#context.client, this.binding.containerId, true);
+  }
+
+  thaw(): Promise<void> {
+    return setPaused(this.#context.client, this.binding.containerId, false);
   }
 
   async kill(graceMs: number): Promise<void> {

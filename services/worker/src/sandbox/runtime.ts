@@ -111,6 +111,10 @@ export interface Sandbox {
   output(from: LogOffsets, signal: AbortSignal): AsyncIterable<LogItem>;
   /** Resolves when the container has stopped; repeated calls give the same answer. Survives a daemon that hangs or restarts. */
   exit(signal: AbortSignal): Promise<ExitReport>;
+  /** Holds all processes of the job container still. Idempotent; a container that has stopped or is gone is fine. */
+  freeze(): Promise<void>;
+  /** Undoes `freeze`. Idempotent; a container that has stopped or is gone is fine. */
+  thaw(): Promise<void>;
   /** SIGTERM, then SIGKILL after the grace. Idempotent; a container that has stopped or is gone is fine. */
   kill(graceMs: number): Promise<void>;
   evidence(): ContainerEvidence;

@@ -17,6 +17,7 @@ import {
 import { createLogger } from '@cronium/telemetry';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
+import type { AttemptLimits } from '../attempt/deps.ts';
 import { Journal } from '../journal/journal.ts';
 import { connect } from '../node/connections.ts';
 import type { NodeSettings } from '../node/settings.ts';
@@ -37,7 +38,7 @@ export interface TestWorker {
 
 export interface TestWorkerOptions extends Partial<Omit<ScriptedRuntimeOptions, 'host'>> {
   readonly name?: string;
-  readonly settings?: Partial<NodeSettings>;
+  readonly settings?: Partial<Omit<NodeSettings, 'limits'>> & { readonly limits?: Partial<AttemptLimits> };
   /** Reaches Valkey by another way than the test itself. */
   readonly valkeyUrl?: string;
   /** A worker with this one's machine and state directory: its successor. */
@@ -115,7 +116,7 @@ export class TestFleet implements AsyncDisposable {
     const journal = new Journal(folder);
     const connections = connect(options.valkeyUrl ?? this.#url, name, () => undefined);
     const node = new WorkerNode({
-      settings: { ...defaults(name, this.prefix, folder), ...settings },
+      settings: settingsWith(defaults(name, this.prefix, folder), settings),
       connections,
       runtime,
       results: this.results,
@@ -168,6 +169,13 @@ export class TestFleet implements AsyncDisposable {
   }
 }
 
+function settingsWith(
+  base: NodeSettings,
+  { limits, ...more }: NonNullable<TestWorkerOptions['settings']>,
+): NodeSettings {
+  return { ...base, ...more, limits: { ...base.limits, ...limits } };
+}
+
 function defaults(name: string, prefix: string, folder: string): NodeSettings {
   return {
     node: name,
@@ -182,6 +190,7 @@ function defaults(name: string, prefix: string, folder: string): NodeSettings {
     drainMs: 5000,
     limits: {
       setupTimeoutMs: 5000,
+      freezeMs: 60_000,
       stopGraceMs: 200,
       logMaxBytes: 1024 * 1024,
       spoolFolder: join(folder, 'spool'),

@@ -81,6 +81,8 @@ export class ScriptedContainer {
   #ignoresTerm = false;
   #launched = false;
   exit: ExitReport | undefined;
+  #thawed = Promise.withResolvers<void>();
+  #isFrozen = false;
 
   constructor(request: SandboxRequest, steps: readonly Step[]) {
     const { jobId, attempt, attemptId } = request;
@@ -103,6 +105,22 @@ export class ScriptedContainer {
 
   get changed(): Promise<void> {
     return this.#changed.promise;
+  }
+
+  get isFrozen(): boolean {
+    return this.#isFrozen;
+  }
+
+  /** A frozen container begins no further step. */
+  freeze(): void {
+    if (this.#isFrozen) return;
+    this.#isFrozen = true;
+    this.#thawed = Promise.withResolvers();
+  }
+
+  thaw(): void {
+    this.#isFrozen = false;
+    this.#thawed.resolve();
   }
 
   launch(): void {
@@ -134,6 +152,7 @@ export class ScriptedContainer {
 
   async #live(): Promise<void> {
     for (const one of this.#steps) {
+      if (this.#isFrozen) await this.#thawed.promise;
       if (this.exit) return;
       await this.#perform(one);
     }
@@ -229,7 +248,7 @@ export class ScriptedHost {
   launch(container: ScriptedContainer): void {
     const { jobId, attemptId } = container.identity;
     const others = [...this.containers.values()].filter(
-      (other) => other !== container && other.identity.jobId === jobId && !other.exit,
+      (other) => other !== container && other.identity.jobId === jobId && !other.exit && !other.isFrozen,
     );
     if (others.length > 0) this.doubled.push(attemptId);
     this.launched.push(attemptId);

@@ -23,6 +23,8 @@ export type Point =
   | 'launched'
   | 'output'
   | 'exit'
+  | 'freeze'
+  | 'thaw'
   | 'kill'
   | 'release'
   | 'purge'
@@ -132,6 +134,14 @@ export class ScriptedRuntime implements SandboxRuntime {
         const report = await waitFor(container.exited, signal);
         await at('exit');
         return report;
+      },
+      freeze: async () => {
+        await at('freeze');
+        container.freeze();
+      },
+      thaw: async () => {
+        await at('thaw');
+        container.thaw();
       },
       kill: async (graceMs) => {
         await at('kill');
