@@ -1,50 +1,36 @@
 /**
- * Writes the generated pages of the documentation.
+ * Writes the generated files of the repository: pages of the documentation, dashboards.
  *
- *   node deploy/docs.ts            writes docs/configuration.md
- *   node deploy/docs.ts --check    fails when it is not up to date
+ *   node deploy/docs.ts            writes them
+ *   node deploy/docs.ts --check    fails when one is not up to date
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { allConfigs } from '@cronium/config';
 import type { Finding } from './checks/finding.ts';
+import { configurationPage } from './docs/configuration-page.ts';
+import { metricsPage } from './docs/metrics-page.ts';
+import { fleetDashboard, nodesDashboard } from './grafana/dashboards.ts';
 
-const PAGE = 'docs/configuration.md';
-
-const TITLES: Readonly<Record<string, string>> = {
-  producer: 'Producer',
-  worker: 'Worker',
-  results: 'Results',
-  cli: 'Command line',
+/** Every generated file, by its path. */
+const FILES: Readonly<Record<string, () => string>> = {
+  'docs/configuration.md': configurationPage,
+  'docs/metrics.md': metricsPage,
+  'deploy/grafana/dashboards/fleet.json': fleetDashboard,
+  'deploy/grafana/dashboards/nodes.json': nodesDashboard,
 };
 
-/** The page that lists every variable of every service. */
-export function configurationPage(): string {
-  const sections = Object.entries(allConfigs).map(
-    ([service, definition]) => `## ${TITLES[service] ?? service}\n\n${definition.markdown()}\n`,
-  );
-  return [
-    '# Configuration',
-    '',
-    'Generated from `libs/config/src/services` by `node deploy/docs.ts`; do not edit.',
-    '',
-    'Each service reads its environment once, at the start. An empty variable counts as absent. When something is',
-    'wrong the service lists every problem and exits with code 78. A `CRONIUM_*` variable that nothing reads gives a',
-    'warning. Each service prints its variables with `--help`.',
-    '',
-    ...sections,
-  ].join('\n');
-}
-
-/** Is the page in the repository the one that the definitions give? */
+/** Are the files in the repository those that the definitions give? */
 export function checkDocs(root: string): Finding[] {
-  if (readPage(root) === configurationPage()) return [];
-  return [{ where: PAGE, message: 'not up to date. Run: node deploy/docs.ts', severity: 'error' }];
+  return Object.entries(FILES).flatMap(([path, content]) =>
+    readFile(join(root, path)) === content()
+      ? []
+      : [{ where: path, message: 'not up to date. Run: node deploy/docs.ts', severity: 'error' as const }],
+  );
 }
 
-function readPage(root: string): string {
+function readFile(path: string): string {
   try {
-    return readFileSync(join(root, PAGE), 'utf8');
+    return readFileSync(path, 'utf8');
   } catch {
     return '';
   }
@@ -53,7 +39,7 @@ function readPage(root: string): string {
 function main(args: readonly string[]): number {
   const root = resolve(import.meta.dirname, '..');
   if (!args.includes('--check')) {
-    writeFileSync(join(root, PAGE), configurationPage());
+    for (const [path, content] of Object.entries(FILES)) writeFileSync(join(root, path), content());
     return 0;
   }
   const findings = checkDocs(root);

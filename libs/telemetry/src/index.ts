@@ -1,10 +1,12 @@
 export type { Span } from '@opentelemetry/api';
+export { CATALOG, type MetricDefinition, type MetricName } from './catalog.ts';
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts';
 export {
+  boundedLabel,
   createMetrics,
-  type GaugeOptions,
-  type MetricOptions,
+  MAX_POOLS,
   type Metrics,
+  type Reading,
   SECONDS_BUCKETS,
 } from './metrics.ts';
 export { hidePasswords } from './redact.ts';

@@ -1,31 +1,52 @@
 import { describe, expect, it } from 'vitest';
-import { createMetrics } from './metrics.ts';
+import { boundedLabel, createMetrics } from './metrics.ts';
 
 describe('metrics', () => {
   it('offer the process’s own values and the event loop’s delay', async () => {
-    const text = await createMetrics('worker').text();
-    expect(text).toMatch(/^process_resident_memory_bytes\{service="worker"\} \d+/m);
-    expect(text).toMatch(/^nodejs_eventloop_lag_p99_seconds\{service="worker"\} /m);
+    const text = await createMetrics('worker', { node: 'n1' }).text();
+    expect(text).toMatch(/^process_resident_memory_bytes\{service="worker",node="n1"\} \d+/m);
+    expect(text).toMatch(/^nodejs_eventloop_lag_p99_seconds\{service="worker",node="n1"\} /m);
   });
 
-  it('count, gauge and measure under the fleet’s name', async () => {
+  it('count, gauge and measure under the catalogue’s names and words', async () => {
     const metrics = createMetrics('producer');
-    const accepted = metrics.counter({ name: 'jobs_accepted_total', help: 'Jobs.', labels: ['pool'] });
-    accepted.inc({ pool: 'default' }, 2);
-    let waiting = 7;
-    metrics.gauge({ name: 'jobs_waiting', help: 'Jobs.', collect: (gauge) => gauge.set(waiting) });
-    metrics.histogram({ name: 'enqueue_seconds', help: 'Time.', buckets: [1, 2] }).observe(1.5);
-    waiting = 8;
+    metrics.counter('producer_jobs_accepted_total').inc({ source: 'batch' }, 2);
+    let oldest = 7;
+    metrics.read('queue_oldest_seconds', () => [{ labels: { pool: 'default' }, value: oldest }]);
+    metrics.readOne('events_waiting', async () => 3);
+    metrics.histogram('producer_request_seconds').observe({ method: 'GET' }, 1.5);
+    oldest = 8;
     const text = await metrics.text();
-    expect(text).toContain('cronium_jobs_accepted_total{pool="default",service="producer"} 2');
-    expect(text).toContain('cronium_jobs_waiting{service="producer"} 8');
-    expect(text).toContain('cronium_enqueue_seconds_bucket{le="2",service="producer"} 1');
-    expect(metrics.contentType).toContain('text/plain');
+    expect(text).toContain('# HELP cronium_producer_jobs_accepted_total Jobs that were put into the queue.');
+    expect(text).toContain('cronium_producer_jobs_accepted_total{source="batch",service="producer"} 2');
+    expect(text).toContain('cronium_queue_oldest_seconds{pool="default",service="producer"} 8');
+    expect(text).toContain('cronium_events_waiting{service="producer"} 3');
+    expect(text).toContain(
+      'cronium_producer_request_seconds_bucket{le="2.5",service="producer",method="GET"} 1',
+    );
+  });
+
+  it('a value that cannot be read is missing and counted; what was read before is not shown again', async () => {
+    const metrics = createMetrics('results');
+    let away = false;
+    metrics.read('workers', async () => {
+      if (away) throw new Error('Valkey is away');
+      return [{ labels: { state: 'ready' }, value: 1 }];
+    });
+    expect(await metrics.text()).toContain('cronium_workers{state="ready",service="results"} 1');
+    away = true;
+    expect(await metrics.text()).not.toContain('cronium_workers{');
+    expect(await metrics.text()).toMatch(/cronium_scrape_failures_total\{metric="cronium_workers",.*\} [12]/);
+  });
+
+  it('a label that strangers choose takes a bounded number of values', () => {
+    const pool = boundedLabel(2);
+    expect(['a', 'b', 'c', 'a', 'd'].map(pool)).toEqual(['a', 'b', 'other', 'a', 'other']);
   });
 
   it('keep two services in one process apart', async () => {
     const [one, two] = [createMetrics('a'), createMetrics('b')];
-    one.counter({ name: 'things_total', help: 'Things.' }).inc();
-    expect(await two.text()).not.toContain('cronium_things_total');
+    one.counter('claims_total').inc({ pool: 'default' });
+    expect(await two.text()).not.toContain('cronium_claims_total');
   });
 });

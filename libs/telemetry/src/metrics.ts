@@ -1,64 +1,102 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { CATALOG, type LabelsOf, type MetricDefinition, type MetricName, type NameOf } from './catalog.ts';
 
 /** Upper bounds in seconds that suit anything from a queue call to a long job. */
 export const SECONDS_BUCKETS: readonly number[] = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200,
 ];
 
-/** What is counted: its name without the `cronium_` in front, what it is, and its label names. */
-export interface MetricOptions<L extends string> {
-  readonly name: string;
-  readonly help: string;
-  readonly labels?: readonly L[];
-}
+/** Values of labels that a gauge is asked for at a scrape. */
+export type Reading<N extends MetricName> = readonly {
+  readonly labels: Readonly<Record<LabelsOf<N>, string>>;
+  readonly value: number;
+}[];
 
-/** A value that goes up and down. */
-export interface GaugeOptions<L extends string> extends MetricOptions<L> {
-  /** Asked at each scrape, for values that are cheaper to read than to follow. */
-  collect?(gauge: Gauge<L>): void | Promise<void>;
-}
-
-/** The metrics of one service, in a registry of its own. */
+/** The metrics of one service, in a registry of its own. All names are those of the {@link CATALOG}. */
 export interface Metrics {
   readonly registry: Registry;
   /** The body of `GET /metrics`, and the content type that goes with it. */
   text(): Promise<string>;
   readonly contentType: string;
-  counter<L extends string = never>(options: MetricOptions<L>): Counter<L>;
-  gauge<L extends string = never>(options: GaugeOptions<L>): Gauge<L>;
-  /** Buckets default to {@link SECONDS_BUCKETS}. */
-  histogram<L extends string = never>(
-    options: MetricOptions<L> & { buckets?: readonly number[] },
-  ): Histogram<L>;
+  counter<N extends NameOf<'counter'>>(name: N): Counter<LabelsOf<N>>;
+  gauge<N extends NameOf<'gauge'>>(name: N): Gauge<LabelsOf<N>>;
+  /**
+   * A gauge whose values are read at each scrape, because they are cheaper to read than to follow. A reading that fails
+   * is counted, and missing in that scrape.
+   */
+  read<N extends NameOf<'gauge'>>(name: N, read: () => Promise<Reading<N>> | Reading<N>): void;
+  /** The same for a gauge without labels. */
+  readOne(name: NameOf<'gauge'>, read: () => Promise<number> | number): void;
+  histogram<N extends NameOf<'histogram'>>(name: N): Histogram<LabelsOf<N>>;
 }
 
 /** A registry with the process's own metrics (memory, CPU, garbage collection, event loop delay). */
-export function createMetrics(service: string): Metrics {
+export function createMetrics(service: string, labels: Readonly<Record<string, string>> = {}): Metrics {
   const registry = new Registry();
-  registry.setDefaultLabels({ service });
+  registry.setDefaultLabels({ service, ...labels });
   collectDefaultMetrics({ register: registry });
-  const common = <L extends string>({ name, help, labels = [] }: MetricOptions<L>) => ({
-    name: `cronium_${name}`,
-    help,
-    labelNames: [...labels],
-    registers: [registry],
-  });
+  const failures = new Counter(optionsOf('scrape_failures_total', registry));
+  const read = (name: MetricName, fill: (gauge: Gauge) => Promise<void> | void): void => {
+    new Gauge({
+      ...optionsOf(name, registry),
+      async collect() {
+        this.reset();
+        try {
+          await withinTime(fill(this));
+        } catch {
+          // What is away is named by /ready; a scrape must not fail for it.
+          this.reset();
+          failures.inc({ metric: `cronium_${name}` });
+        }
+      },
+    });
+  };
   return {
     registry,
     text: () => registry.metrics(),
     contentType: registry.contentType,
-    counter: (options) => new Counter(common(options)),
-    gauge: <L extends string = never>(options: GaugeOptions<L>) => {
-      const { collect } = options;
-      if (collect === undefined) return new Gauge<L>(common(options));
-      return new Gauge<L>({
-        ...common(options),
-        collect() {
-          return collect(this);
-        },
-      });
-    },
-    histogram: ({ buckets = SECONDS_BUCKETS, ...options }) =>
-      new Histogram({ ...common(options), buckets: [...buckets] }),
+    counter: (name) => new Counter(optionsOf(name, registry)),
+    gauge: (name) => new Gauge(optionsOf(name, registry)),
+    read: (name, ask) =>
+      read(name, async (gauge) => {
+        for (const { labels: own, value } of await ask()) gauge.set(own, value);
+      }),
+    readOne: (name, ask) => read(name, async (gauge) => gauge.set(await ask())),
+    histogram: (name) => new Histogram({ ...optionsOf(name, registry), buckets: [...SECONDS_BUCKETS] }),
   };
 }
+
+function optionsOf<N extends MetricName>(name: N, registry: Registry) {
+  const { help, labels = {} }: MetricDefinition = CATALOG[name];
+  return {
+    name: `cronium_${name}`,
+    help,
+    labelNames: Object.keys(labels) as LabelsOf<N>[],
+    registers: [registry],
+  };
+}
+
+const READ_MS = 5000;
+
+/** A scrape waits for no store that hangs. */
+async function withinTime(reading: Promise<void> | void): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`not read within ${READ_MS} ms`)), READ_MS);
+  try {
+    await Promise.race([reading, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Keeps the values of a label few: those that come first are kept, later ones become `other`. */
+export function boundedLabel(max: number): (value: string) => string {
+  const known = new Set<string>();
+  return (value) => {
+    if (known.size < max) known.add(value);
+    return known.has(value) ? value : 'other';
+  };
+}
+
+/** How many pools metrics tell apart. */
+export const MAX_POOLS = 100;

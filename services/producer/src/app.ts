@@ -56,15 +56,16 @@ function createServices(deps: AppDeps): Services {
   const { valkey, prefix, log, version, stopping, notReady } = deps;
   const keys = keysFor(prefix);
   const limits: Limits = { ...DEFAULT_LIMITS, ...deps.limits };
+  const queues = new FleetQueues({ valkey, keys, prefix, maxQueued: limits.maxQueued });
   return {
     apiKeys: new ApiKeys({ valkey, keys, bootstrap: deps.apiKeys }),
-    queues: new FleetQueues({ valkey, keys, prefix, maxQueued: limits.maxQueued }),
+    queues,
     idempotency: new Idempotency({ valkey, keys }),
     results: new ResultsClient(deps.resultsUrl),
     limits,
     budget: new Budget(limits.bufferedBytes),
     uploads: new Slots(limits.uploads, 'batches'),
-    metrics: createProducerMetrics(),
+    metrics: createProducerMetrics(queues),
     log,
     stopping,
     notReady,

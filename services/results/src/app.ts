@@ -3,6 +3,7 @@ import type { Deps } from './deps.ts';
 import { type Env, requireApiKey } from './http/auth.ts';
 import { errorHandler } from './http/errors.ts';
 import { problems } from './http/problems.ts';
+import { countRequests } from './metrics.ts';
 import { artifactRoutes } from './routes/artifacts.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { batchRoutes } from './routes/batches.ts';
@@ -25,6 +26,7 @@ export function createApp(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
   app.onError(errorHandler(deps.log));
   app.notFound((c) => problems.notFound(`${c.req.method} ${c.req.path.slice(0, 200)}`).response());
+  app.use(countRequests(deps.metrics));
   app.route('/', healthRoutes(deps));
   app.route('/', docsRoutes());
   app.use(async (_c, next) => {

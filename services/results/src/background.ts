@@ -7,6 +7,7 @@ import { Canceller } from './ingest/cancel.ts';
 import { EventStream } from './ingest/event-stream.ts';
 import { consumeEvents } from './ingest/events.ts';
 import { followChanges } from './live/changes.ts';
+import { readFleet } from './metrics.ts';
 import { keepRetention } from './retention.ts';
 
 /** How the background work of a results process is set up. */
@@ -25,15 +26,8 @@ const RETENTION_EVERY_MS = 600_000;
  */
 export async function runBackground(deps: Deps, options: BackgroundOptions): Promise<void> {
   const { db, valkey, queues, keys, log, signal, changes, metrics } = deps;
-  const missing = metrics.counter({
-    name: 'results_payloads_missing',
-    help: 'Accepted jobs whose payload was gone when their event was read; a worker’s report brings it.',
-  });
-  metrics.gauge({
-    name: 'results_live_readers',
-    help: 'Readers that follow a log or a live feed.',
-    collect: (gauge) => gauge.set(changes.listeners),
-  });
+  const missing = metrics.counter('results_payloads_missing_total');
+  readFleet(deps);
   const canceller = new Canceller({ db, valkey, queues });
   const applier = new EventApplier({
     db,

@@ -1,12 +1,13 @@
 import { rmSync } from 'node:fs';
 import { runMain, type WorkerConfig, workerConfig } from '@cronium/config';
 import { type Lifecycle, runService } from '@cronium/lifecycle';
-import { createLogger, type Logger, startTelemetry } from '@cronium/telemetry';
+import { createLogger, createMetrics, type Logger, startTelemetry } from '@cronium/telemetry';
 import manifest from '../package.json' with { type: 'json' };
 import { createApp } from './app.ts';
 import { Journal } from './journal/journal.ts';
 import { ensureStateDir, loadNodeKey } from './journal/state-dir.ts';
 import { connect } from './node/connections.ts';
+import { countDockerCalls } from './node/metrics.ts';
 import { readinessOf } from './node/readiness.ts';
 import { dockerSettings, nodeSettings } from './node/settings.ts';
 import { WorkerNode } from './node/worker-node.ts';
@@ -43,12 +44,15 @@ async function start(
   );
   lifecycle.own('valkey', () => connections.close());
 
-  const runtime = createDockerRuntime({ ...dockerSettings(config), logger: log });
+  const registry = createMetrics('worker', { node: settings.node });
+  const onCall = countDockerCalls(registry);
+  const runtime = createDockerRuntime({ ...dockerSettings(config), logger: log, onCall });
   lifecycle.own('docker', () => runtime.close());
 
   const token = nodeTokens(nodeKey, settings.node);
   const results = httpResults({ url: config.CRONIUM_RESULTS_URL, token });
-  const node = new WorkerNode({ settings, connections, runtime, results, journal, nodeKey, log });
+  const parts = { settings, connections, runtime, results, journal, nodeKey, log };
+  const node = new WorkerNode({ ...parts, registry, stateDir: config.CRONIUM_STATE_DIR });
   const app = createApp({
     version,
     metrics: node.metrics.registry,

@@ -8,6 +8,7 @@ import { boundedIntake } from '../http/intake.ts';
 import { problems } from '../http/problems.ts';
 import { ingestAttempts, ingestUpdates } from '../ingest/attempts.ts';
 import { ingestLogs } from '../ingest/logs.ts';
+import { createIntakeMetrics } from '../metrics.ts';
 import { batchPayloads } from '../queries/batches-read.ts';
 import { logPositions } from '../queries/jobs-read.ts';
 import { locateJob } from './locate.ts';
@@ -25,18 +26,27 @@ export function internalRoutes(deps: Deps): Hono<Env> {
   const asNode = requireNode(deps.nodeKeys);
   const bounded = boundedIntake({ maxBytes: INTAKE_MAX_BYTES, largest: ATTEMPTS_MAX_BYTES });
   const asClient = requireApiKey(deps.apiKeys);
+  const counted = createIntakeMetrics(deps.metrics);
 
   app.post('/attempts', asNode, bounded, async (c) => {
     const updates = parseJson(await readBody(c, ATTEMPTS_MAX_BYTES), ingestUpdates);
     const stranger = updates.find(({ node }) => node !== c.get('node'));
     if (stranger)
       throw problems.forbidden(`Node ${c.get('node')} reports an attempt of node ${stranger.node}.`);
-    return c.json({ results: await ingestAttempts(db, updates) });
+    const results = await ingestAttempts(db, updates);
+    for (const { result } of results) counted.updates.inc({ result });
+    return c.json({ results });
   });
 
   app.post('/logs', asNode, bounded, async (c) => {
     const chunks = decodeChunks(await readBody(c, LOGS_MAX_BYTES));
-    return c.json(await ingestLogs(deps, chunks));
+    const acks = await ingestLogs(deps, chunks);
+    for (const { header, body } of chunks) {
+      counted.logBytes.inc(body.length);
+      counted.logLines.inc(header.records);
+      counted.logLag.observe(Math.max(0, Date.now() - header.time) / 1000);
+    }
+    return c.json(acks);
   });
 
   app.get('/attempts/:id/log-position', asNode, async (c) => {

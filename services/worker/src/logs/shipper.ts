@@ -6,6 +6,8 @@ export interface ShipperOptions {
   send(frames: Buffer, signal: AbortSignal): Promise<LogAcks>;
   /** Is this failure a refusal of the content itself, so that the same bytes will never be taken? */
   isRefusal(error: unknown): boolean;
+  /** So many compressed bytes more are stored. */
+  onAcknowledged?(bytes: number): void;
   onError(error: unknown): void;
   /** Compressed bytes on their way: of one attempt, and of all. Writers wait above it. */
   readonly attemptBytes?: number;
@@ -54,7 +56,9 @@ class Stream implements LogStream {
   /** Everything below this number is stored. @returns did that change anything? */
   acknowledge(nextChunk: number): boolean {
     const before = this.chunks.length;
+    const bytes = this.bytes;
     while (this.chunks[0] && this.chunks[0].header.chunk < nextChunk) this.#drop();
+    this.#shipper.acknowledged(bytes - this.bytes);
     return this.chunks.length < before;
   }
 
@@ -128,6 +132,12 @@ export class Shipper {
     return this.#bytes;
   }
 
+  /** How old the oldest line is that is not acknowledged, in milliseconds. */
+  lagMs(nowMs: number): number {
+    const oldest = [...this.#streams].flatMap(({ chunks }) => chunks[0]?.header.time ?? []);
+    return oldest.length === 0 ? 0 : Math.max(0, nowMs - Math.min(...oldest));
+  }
+
   open(attemptId: string): LogStream {
     const stream = new Stream(attemptId, this);
     this.#streams.add(stream);
@@ -149,6 +159,11 @@ export class Shipper {
   /** @internal */
   removed(bytes: number): void {
     this.#bytes -= bytes;
+  }
+
+  /** @internal */
+  acknowledged(bytes: number): void {
+    if (bytes > 0) this.#options.onAcknowledged?.(bytes);
   }
 
   /** @internal */

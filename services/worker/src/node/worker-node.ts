@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { type Keys, keysFor, type NodeKey, type QueueRecord } from '@cronium/contracts';
 import { DeadlineError, repeat } from '@cronium/lifecycle';
-import type { Logger } from '@cronium/telemetry';
+import type { Logger, Metrics } from '@cronium/telemetry';
 import type { AttemptDeps } from '../attempt/deps.ts';
 import type { Claim } from '../claim/claim.ts';
 import { claimFrom } from '../claim/claimer.ts';
@@ -34,6 +34,10 @@ export interface WorkerNodeParts {
   readonly journal: Journal;
   readonly nodeKey: NodeKey;
   readonly log: Logger;
+  /** Where metrics are counted; default: a registry of its own. */
+  readonly registry?: Metrics;
+  /** The folder whose disk is watched. */
+  readonly stateDir?: string;
 }
 
 const HEARTBEAT_MS = 5000;
@@ -84,7 +88,7 @@ export class WorkerNode {
     const { store, gate, running } = this;
     this.#wishes = new Wishes({ store, gate, running, node: settings.node, queues: this.#queues });
     this.leases = this.#createLeases();
-    this.metrics = createWorkerMetrics(this);
+    this.metrics = createWorkerMetrics(this, parts);
   }
 
   get name(): string {
@@ -232,6 +236,7 @@ export class WorkerNode {
     return new Shipper({
       send: (frames, signal) => this.#parts.results.sendLogs(frames, signal),
       isRefusal,
+      onAcknowledged: (bytes) => this.metrics.acknowledged(bytes),
       onError: this.#warn('results does not take logs; trying again'),
     });
   }

@@ -40,7 +40,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   constructor(options: DockerRuntimeOptions) {
     this.#options = options;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
-    const client = new DockerClient(options.dockerHost, limits);
+    const client = new DockerClient(options.dockerHost, { callMs: limits.callMs, onCall: options.onCall });
     const { address, bits } = options.subnetRange;
     const subnets = new SubnetAllocator(rangeOf(address, bits), options.subnetBits, startFor(options.node));
     const epoch = new DaemonEpoch(options.dockerHost, limits.callMs);

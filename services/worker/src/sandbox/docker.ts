@@ -24,6 +24,25 @@ export interface DockerCall {
   readonly registryAuth?: string;
 }
 
+/** What became of a call, in words of a bounded number. */
+export interface CallFacts {
+  /** What is done to what: `containers.start`. */
+  readonly call: string;
+  /** `ok`, the daemon's status, `timeout`, `away` or `aborted`. */
+  readonly result: string;
+  readonly milliseconds: number;
+}
+export type CallObserver = (facts: CallFacts) => void;
+
+export interface ClientOptions {
+  /** How long a call may take unless it says otherwise. */
+  readonly callMs: number;
+  /** False: a connection for each call. */
+  readonly keepAlive?: boolean;
+  /** Told of every call that was answered or failed; waits for something to happen are not told. */
+  readonly onCall?: CallObserver | undefined;
+}
+
 type Shape = { readonly isStream?: boolean; readonly hijack?: boolean };
 
 /**
@@ -39,18 +58,18 @@ export class DockerClient {
   readonly #docker: Docker;
   readonly #agent: Agent;
   readonly #callMs: number;
+  readonly #onCall: CallObserver | undefined;
 
   /**
    * @param dockerHost `unix:///var/run/docker.sock` or `tcp://host:2375`
-   * @param options `callMs`: how long a call may take unless it says otherwise; `keepAlive: false` opens a connection
-   *   for each call
    */
-  constructor(dockerHost: string, options: { readonly callMs: number; readonly keepAlive?: boolean }) {
+  constructor(dockerHost: string, options: ClientOptions) {
     const url = new URL(dockerHost);
     this.address = dockerHost;
     this.isLocal = url.protocol === 'unix:';
     this.#agent = new Agent({ keepAlive: options.keepAlive ?? true, maxFreeSockets: 32 });
     this.#callMs = options.callMs;
+    this.#onCall = options.onCall;
     // Not an object literal at the call: dockerode's types don't know `agent`, which its modem takes.
     const connection = { ...endpoint(url), agent: this.#agent };
     this.#docker = new Docker(connection);
@@ -98,12 +117,22 @@ export class DockerClient {
     using limit =
       timeoutMs === Infinity ? endless(call.signal) : deadline(timeoutMs, call.operation, call.signal);
     const request = new AbortController();
+    const since = performance.now();
     try {
-      return await waitFor(this.#request(call, shape, request.signal), limit);
+      const answer = await waitFor(this.#request(call, shape, request.signal), limit);
+      this.#tell(call, since, 'ok');
+      return answer;
     } catch (error) {
       request.abort();
-      throw this.#explain(call, error);
+      const explained = this.#explain(call, error);
+      this.#tell(call, since, resultOf(explained));
+      throw explained;
     }
+  }
+
+  #tell(call: DockerCall, since: number, result: string): void {
+    if (call.timeoutMs === Infinity) return;
+    this.#onCall?.({ call: nameOf(call), result, milliseconds: performance.now() - since });
   }
 
   #request(call: DockerCall, shape: Shape, abortSignal: AbortSignal): Promise<unknown> {
@@ -153,6 +182,30 @@ export function statusOf(error: unknown): number | undefined {
 /** Did the daemon not answer at all: away, hanging, or the connection broke? */
 export function isDaemonAway(error: unknown): boolean {
   return error instanceof SandboxError && error.code === 'docker' && error.statusCode === undefined;
+}
+
+function resultOf(error: SandboxError): string {
+  if (error.code === 'aborted') return 'aborted';
+  if (error.cause instanceof DeadlineError) return 'timeout';
+  return error.statusCode === undefined ? 'away' : String(error.statusCode);
+}
+
+const VERBS: ReadonlySet<string> = new Set(
+  'attach archive connect create disconnect events info json kill logs prune rename start stats stop wait'.split(
+    ' ',
+  ),
+);
+
+/** `POST /containers/<id>/start` is `containers.start`: what varies is left out. */
+function nameOf({ method, path }: DockerCall): string {
+  const parts =
+    path
+      .split('?')[0]
+      ?.split('/')
+      .filter((part) => part !== '') ?? [];
+  const [things = 'daemon'] = parts;
+  const last = parts.length > 1 ? parts.at(-1) : undefined;
+  return `${things}.${last !== undefined && VERBS.has(last) ? last : method.toLowerCase()}`;
 }
 
 /** Both explicit: dockerode would fill a missing one from its own reading of the environment. */

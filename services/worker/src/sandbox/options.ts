@@ -1,4 +1,5 @@
 import type { Logger } from '@cronium/telemetry';
+import type { CallObserver } from './docker.ts';
 
 /** A host name with a port, as in `valkey:6379`. */
 export interface SharedName {
@@ -38,6 +39,8 @@ export interface DockerRuntimeOptions {
   readonly logMaxBytes: number;
   readonly logger: Pick<Logger, 'debug' | 'info' | 'warn'>;
   readonly limits?: Partial<Limits>;
+  /** Told of every call of the daemon. */
+  readonly onCall?: CallObserver;
 }
 
 /** How long things may take, in milliseconds. */
