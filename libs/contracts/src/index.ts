@@ -15,3 +15,4 @@ export * from './spans.ts';
 export * from './states.ts';
 export * from './tokens.ts';
 export * from './traceparent.ts';
+export * from './unreadable.ts';

@@ -88,6 +88,9 @@ const env = z
     },
   );
 
+/** A job may wait for a year. */
+export const MAX_DELAY_SECONDS = 31_536_000;
+
 /** The limits of the job's container. */
 const resources = z.strictObject({
   cpus: z.number().min(0.01).max(1024).default(1),
@@ -142,7 +145,7 @@ const common = {
   }),
   /** Higher is sooner. */
   priority: z.int().min(-1000).max(1000).default(0),
-  delaySeconds: z.number().min(0).max(31_536_000).default(0),
+  delaySeconds: z.number().min(0).max(MAX_DELAY_SECONDS).default(0),
   runAt: z.iso.datetime({ offset: true }).optional(),
   pool: shortName.default('default'),
   requires: labels.default({}),

@@ -24,6 +24,8 @@ export interface Keys {
   cancelBatch(batchId: string): string;
   /** String: the tenant whose batch this is; kept for a week, until results surely knows the batch. */
   batch(batchId: string): string;
+  /** Hash: number of a chunk -> digest of its jobs, of a batch that came with an idempotency key. */
+  batchChunks(batchId: string): string;
   /** String: the execution token with this jti is no longer good. */
   revoked(jti: string): string;
   /** String: which job holds a concurrency key. */
@@ -62,6 +64,7 @@ export function keysFor(prefix: string): Keys {
     cancel: (jobId: string) => of('cancel', jobId),
     cancelBatch: (batchId: string) => of('cancel', batchId),
     batch: (batchId: string) => of('batch', batchId),
+    batchChunks: (batchId: string) => of('batch-chunks', batchId),
     revoked: (jti: string) => of('revoked', jti),
     concurrency: (tenant: string, key: string) => of('concurrency', tenant, key),
     idempotency: (tenant: string, key: string) => of('idempotency', tenant, key),

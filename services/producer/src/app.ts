@@ -140,7 +140,9 @@ function problemOf(error: unknown, context: AppContext, log: Logger): HttpProble
     });
   }
   if (problem.status >= 500 || error instanceof UploadCutOffError) {
-    log.warn({ ...request, status: problem.status, code: problem.code, err: problem.cause }, problem.message);
+    // A client that left is nothing to trace back.
+    const why = error instanceof UploadCutOffError ? {} : { err: problem.cause };
+    log.warn({ ...request, status: problem.status, code: problem.code, ...why }, problem.message);
   }
   return problem;
 }

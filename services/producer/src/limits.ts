@@ -8,6 +8,8 @@ export interface Limits {
   readonly jsonBatchBytes: number;
   /** What a compressed NDJSON batch may expand to. */
   readonly inflatedBytes: number;
+  /** The lines of a batch that may be wrong; with more, it is not what it was meant to be. */
+  readonly rejectedLines: number;
   /** What an atomic batch may take on disk between its two passes. */
   readonly spoolBytes: number;
   /** Bodies that are read whole may hold this much memory together. */
@@ -30,6 +32,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   jobBytes: 8 * MIB,
   jsonBatchBytes: 64 * MIB,
   inflatedBytes: 16 * 1024 * MIB,
+  rejectedLines: 1_000_000,
   spoolBytes: 2 * 1024 * MIB,
   bufferedBytes: 256 * MIB,
   uploads: 16,

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createConnection } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { acceptedBatch, jobIdForLine } from '@cronium/contracts';
+import { acceptedBatch, jobIdForLine, problem } from '@cronium/contracts';
 import {
   dropKeys,
   eventually,
@@ -18,6 +18,14 @@ import { API_KEY, JOB, payloadsOf, privateValkey } from './test/harness.ts';
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 const HEADERS = { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/x-ndjson' };
 const MIB = 2 ** 20;
+
+/** Sends bytes, and gives all that comes back until the server ends the connection. */
+async function exchange(port: number, sent: string): Promise<string> {
+  const socket = createConnection(port, '127.0.0.1');
+  socket.end(sent);
+  const received = await socket.toArray();
+  return Buffer.concat(received).toString();
+}
 
 interface Producer extends AsyncDisposable {
   readonly process: TestProcess;
@@ -134,6 +142,15 @@ describe('the process', () => {
     });
     expect((await producer.exited).code).toBe(1);
     expect(producer.lines().join('\n')).toMatch(/set maxmemory-policy noeviction; .*set appendonly yes/);
+  });
+
+  it('answers what is no HTTP with a problem document', async () => {
+    await using producer = await startProducer(testPrefix(), { CRONIUM_VALKEY_URL: 'redis://127.0.0.1:1' });
+    const [head = '', body = ''] = (await exchange(producer.port, 'NONSENSE\r\n\r\n')).split('\r\n\r\n');
+    expect(head).toMatch(/^HTTP\/1.1 400 .*application\/problem\+json/s);
+    expect(problem.parse(JSON.parse(body))).toMatchObject({ status: 400 });
+    const long = `GET /health HTTP/1.1\r\nHost: x\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`;
+    expect(await exchange(producer.port, long)).toMatch(/^HTTP\/1.1 431 .*application\/problem\+json/s);
   });
 
   it('starts without Valkey, and names it', async () => {

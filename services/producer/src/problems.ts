@@ -66,12 +66,19 @@ export const problems = {
         .slice(0, 1000),
       errors,
     }),
-  keyReused: () =>
+  keyReused: (detail: string) =>
     new HttpProblem({
       slug: 'idempotency-key-reused',
       status: 422,
       title: 'The Idempotency-Key was used with another body',
-      detail: 'This key came with another job in the last 24 hours. Use a new key for a new job.',
+      detail,
+    }),
+  tooManyInvalid: (limit: number, line: number) =>
+    new HttpProblem({
+      slug: 'too-many-invalid',
+      status: 422,
+      title: 'Too many jobs of the batch are not valid',
+      detail: `More than ${limit} jobs are not valid; the producer stopped reading at line ${line}.`,
     }),
   busy: (detail: string, retryAfterSeconds: number) =>
     new HttpProblem({ slug: 'busy', status: 429, title: 'Too much at once', detail, retryAfterSeconds }),

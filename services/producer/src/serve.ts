@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { unreadableRequest } from '@cronium/contracts';
 import { deadline, waitFor } from '@cronium/lifecycle';
 import { createAdaptorServer } from '@hono/node-server';
 import type { App } from './app-env.ts';
@@ -34,6 +35,10 @@ export async function serve(app: App, { host, port }: { host: string; port: numb
   });
   if (!isHttpServer(server)) throw new TypeError('this is no HTTP/1 server');
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (socket.writable) socket.end(unreadableRequest(error.code));
+    else socket.destroy();
+  });
   server.once('error', reject);
   server.listen(port, host, resolve);
   await promise;

@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import { unreadableRequest } from '@cronium/contracts';
 import { deadline, waitFor } from '@cronium/lifecycle';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Hono } from 'hono';
@@ -37,6 +38,10 @@ export async function serve(
   });
   if (!isHttpServer(server)) throw new TypeError('this is no HTTP/1 server');
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (socket.writable) socket.end(unreadableRequest(error.code));
+    else socket.destroy();
+  });
   server.once('error', reject);
   server.listen(port, host, resolve);
   await promise;

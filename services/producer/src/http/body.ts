@@ -14,6 +14,8 @@ const ZSTD_WINDOW_LOG = 25;
 export interface BodySource {
   readonly body: ReadableStream<Uint8Array> | null;
   readonly headers: Headers;
+  /** Aborts when the client goes away, also after it sent all of the body. */
+  readonly signal: AbortSignal;
 }
 
 /** How {@link openBody} reads. */
@@ -36,8 +38,11 @@ export interface BodyOptions {
 export function openBody(source: BodySource, options: BodyOptions): AsyncIterable<Uint8Array> {
   const encoding = (source.headers.get('content-encoding') ?? 'identity').trim().toLowerCase();
   const bytes = received(source.body, options);
-  if (encoding === 'identity' || encoding === '') return bytes;
-  return inflated(bytes, { decoder: decoderFor(encoding), encoding, maxBytes: options.inflatedBytes });
+  const wanted = (chunks: AsyncIterable<Uint8Array>) => whileWanted(chunks, source.signal, options.signal);
+  if (encoding === 'identity' || encoding === '') return wanted(bytes);
+  return wanted(
+    inflated(bytes, { decoder: decoderFor(encoding), encoding, maxBytes: options.inflatedBytes }),
+  );
 }
 
 function decoderFor(encoding: string): Transform {
@@ -47,6 +52,19 @@ function decoderFor(encoding: string): Transform {
   throw problems.mediaType(
     `Content-Encoding ${JSON.stringify(encoding)} is not known here; use gzip, zstd or none.`,
   );
+}
+
+/** Ends the work on a body that nobody waits for any more: a few received bytes can expand to hours of it. */
+async function* whileWanted(
+  chunks: AsyncIterable<Uint8Array>,
+  client: AbortSignal,
+  stopping: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    if (client.aborted) throw cutOff(client.reason);
+    stopping.throwIfAborted();
+    yield chunk;
+  }
 }
 
 async function* received(
@@ -78,8 +96,12 @@ async function nextChunk(reader: ReadableStreamDefaultReader<Uint8Array>, { idle
       throw problems.timeout(
         `Nothing came for ${Math.round(idleMs / 1000)} seconds; send the body without pauses.`,
       );
-    throw new UploadCutOffError('the client went away in the middle of the body', { cause: error });
+    throw cutOff(error);
   }
+}
+
+function cutOff(cause: unknown): UploadCutOffError {
+  return new UploadCutOffError('the client went away in the middle of the body', { cause });
 }
 
 async function* inflated(

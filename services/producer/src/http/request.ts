@@ -58,12 +58,12 @@ function parseBody(body: Uint8Array): unknown {
  * @throws HttpProblem 400
  */
 export function query<S extends z.ZodObject>(context: AppContext, schema: S): z.output<S> {
-  const given: Record<string, string> = {};
-  const errors: FieldError[] = [];
-  for (const [name, values] of Object.entries(context.req.queries())) {
-    given[name] = values[0] ?? '';
-    if (values.length > 1) errors.push({ path: name.slice(0, 100), message: 'stands twice' });
-  }
+  const { searchParams } = new URL(context.req.url);
+  const names = [...new Set(searchParams.keys())];
+  const given = Object.fromEntries(names.map((name) => [name, searchParams.get(name)]));
+  const errors: FieldError[] = names
+    .filter((name) => searchParams.getAll(name).length > 1)
+    .map((name) => ({ path: name.slice(0, 100), message: 'stands twice' }));
   const result = z.strictObject(schema.shape).safeParse(given);
   if (!result.success) errors.push(...fieldErrors(result.error));
   if (errors.length > 0 || !result.success) throw problems.badQuery(errors);

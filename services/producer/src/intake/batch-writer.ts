@@ -9,6 +9,7 @@ import {
 import { retry } from '@cronium/lifecycle';
 import { ValkeyFullError, ValkeyUnavailableError } from '../errors.ts';
 import type { Limits } from '../limits.ts';
+import { problems } from '../problems.ts';
 import type { FleetQueues } from '../queue/queues.ts';
 import type { Idempotency } from './idempotency.ts';
 import { type NewJob, newJob, type Submission } from './new-job.ts';
@@ -55,6 +56,7 @@ export class BatchWriter {
   #accepted = 0;
   #chunk: NewJob[] = [];
   #chunkBytes = 0;
+  #chunks = 0;
   #opened = false;
   #repeat = false;
   #failure: unknown;
@@ -79,7 +81,10 @@ export class BatchWriter {
     else await this.add(line);
   }
 
+  /** @throws HttpProblem 422 when there are more bad lines than a batch may have */
   reject(line: number, errors: readonly FieldError[]): void {
+    const { rejectedLines } = this.#deps.limits;
+    if (this.#rejectedTotal >= rejectedLines) throw problems.tooManyInvalid(rejectedLines, line);
     this.#rejectedTotal += 1;
     if (this.#rejected.length < MAX_REJECTED_LISTED) this.#rejected.push({ line, errors: [...errors] });
   }
@@ -123,7 +128,9 @@ export class BatchWriter {
   }
 
   #start(chunk: readonly NewJob[]): void {
-    const writing = this.#write(chunk)
+    const number = this.#chunks;
+    this.#chunks += 1;
+    const writing = this.#write(chunk, number)
       .catch((error) => {
         this.#failure ??= error;
       })
@@ -132,7 +139,9 @@ export class BatchWriter {
   }
 
   /** Job ids follow from the lines, so a chunk may be sent again after a failure. */
-  async #write(chunk: readonly NewJob[]): Promise<void> {
+  async #write(chunk: readonly NewJob[], number: number): Promise<void> {
+    const { batchId, submission } = this.#batch;
+    if (submission.keyed) await this.#deps.idempotency.claimChunk(batchId, { chunk: number, jobs: chunk });
     const jobs = this.#repeat ? await this.#withoutCancelled(chunk) : chunk;
     if (jobs.length > 0) {
       await retry(() => this.#deps.queues.add(jobs), {

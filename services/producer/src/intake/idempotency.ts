@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Keys } from '@cronium/contracts';
 import type { Redis } from 'ioredis';
 import { problems } from '../problems.ts';
-import { withValkey } from '../valkey/connection.ts';
+import { replies, withValkey } from '../valkey/connection.ts';
+import type { NewJob } from './new-job.ts';
 
 const KEY_SECONDS = 86_400;
 const BATCH_SECONDS = 7 * 86_400;
@@ -49,7 +50,10 @@ export class Idempotency {
     );
     if (before === null) return { repeat: false, traceId: request.traceId };
     const [firstHash, traceId = request.traceId] = before.split(':');
-    if (firstHash !== hash) throw problems.keyReused();
+    if (firstHash !== hash)
+      throw problems.keyReused(
+        'This key came with another job in the last 24 hours. Use a new key for a new job.',
+      );
     return { repeat: true, traceId };
   }
 
@@ -59,6 +63,36 @@ export class Idempotency {
       this.#valkey.set(this.#keys.batch(batchId), tenant, 'EX', BATCH_SECONDS, 'NX', 'GET'),
     );
     return before !== null;
+  }
+
+  /**
+   * Notes what is in one chunk of a batch, so that a repeat can add what is missing, but nothing else.
+   * @param chunk counted from 0; the same body is always cut into the same chunks
+   * @throws HttpProblem 422 when the batch came before with something else at this place
+   */
+  async claimChunk(
+    batchId: string,
+    { chunk, jobs }: { chunk: number; jobs: readonly NewJob[] },
+  ): Promise<void> {
+    const hash = createHash('sha256');
+    for (const { id, payload } of jobs) hash.update(id).update(JSON.stringify(payload.spec));
+    const digest = hash.digest('base64url').slice(0, 22);
+    const name = this.#keys.batchChunks(batchId);
+    const [, , before] = await withValkey(async () =>
+      replies(
+        await this.#valkey
+          .pipeline()
+          .hsetnx(name, String(chunk), digest)
+          .expire(name, BATCH_SECONDS)
+          .hget(name, String(chunk))
+          .exec(),
+      ),
+    );
+    if (before === digest) return;
+    const { line } = jobs[0]?.payload ?? {};
+    throw problems.keyReused(
+      `This key came with another batch in the last 7 days: the jobs from line ${line} on are not the same. Use a new key for a new batch.`,
+    );
   }
 
   /** Which of these jobs has someone asked to cancel? They must not come back with a repeat. */

@@ -4,6 +4,7 @@ import {
   type JobSpec,
   JsonSyntaxError,
   jobSpec,
+  MAX_DELAY_SECONDS,
   parseJsonBytes,
 } from '@cronium/contracts';
 import type { Line } from '../http/lines.ts';
@@ -22,7 +23,15 @@ export type ReadLine = ReadJob & { readonly line: number; readonly bytes: number
 /** Checks one job. */
 export function readJob(value: unknown): ReadJob {
   const result = jobSpec.safeParse(value);
-  return result.success ? { spec: result.data } : { errors: bounded(fieldErrors(result.error)) };
+  if (!result.success) return { errors: bounded(fieldErrors(result.error)) };
+  const late = tooLate(result.data);
+  return late === undefined ? { spec: result.data } : { errors: [late] };
+}
+
+/** `runAt` reaches as far as `delaySeconds` does. Not in the schema: what was accepted once stays valid. */
+function tooLate({ runAt }: JobSpec): FieldError | undefined {
+  if (runAt === undefined || Date.parse(runAt) <= Date.now() + MAX_DELAY_SECONDS * 1000) return undefined;
+  return { path: 'runAt', message: `must be within ${MAX_DELAY_SECONDS / 86_400} days from now` };
 }
 
 /** Reads one line of a batch. */

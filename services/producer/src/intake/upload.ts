@@ -1,5 +1,5 @@
 import type { Logger } from '@cronium/telemetry';
-import { HttpProblem, problemFor } from '../errors.ts';
+import { HttpProblem, problemFor, UploadCutOffError } from '../errors.ts';
 import { requestBatchCancel } from '../queue/cancel.ts';
 import { type Batch, type BatchProgress, BatchWriter, type BatchWriterDeps } from './batch-writer.ts';
 import type { ReadLine } from './read-job.ts';
@@ -99,7 +99,8 @@ async function closeBroken(
   await writer.settle();
   const { batchId, accepted } = writer.progress;
   if (accepted === 0) return;
-  deps.log.warn({ err: error, batchId, accepted }, 'a batch broke off');
+  const why = error instanceof UploadCutOffError ? { reason: error.message } : { err: error };
+  deps.log.warn({ ...why, batchId, accepted }, 'a batch broke off');
   const { keyed, tenant } = batch.submission;
   if (keyed) return;
   try {

@@ -57,6 +57,18 @@ describe('a good job', () => {
     expect((await app.valkey.zrange(`${app.prefix}:default:delayed`, '0', '-1')).sort()).toEqual(ids.sort());
   });
 
+  it('may wait for a year at most, however that is said', async () => {
+    await using app = await startApp();
+    for (const [field, value] of [
+      ['delaySeconds', 31_536_001],
+      ['runAt', '9999-12-31T23:59:59Z'],
+    ] as const) {
+      const response = await app.post('/v1/jobs', { ...JOB, [field]: value });
+      expect(response.status).toBe(422);
+      expect(problem.parse(await response.json()).errors?.map(({ path }) => path)).toEqual([field]);
+    }
+  });
+
   it('goes to the queue of its pool and its requirements, which is made known to workers', async () => {
     await using app = await startApp();
     await using told = {

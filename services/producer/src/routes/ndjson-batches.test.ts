@@ -1,10 +1,17 @@
-import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { Readable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+import { constants, createGzip, gzipSync, zstdCompressSync } from 'node:zlib';
 import { batchIdForKey, jobIdForLine, newJobId, problem, traceIdForJob } from '@cronium/contracts';
 import { eventually } from '@cronium/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { accepted, cutOff, jobs, KEY, NDJSON, ndjson } from '../test/batches.ts';
 import { JOB, startApp } from '../test/harness.ts';
+
+/** Compressed as it comes: each piece can be read as soon as it was given. */
+function compressed(bytes: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  return Readable.toWeb(Readable.from(bytes).pipe(createGzip({ flush: constants.Z_SYNC_FLUSH })));
+}
 
 describe('an NDJSON batch', () => {
   it('runs the good lines, and reports the bad ones by line and path', async () => {
@@ -171,14 +178,14 @@ describe('an NDJSON batch', () => {
 
   it('refuses an unknown parameter', async () => {
     await using app = await startApp();
-    const response = await app.lines([JOB], { query: '?atomc=true&atomic=yes' });
+    const response = await app.lines([JOB], { query: '?atomc=true&atomic=yes&__proto__=1' });
     expect(response.status).toBe(400);
     expect(
       problem
         .parse(await response.json())
         .errors?.map(({ path }) => path)
         .sort(),
-    ).toEqual(['atomc', 'atomic']);
+    ).toEqual(['__proto__', 'atomc', 'atomic']);
   });
 
   it('is refused when too many are read already', async () => {
@@ -204,6 +211,47 @@ describe('an NDJSON batch', () => {
     expect((await first).status).toBe(202);
     expect((await app.lines([JOB])).status).toBe(202);
   });
+
+  it('with far too many bad lines is read no further', async () => {
+    await using app = await startApp({ limits: { rejectedLines: 10, chunkJobs: 1 } });
+    const response = await app.lines([JOB, ...Array(30).fill('x')]);
+    expect(response.status).toBe(422);
+    expect(problem.parse(await response.json())).toMatchObject({
+      detail: expect.stringMatching(/More than 10 jobs.*line 12/),
+      accepted: 1,
+      rejectedTotal: 10,
+    });
+  });
+
+  it.each(['identity', 'gzip'])(
+    'is read no further when nobody waits for the answer: %s',
+    async (encoding) => {
+      await using app = await startApp({ limits: { chunkJobs: 1, rejectedLines: Number.MAX_SAFE_INTEGER } });
+      const client = new AbortController();
+      const first = Buffer.from(ndjson([JOB]));
+      const lines = new ReadableStream<Uint8Array>({
+        start: (controller) => controller.enqueue(first),
+        pull: async (controller) => {
+          await turn();
+          controller.enqueue(Buffer.alloc(1000, 'x\n'));
+        },
+      });
+      const body = encoding === 'gzip' ? compressed(lines) : lines;
+      const sent = app.request('/v1/batches', {
+        method: 'POST',
+        headers: { ...NDJSON, 'content-encoding': encoding },
+        body,
+        duplex: 'half',
+        signal: client.signal,
+      });
+      await eventually(async () => (await app.payloads()).size === 1, {
+        what: 'the first job is in the queue',
+      });
+      client.abort();
+      expect((await sent).status).toBe(400);
+      expect(app.logged.join('')).not.toContain('body.ts');
+    },
+  );
 
   it('that stops moving is given up', async () => {
     await using app = await startApp({ limits: { idleMs: 50, chunkJobs: 1 } });
@@ -243,6 +291,24 @@ describe('a batch that is cut off', () => {
       complete: true,
       accepted: 7,
     });
+  });
+
+  it('is not made of two bodies: its key with other jobs is refused, and adds nothing', async () => {
+    await using app = await startApp({ limits: { chunkJobs: 2 } });
+    const all = jobs(7);
+    await accepted(await app.lines(all, { headers: KEY }));
+    const before = await app.payloads();
+    const other = all.map((job, i) => (i === 5 ? { ...job, name: 'another' } : job));
+    const response = await app.lines(other, { headers: KEY });
+    expect(response.status).toBe(422);
+    expect(problem.parse(await response.json())).toMatchObject({
+      type: expect.stringMatching(/idempotency-key-reused$/),
+      detail: expect.stringMatching(/from line 5 on/),
+    });
+    expect(await app.payloads()).toEqual(before);
+    const longer = await app.lines([...all, JOB], { headers: KEY });
+    expect(longer.status).toBe(422);
+    expect(await app.payloads()).toEqual(before);
   });
 
   it('sent again does not bring back what was cancelled', async () => {

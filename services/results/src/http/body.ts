@@ -1,6 +1,6 @@
 import { fieldErrors, JsonSyntaxError, parseJsonBytes } from '@cronium/contracts';
 import type { Context } from 'hono';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { problems } from './problems.ts';
 
 /** The deepest nesting of arrays and objects that a body may have. */
@@ -54,12 +54,18 @@ export function decodeJson(bytes: Uint8Array): unknown {
   }
 }
 
+/** For what takes no parameters. */
+export const NO_QUERY = z.strictObject({});
+
 /** Parses the query by a schema; every wrong parameter is named. Unknown parameters are wrong too. */
 export function readQuery<T>(c: Context, schema: z.ZodType<T>): T {
-  const query: Record<string, string | string[]> = {};
-  for (const [name, values] of Object.entries(c.req.queries())) {
-    query[name] = values.length === 1 ? (values[0] ?? '') : values;
-  }
+  const { searchParams } = new URL(c.req.url);
+  const query = Object.fromEntries(
+    [...new Set(searchParams.keys())].map((name) => {
+      const values = searchParams.getAll(name);
+      return [name, values.length === 1 ? values[0] : values];
+    }),
+  );
   const result = schema.safeParse(query);
   if (result.success) return result.data;
   throw problems.badQuery(fieldErrors(result.error).slice(0, 100));

@@ -10,7 +10,7 @@ import { Hono } from 'hono';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import type { Env } from '../http/auth.ts';
-import { readQuery } from '../http/body.ts';
+import { NO_QUERY, readQuery } from '../http/body.ts';
 import { problems } from '../http/problems.ts';
 import {
   type BatchNumbers,
@@ -57,11 +57,13 @@ export function batchRoutes(deps: Deps): Hono<Env> {
   });
 
   app.get('/:id', async (c) => {
+    readQuery(c, NO_QUERY);
     const row = await locateBatch(deps, c.get('principal').tenant, c.req.param('id'));
     return c.json(toBatchView(row, await batchNumbers(db, row.id)));
   });
 
   app.get('/:id/results', async (c) => {
+    readQuery(c, NO_QUERY);
     const { tenant } = c.get('principal');
     const { id } = await locateBatch(deps, tenant, c.req.param('id'));
     return ndjsonStream(c, results(endedJobs(db, { tenant, batchId: id })));

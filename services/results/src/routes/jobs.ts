@@ -3,7 +3,7 @@ import { Hono } from 'hono';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import type { Env } from '../http/auth.ts';
-import { readQuery } from '../http/body.ts';
+import { NO_QUERY, readQuery } from '../http/body.ts';
 import { problems } from '../http/problems.ts';
 import { logFormat } from '../logs/format.ts';
 import { type LogRequest, readLog } from '../logs/read.ts';
@@ -81,6 +81,7 @@ export function jobRoutes(deps: Deps): Hono<Env> {
   });
 
   app.get('/:id', async (c) => {
+    readQuery(c, NO_QUERY);
     const job = await locateJob(deps, c.get('principal').tenant, c.req.param('id'));
     const [attempts, data] = await Promise.all([
       attemptsOf(db, job.id),

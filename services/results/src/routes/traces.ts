@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
 import type { Deps } from '../deps.ts';
 import type { Env } from '../http/auth.ts';
+import { NO_QUERY, readQuery } from '../http/body.ts';
 import { problems } from '../http/problems.ts';
 import { traceById, traceOfJob } from '../trace/assemble.ts';
 import { locateJob } from './locate.ts';
@@ -9,6 +10,7 @@ import { locateJob } from './locate.ts';
 export function jobTraceRoutes(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
   app.get('/:id/trace', async (c) => {
+    readQuery(c, NO_QUERY);
     const job = await locateJob(deps, c.get('principal').tenant, c.req.param('id'));
     return c.json(await traceOfJob(deps.db, job));
   });
@@ -19,6 +21,7 @@ export function jobTraceRoutes(deps: Deps): Hono<Env> {
 export function traceRoutes(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
   app.get('/:traceId', async (c) => {
+    readQuery(c, NO_QUERY);
     const traceId = c.req.param('traceId').toLowerCase();
     const missing = problems.notFound(`trace ${traceId.slice(0, 100)}`);
     if (!/^[0-9a-f]{32}$/.test(traceId)) throw missing;
