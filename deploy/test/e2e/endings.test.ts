@@ -109,6 +109,36 @@ describe.concurrent('memory', () => {
   });
 });
 
+test('exit code 137 has seven causes, and seven different records', async () => {
+  const resources = { memoryMiB: 32 };
+  const bomb = 'x=x; while :; do x=$x$x; done';
+  const [exits, itself, main, child, late, killed, cancelled] = await Promise.all([
+    fleet.submit(bash('exit 137')),
+    fleet.submit(bash('kill -9 $$')),
+    fleet.submit(bash(bomb, { resources })),
+    fleet.submit(bash(`bash -c '${bomb}'`, { resources })),
+    fleet.submit(bash('trap "" TERM; while :; do sleep 0.1; done', { timeoutSeconds: 1 })),
+    running(),
+    running('trap "" TERM; echo running; while :; do sleep 0.1; done'),
+  ]);
+  await Promise.all([container(killed).kill(), fleet.client.cancel(cancelled)]);
+  const explained = async (id: string) => {
+    expect(await fleet.ended(id)).toMatchObject({ exitCode: 137 });
+    const { cause, certainty, signal, message } = await fleet.death(id);
+    return [cause, certainty, signal, message.split(' ').slice(0, 4).join(' ')];
+  };
+  const records = await Promise.all([exits, itself, killed, main, child, late, cancelled].map(explained));
+  expect(records).toEqual([
+    ['exit', 'certain', null, 'The program returned exit'],
+    ['signal', 'certain', 'SIGKILL', 'The program was killed'],
+    ['killed', 'certain', 'SIGKILL', "The job's container was"],
+    ['oom', 'certain', 'SIGKILL', 'The job needed more'],
+    ['oom', 'certain', null, "One of the job's"],
+    ['timed_out', 'certain', 'SIGKILL', 'The main program ran'],
+    ['cancelled', 'certain', 'SIGKILL', 'The job was cancelled'],
+  ]);
+});
+
 describe.concurrent('killed by someone else', () => {
   test('docker kill', async () => {
     const id = await running();

@@ -99,8 +99,22 @@ const resources = z.strictObject({
   diskMiB: z.int().min(1).max(4_194_304).default(500),
 });
 
-/** What a retry policy can answer to. `failed` is any failure of the job's own. */
-export const RETRY_REASONS = ['failed', 'timed_out', 'oom', 'lost'] as const;
+/**
+ * What a retry policy can answer to. `failed` is any failure of the job's own; a cause of a death record, such as `oom` or
+ * `killed`, answers to that one alone.
+ */
+export const RETRY_REASONS = [
+  'failed',
+  'timed_out',
+  'lost',
+  'exit',
+  'signal',
+  'oom',
+  'killed',
+  'image',
+  'setup',
+  'disk',
+] as const;
 
 const retry = z.strictObject({
   /** How many attempts a job's own failures may take, the first one included. */

@@ -12,6 +12,7 @@ import { setupDeadline } from './attempt/prepare.ts';
 import type { Lease } from './claim/leases.ts';
 import type { JournalEntry } from './journal/journal.ts';
 import type { AttemptLog } from './logs/attempt-log.ts';
+import { hostFacts } from './outcome/host.ts';
 import { type End, runJob } from './run-job.ts';
 import type { ContainerEvidence, SandboxBinding } from './sandbox/runtime.ts';
 
@@ -116,6 +117,7 @@ function adopt(binding: SandboxBinding, attempt: Attempt, deps: AttemptDeps) {
 const NO_EVIDENCE: ContainerEvidence = {
   events: [],
   oomEvents: 0,
+  oomKills: undefined,
   kills: [],
   sidecarDied: false,
   memoryPeakBytes: undefined,
@@ -128,5 +130,7 @@ function vanished(attempt: Attempt): End['ending'] {
     stop: undefined,
     phases: phasesOf(attempt),
     container: NO_EVIDENCE,
+    mainEnd: undefined,
+    host: hostFacts(),
   };
 }

@@ -1,6 +1,6 @@
-import type { DeathRecord, JobView } from '@cronium/contracts';
+import type { JobView } from '@cronium/contracts';
 import { type Context, print } from '../context.ts';
-import { between, duration, paintState, plain, waterfall } from '../render/index.ts';
+import { between, duration, explainDeath, paintState, plain, waterfall } from '../render/index.ts';
 import { drawingWidth } from '../terminal.ts';
 import { writeLog } from './follow.ts';
 import { numberOption, type Register } from './register.ts';
@@ -88,26 +88,7 @@ async function death(context: Context, id: string, options: { attempt?: number }
   const record = await context
     .client()
     .death(id, { signal: context.signal, ...(attempt !== undefined && { attempt }) });
-  await print(context, record, () => deathLines(context, record));
-}
-
-function deathLines({ terminal }: Context, record: DeathRecord): string[] {
-  const { paint } = terminal.out;
-  const { logTail, events, host, ...evidence } = record.evidence;
-  const ending = [
-    `phase ${record.phase}`,
-    ...(record.exitCode === null ? [] : [`exit code ${record.exitCode}`]),
-    ...(record.signal === null ? [] : [record.signal]),
-  ].join(', ');
-  return [
-    `${paint(['bold', 'red'], record.cause)} (${record.certainty})  attempt ${record.attempt}, ${ending}`,
-    plain(record.message),
-    ...Object.entries({ ...evidence, ...(Object.keys(host).length > 0 && { host }) }).map(
-      ([name, value]) => `  ${name}: ${fact(value)}`,
-    ),
-    ...events.map((event) => `  event: ${fact(event)}`),
-    ...(logTail.length === 0 ? [] : ['  last lines:', ...logTail.map((line) => `    ${plain(line)}`)]),
-  ];
+  await print(context, record, () => explainDeath(record, context.terminal.out.paint));
 }
 
 async function job(context: Context, id: string): Promise<undefined> {

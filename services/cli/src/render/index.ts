@@ -1,3 +1,4 @@
+export { explainDeath } from './death.ts';
 export { ago, between, duration } from './duration.ts';
 export { columnsOf, cut, noPaint, type Paint, padTo, paintAlways, paintState } from './paint.ts';
 export { LiveLine, type Progress, progressLine } from './progress.ts';

@@ -1,4 +1,3 @@
-import { freemem, loadavg, totalmem } from 'node:os';
 import type { AttemptUpdate, Outcome } from '@cronium/contracts';
 import { pause } from '@cronium/lifecycle';
 import { isReportable } from '../claim/claim.ts';
@@ -7,6 +6,7 @@ import type { Settlement, Unsettled } from '../journal/journal.ts';
 import type { AttemptLog } from '../logs/attempt-log.ts';
 import { classify } from '../outcome/classify.ts';
 import type { Ending } from '../outcome/evidence.ts';
+import { hostFacts } from '../outcome/host.ts';
 import { decide } from '../outcome/retry-policy.ts';
 import { isRefusal } from '../report/results-client.ts';
 import { type Attempt, SupersededError } from './attempt.ts';
@@ -105,7 +105,7 @@ function conclude(
     memoryLimitBytes: claim.payload.spec.resources.memoryMiB * 2 ** 20,
     image: attempt.image?.reference,
     logTail,
-    host: { load1: loadavg()[0] ?? 0, freeBytes: freemem(), totalBytes: totalmem() },
+    host: ending.type === 'ran' ? ending.host : hostFacts(),
   });
   const decision = decide({
     retry: claim.payload.spec.retry,

@@ -2,10 +2,12 @@ import { pause, waitFor } from '@cronium/lifecycle';
 import type { AttemptLog } from '../logs/attempt-log.ts';
 import { jobBytes } from '../logs/chunk-builder.ts';
 import type { Ending } from '../outcome/evidence.ts';
+import { hostFacts } from '../outcome/host.ts';
 import {
   type ExitReport,
   type LogItem,
   type LogOffsets,
+  type MainEnd,
   type Sandbox,
   type SandboxBinding,
   SandboxError,
@@ -39,15 +41,24 @@ export async function follow(following: Following, deps: AttemptDeps): Promise<E
   const pumped = pump(following, deps, timers);
   pumped.catch(() => undefined);
   const exit = await untilExit(attempt, sandbox, deps);
+  const host = hostFacts();
   attempt.seal();
   deps.onExit(attempt.id);
   deps.store.revoke(attempt.jti, tokenSeconds(attempt, deps));
   attempt.moment('drain_started');
   if (attempt.state !== 'draining') attempt.enter('draining');
-  await pumped;
+  const mainEnd = await pumped;
   // Only now: the marks of the main program may be the last thing that was read.
   recordMainEnd(attempt, exit);
-  return { type: 'ran', exit, stop: attempt.stop, phases: phasesOf(attempt), container: sandbox.evidence() };
+  return {
+    type: 'ran',
+    exit,
+    stop: attempt.stop,
+    phases: phasesOf(attempt),
+    container: sandbox.evidence(),
+    mainEnd,
+    host,
+  };
 }
 
 async function untilExit(attempt: Attempt, sandbox: Sandbox, deps: AttemptDeps): Promise<ExitReport> {
@@ -93,13 +104,25 @@ function recordMainEnd(attempt: Attempt, exit: ExitReport): void {
   });
 }
 
-/** Hands the output to the log. The daemon may go away and come back meanwhile. */
-async function pump(following: Following, deps: AttemptDeps, timers: PhaseTimers): Promise<void> {
+/**
+ * Hands the output to the log. The daemon may go away and come back meanwhile.
+ * @returns how the main program ended, where its log says so
+ */
+async function pump(
+  following: Following,
+  deps: AttemptDeps,
+  timers: PhaseTimers,
+): Promise<MainEnd | undefined> {
   const { attempt, log } = following;
   const { dropped } = attempt;
   let sandbox: Sandbox | undefined = following.sandbox;
   let offsets = following.from;
+  let mainEnd: MainEnd | undefined;
   const take = async (item: LogItem) => {
+    if (item.type === 'main_end') {
+      mainEnd = item.how;
+      return;
+    }
     if (item.type === 'marker') {
       recordMarker(attempt, item.marker);
       timers.update();
@@ -115,7 +138,7 @@ async function pump(following: Following, deps: AttemptDeps, timers: PhaseTimers
     try {
       for await (const item of sandbox.output(offsets, dropped)) await take(item);
       dropped.throwIfAborted();
-      return;
+      return mainEnd;
     } catch (error) {
       dropped.throwIfAborted();
       if (!isDaemonAway(error)) throw error;
@@ -123,6 +146,7 @@ async function pump(following: Following, deps: AttemptDeps, timers: PhaseTimers
       sandbox = await reattach(following.sandbox.binding, deps, dropped);
     }
   }
+  return mainEnd;
 }
 
 /** @returns undefined when the container is gone, and with it the rest of its log */

@@ -17,6 +17,7 @@ const FACTS: Circumstances = {
 const QUIET: ContainerEvidence = {
   events: [],
   oomEvents: 0,
+  oomKills: undefined,
   kills: [],
   sidecarDied: false,
   memoryPeakBytes: undefined,
@@ -28,7 +29,16 @@ function exited(exitCode: number, more: { oomKilled?: boolean; error?: string } 
 }
 
 function ran(exit: ExitReport, more: Partial<Extract<Ending, { type: 'ran' }>> = {}): Ending {
-  return { type: 'ran', exit, stop: undefined, phases: MAIN, container: QUIET, ...more };
+  return {
+    type: 'ran',
+    exit,
+    stop: undefined,
+    phases: MAIN,
+    container: QUIET,
+    mainEnd: undefined,
+    host: {},
+    ...more,
+  };
 }
 
 const verdict = (ending: Ending) => {
@@ -66,6 +76,29 @@ describe('137 alone is never called an out-of-memory kill', () => {
       state: 'lost',
       cause: 'daemon',
     });
+  });
+  test('with its parent’s word it is an exit of its own, or a signal from inside or from the host', () => {
+    expect(verdict(ran(exited(137), { mainEnd: 'exited' }))).toMatchObject({
+      cause: 'exit',
+      certainty: 'certain',
+      signal: null,
+    });
+    expect(verdict(ran(exited(137), { mainEnd: 'signalled' }))).toMatchObject({
+      cause: 'signal',
+      certainty: 'certain',
+      signal: 'SIGKILL',
+    });
+  });
+  test('with a kill for memory it is the main program’s, a child’s, or the host’s want of memory', () => {
+    const message = (ending: Ending) => classify(ending, FACTS).death?.message;
+    const counted = { ...QUIET, oomKills: 1 };
+    expect(message(ran(exited(137, { oomKilled: true }), { mainEnd: 'signalled' }))).toMatch(
+      /^The job needed/,
+    );
+    expect(message(ran(exited(137, { oomKilled: true }), { mainEnd: 'exited' }))).toMatch(
+      /^One of the job's/,
+    );
+    expect(message(ran(exited(137), { mainEnd: 'signalled', container: counted }))).toMatch(/on the host/);
   });
   test('with a stop of the fleet’s own it is that', () => {
     const stop: Stop = { type: 'timed_out', seconds: 1 };
@@ -152,6 +185,7 @@ const anyStop = fc.constantFrom<Stop | undefined>(
 const anyContainer: fc.Arbitrary<ContainerEvidence> = fc.record({
   events: fc.constant([]),
   oomEvents: fc.constantFrom(0, 1),
+  oomKills: fc.constantFrom(undefined, 0, 2),
   kills: fc.constantFrom([], [{ signal: 'SIGKILL', at: 1 }], [{ signal: '15', at: 1 }]),
   sidecarDied: fc.boolean(),
   memoryPeakBytes: fc.constantFrom(undefined, 1000),
@@ -165,6 +199,8 @@ const anyEnding: fc.Arbitrary<Ending> = fc.oneof(
       stop: anyStop,
       phases: anyPhases,
       container: anyContainer,
+      mainEnd: fc.constantFrom(undefined, 'exited' as const, 'signalled' as const),
+      host: fc.constant({}),
     }),
   },
   { weight: 1, arbitrary: fc.constant<Ending>({ type: 'unreadable', reason: 'v' }) },
@@ -210,7 +246,10 @@ describe('for every combination of evidence', () => {
         const { state, death } = classify(ending, FACTS);
         if (ending.type !== 'ran') return;
         const { exit, container, stop, phases } = ending;
-        const short = container.oomEvents > 0 || (exit.type === 'exited' && exit.oomKilled);
+        const short =
+          container.oomEvents > 0 ||
+          (container.oomKills ?? 0) > 0 ||
+          (exit.type === 'exited' && exit.oomKilled);
         if (death?.cause === 'oom') expect(short).toBe(true);
         if (state === 'succeeded') {
           expect(exit).toMatchObject({ type: 'exited', exitCode: 0 });

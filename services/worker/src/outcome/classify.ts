@@ -127,15 +127,7 @@ function ran(ending: Ran, facts: Circumstances): Verdict {
 /** The order matters: what is proven comes before what is only likely. */
 function exited(exit: Exited, ending: Ran, phase: DeathPhase, facts: Circumstances): Verdict {
   const base = { phase, exitCode: exit.exitCode, signal: signalOfExitCode(exit.exitCode) ?? null } as const;
-  if (exit.exitCode === 137 && memoryWasShort(ending)) {
-    return {
-      ...base,
-      state: 'failed',
-      cause: 'oom',
-      certainty: 'certain',
-      message: say.oom(facts.memoryLimitBytes),
-    };
-  }
+  if (exit.exitCode === 137 && memoryWasShort(ending)) return outOfMemory(ending, base, facts);
   const killer = matchingKill(ending.container, exit.exitCode);
   if (killer)
     return { ...base, state: 'failed', cause: 'killed', certainty: 'certain', message: say.killed(killer) };
@@ -145,6 +137,14 @@ function exited(exit: Exited, ending: Ran, phase: DeathPhase, facts: Circumstanc
     sidecarGone(ending, base) ??
     ownEnd(exit, ending, base)
   );
+}
+
+/** 137 is also what a shell returns whose last program was killed: then the main program has lived through it. */
+function outOfMemory({ mainEnd, exit }: Ran, base: Base, facts: Circumstances): Verdict {
+  const rest = { ...base, state: 'failed', cause: 'oom', certainty: 'certain' } as const;
+  if (mainEnd === 'exited') return { ...rest, signal: null, message: say.oomOfChild(facts.memoryLimitBytes) };
+  const byLimit = exit.type === 'exited' && exit.oomKilled;
+  return { ...rest, message: byLimit ? say.oom(facts.memoryLimitBytes) : say.oomOfHost() };
 }
 
 type Base = Pick<Verdict, 'phase'> & { readonly exitCode: number; readonly signal: string | null };
@@ -197,10 +197,18 @@ function sidecarGone({ container }: Ran, base: Base): Verdict | undefined {
 
 function ownEnd(exit: Exited, ending: Ran, base: Base): Verdict {
   const memory = memoryWasShort(ending);
-  if (base.signal === null) {
+  const { mainEnd } = ending;
+  if (base.signal === null || mainEnd === 'exited') {
     const certainty = memory ? 'likely' : 'certain';
-    const message = say.exited(exit.exitCode, base.phase, memory);
-    return { ...base, state: 'failed', cause: 'exit', certainty, message };
+    const message =
+      base.signal === null
+        ? say.exited(exit.exitCode, base.phase, memory)
+        : say.exitedLikeSignal(exit.exitCode, base.signal);
+    return { ...base, signal: null, state: 'failed', cause: 'exit', certainty, message };
+  }
+  if (mainEnd === 'signalled') {
+    const message = say.diedOf(base.signal);
+    return { ...base, state: 'failed', cause: 'signal', certainty: 'certain', message };
   }
   // 128 + n is what a shell says of a signal, and what any program may return: likely, never certain. For SIGKILL not
   // even that, because a host's own out-of-memory killer leaves no other trace.
@@ -210,7 +218,11 @@ function ownEnd(exit: Exited, ending: Ran, base: Base): Verdict {
 }
 
 function memoryWasShort({ exit, container }: Ran): boolean {
-  return (exit.type === 'exited' && exit.oomKilled) || container.oomEvents > 0;
+  return (exit.type === 'exited' && exit.oomKilled) || oomKillsOf(container) > 0;
+}
+
+function oomKillsOf({ oomEvents, oomKills = 0 }: ContainerEvidence): number {
+  return Math.max(oomEvents, oomKills);
 }
 
 /** A signal that was sent through Docker's API and fits the exit code. */
@@ -233,13 +245,15 @@ function evidenceOf(ending: Ending, facts: Circumstances): DeathRecord['evidence
   return {
     ...common,
     oomKilled: exit.type === 'exited' && exit.oomKilled,
-    oomKills: container.oomEvents,
+    oomKills: oomKillsOf(container),
     memoryLimitBytes: facts.memoryLimitBytes,
     events: container.events.map(({ action, at, attributes }) => ({
       action,
       at,
       attributes: { ...attributes },
     })),
+    ...(ending.mainEnd === undefined ? {} : { mainEnd: ending.mainEnd }),
+    ...(container.sidecarDied ? { sidecarDied: true } : {}),
     ...(container.memoryPeakBytes === undefined ? {} : { memoryPeakBytes: container.memoryPeakBytes }),
   };
 }

@@ -1,4 +1,4 @@
-import type { ContainerEvidence, ExitReport } from '../sandbox/runtime.ts';
+import type { ContainerEvidence, ExitReport, MainEnd } from '../sandbox/runtime.ts';
 
 /** Why the fleet itself ended an attempt. */
 export type Stop =
@@ -44,6 +44,10 @@ export type Ending =
       readonly stop: Stop | undefined;
       readonly phases: Phases;
       readonly container: ContainerEvidence;
+      /** What the main program's parent process saw; `undefined` when it could not say. */
+      readonly mainEnd: MainEnd | undefined;
+      /** How busy the host was when the container ended. */
+      readonly host: Readonly<Record<string, number | string>>;
     };
 
 /** What does not depend on how the attempt ended. */

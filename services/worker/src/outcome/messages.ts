@@ -43,6 +43,14 @@ export function oom(limitBytes: number): string {
   return `The job needed more memory than its limit of ${Math.round(limitBytes / 2 ** 20)} MiB and was killed by the kernel; raise resources.memoryMiB or use less.`;
 }
 
+export function oomOfChild(limitBytes: number): string {
+  return `One of the job's processes needed more memory than the limit of ${Math.round(limitBytes / 2 ** 20)} MiB and was killed by the kernel, and the main program then returned 137, which is what a shell says of that; raise resources.memoryMiB or use less.`;
+}
+
+export function oomOfHost(): string {
+  return 'The job was killed by the kernel for want of memory on the host, not for its own limit; run fewer jobs at once on this node, or give it more memory.';
+}
+
 export function setupFailed(phase: 'setup' | 'preTask', exitCode: number): string {
   return `The ${phase} script failed with exit code ${exitCode}, so the main program was not run; see the log for what it printed.`;
 }
@@ -73,6 +81,17 @@ export function exited(exitCode: number, phase: DeathPhase, memoryWasShort: bool
     ? ' One of its processes was killed for want of memory, which may be why; raise resources.memoryMiB.'
     : '';
   return `The program ended with exit code ${exitCode}; see the end of its log for the reason.${memory}`;
+}
+
+export function exitedLikeSignal(exitCode: number, signal: string): string {
+  return `The program returned exit code ${exitCode} itself; nothing killed it. A shell returns this code when the last program that it ran died of ${signal}: see the end of its log.`;
+}
+
+export function diedOf(signal: string): string {
+  if (signal === 'SIGKILL') {
+    return 'The program was killed with SIGKILL, by one of its own processes or by someone on its host: no out-of-memory kill was counted and no docker kill was seen; look in the job for kill -9, and on the host for who did it.';
+  }
+  return `The program died of ${signal}; see the end of its log for the reason.`;
 }
 
 export function signalled(signal: string, exitCode: number): string {

@@ -40,14 +40,15 @@ test('losses are tried again three times whatever the policy says, and do not us
   });
 });
 
-test('a policy may answer to out-of-memory kills alone', () => {
-  const retry = retryOf({ attempts: 3, on: ['oom'] });
-  expect(decide({ retry, outcome: ended('failed', 'oom'), attempt: 1, history: NEW })).toMatchObject({
-    final: false,
-  });
-  expect(decide({ retry, outcome: ended('failed', 'exit'), attempt: 1, history: NEW })).toMatchObject({
-    final: true,
-  });
+test.each([
+  { on: ['oom'], cause: 'oom', other: 'exit' },
+  { on: ['killed', 'signal'], cause: 'signal', other: 'oom' },
+  { on: ['image'], cause: 'image', other: 'setup' },
+])('a policy may answer to causes alone: $on', ({ on, cause, other }) => {
+  const retry = retryOf({ attempts: 3, on });
+  const after = (end: string) => decide({ retry, outcome: ended('failed', end), attempt: 1, history: NEW });
+  expect(after(cause)).toMatchObject({ final: false });
+  expect(after(other)).toMatchObject({ final: true });
 });
 
 test('every sequence of ends is finite: attempts and losses together bound it', () => {

@@ -50,8 +50,9 @@ function delayAfter(
     case 'failed':
     case 'timed_out': {
       if (counted.failures >= retry.attempts) return undefined;
-      // An out-of-memory kill is a failure of the job's own, and has a name of its own in the policy too.
-      const wanted = retry.on.includes(state) || (death?.cause === 'oom' && retry.on.includes('oom'));
+      // The causes are failures of the job's own, and have names of their own in the policy too.
+      const reasons: readonly (string | undefined)[] = [state, death?.cause];
+      const wanted = retry.on.some((reason) => reasons.includes(reason));
       return wanted ? backoff(retry.backoff, counted.failures) : undefined;
     }
   }

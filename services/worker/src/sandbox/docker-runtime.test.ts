@@ -30,7 +30,8 @@ describe('a sandbox', () => {
     await fixture.runtime.close();
     Object.assign(fixture, { runtime: fixture.anotherRuntime() });
     expect(await adopted?.exit(signal())).toMatchObject({ type: 'exited', exitCode: 125 });
-    expect(await collect(adopted?.output({ stdout: 0, stderr: 0 }, signal()) ?? [])).toEqual([]);
+    const items = await collect(adopted?.output({ stdout: 0, stderr: 0 }, signal()) ?? []);
+    expect(items).toEqual([{ type: 'main_end', how: 'exited' }]);
     await adopted?.release();
   });
 

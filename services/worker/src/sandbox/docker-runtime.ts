@@ -7,7 +7,7 @@ import { DockerSandbox, type SandboxContext } from './docker-sandbox.ts';
 import { ContainerEvents } from './events.ts';
 import { FleetImageStore } from './fleet-images.ts';
 import { ImageStore } from './images.ts';
-import { MemoryPeaks } from './memory.ts';
+import { MemoryWatch } from './memory.ts';
 import { takenRanges } from './network.ts';
 import { DEFAULT_LIMITS, type DockerRuntimeOptions } from './options.ts';
 import { Preparation, type PreparationTools } from './preparation.ts';
@@ -49,7 +49,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     const probeCacheMs = limits.probeCacheMs;
     this.#readiness = new Readiness({ client, options, images, subnets, probeCacheMs });
     const losesNewlines = () => this.#readiness.losesNewlines;
-    this.#context = { client, events, epoch, memory: new MemoryPeaks(), subnets, limits, losesNewlines };
+    this.#context = { client, events, epoch, memory: new MemoryWatch(), subnets, limits, losesNewlines };
     this.#tools = {
       context: this.#context,
       options,

@@ -8,7 +8,7 @@ import type { ContainerEvents } from './events.ts';
 import { watchExit } from './exit.ts';
 import type { LiveOutput } from './log/live.ts';
 import { jobOutput } from './log/output.ts';
-import type { MemoryPeaks } from './memory.ts';
+import type { MemoryWatch } from './memory.ts';
 import type { Limits } from './options.ts';
 import { removeRemains } from './removal.ts';
 import {
@@ -31,7 +31,7 @@ export interface SandboxContext {
   readonly client: DockerClient;
   readonly events: ContainerEvents;
   readonly epoch: DaemonEpoch;
-  readonly memory: MemoryPeaks;
+  readonly memory: MemoryWatch;
   readonly subnets: SubnetAllocator;
   readonly limits: Limits;
   /** Does this engine leave out the newline of a long line's last piece in its stored log? */
@@ -132,12 +132,14 @@ export class DockerSandbox implements Sandbox {
   evidence(): ContainerEvidence {
     const { events, memory } = this.#context;
     const { events: list, kills, oomEvents } = events.of(this.binding.containerId);
+    const counts = memory.of(this.binding.containerId);
     return {
       events: [...list],
       kills: [...kills],
       oomEvents,
       sidecarDied: events.of(this.binding.sidecarId).hasDied,
-      memoryPeakBytes: memory.of(this.binding.containerId),
+      oomKills: counts.oomKills,
+      memoryPeakBytes: counts.peakBytes,
     };
   }
 

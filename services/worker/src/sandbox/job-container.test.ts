@@ -169,7 +169,7 @@ describe('the container', () => {
       '/var/data',
       '/workspace',
     ]);
-    expect(options.Env).toBeUndefined();
+    expect(options.Env).toEqual(['TINI_VERBOSITY=2']);
     expect(JSON.stringify(options)).not.toMatch(/the-token|echo/);
   });
 

@@ -4,6 +4,7 @@ import { BOOT_ENTRYPOINT, RUN_PATH } from './entry-program.ts';
 import type { ImageFacts } from './images.ts';
 import { WORKSPACE } from './job-environment.ts';
 import { runsInWorkspace } from './job-program.ts';
+import { INIT_ENVIRONMENT } from './log/init-report.ts';
 import type { SandboxRequest } from './runtime.ts';
 
 /** Jobs and sidecars run as this user, whatever their image says. */
@@ -43,6 +44,8 @@ export function jobContainerOptions(input: JobContainerInput): ContainerCreateOp
     Hostname: input.hostname,
     User: JOB_USER,
     Labels: { ...input.labels },
+    // For the init alone: the job's programs get an environment of their own.
+    Env: [INIT_ENVIRONMENT],
     Entrypoint: [...BOOT_ENTRYPOINT],
     Cmd: [],
     WorkingDir: runsInWorkspace(request.spec) ? WORKSPACE : image.workingDir || '/',

@@ -51,7 +51,12 @@ export type LogItem =
       /** With a notice: so many bytes of this stream were lost before they could be read. They count in {@link LogOffsets}. */
       readonly missingBytes?: number;
     }
-  | { readonly type: 'marker'; readonly marker: PhaseMarker };
+  | { readonly type: 'marker'; readonly marker: PhaseMarker }
+  /** At the very end, where the container's init said how the main program ended. */
+  | { readonly type: 'main_end'; readonly how: MainEnd };
+
+/** How the main program ended, as its parent process saw it. Exit code 137 alone does not tell. */
+export type MainEnd = 'exited' | 'signalled';
 
 /** How far a log has been acknowledged: bytes of each of the job's streams, phase markers not counted. */
 export interface LogOffsets {
@@ -83,6 +88,8 @@ export interface ContainerEvidence {
     readonly attributes: Readonly<Record<string, string>>;
   }[];
   readonly oomEvents: number;
+  /** Processes that the kernel killed for memory, by the container's own counter as last read; `undefined`: not read. */
+  readonly oomKills: number | undefined;
   /** Signals sent through the Docker API, by anybody. */
   readonly kills: readonly { readonly signal: string; readonly at: number }[];
   readonly sidecarDied: boolean;

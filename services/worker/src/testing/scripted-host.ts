@@ -144,6 +144,7 @@ export class ScriptedContainer {
     return {
       events: [...this.#events],
       oomEvents: this.#oomEvents,
+      oomKills: undefined,
       kills: [...this.#kills],
       sidecarDied: this.#sidecarDied,
       memoryPeakBytes: undefined,

@@ -182,3 +182,52 @@ describe("Docker's stored entries", () => {
     );
   });
 });
+
+describe('the report of the init', () => {
+  const report = (how: string) =>
+    `[INFO  tini (1)] Spawned child process '/.cronium/busybox' with pid '7'\n[INFO  tini (1)] Main child exited ${how}\n`;
+  const EXITED = report("normally (with status '137')");
+  const KILLED = report("with signal (with signal 'Killed')");
+  const read = (bytes: Buffer, lengths: readonly number[], stream: 'stdout' | 'stderr' = 'stdout') => {
+    const framer = new LogFramer(NONCE, { stdout: 0, stderr: 0 });
+    const items = [
+      ...split(bytes, lengths).flatMap((piece) => framer.push(stream, piece, 1)),
+      ...framer.end(1),
+    ];
+    const records = items.flatMap((item) => (item.type === 'record' ? [item.record] : []));
+    return {
+      text: joined(records),
+      ends: items.flatMap((item) => (item.type === 'main_end' ? [item.how] : [])),
+    };
+  };
+
+  test('is cut off the end of standard output, however it arrives, and nothing else is', () => {
+    const own = fc.oneof(
+      output,
+      fc.constantFrom(EXITED, EXITED.slice(0, 40), `${KILLED}x`, '[').map(Buffer.from),
+    );
+    const how = fc.constantFrom(['exited', EXITED] as const, ['signalled', KILLED] as const);
+    fc.assert(
+      fc.property(own, how, cuts, (bytes, [end, text], lengths) => {
+        const got = read(Buffer.concat([bytes, Buffer.from(text)]), lengths);
+        expect(got.text.equals(bytes)).toBe(true);
+        expect(got.ends).toEqual([end]);
+      }),
+    );
+  });
+
+  test('is the job’s own on standard error, in part, and before other output', () => {
+    const long = Buffer.from(`${EXITED}${'x'.repeat(100_000)}`);
+    expect(read(long, [1000])).toEqual({ text: long, ends: [] });
+    expect(read(Buffer.from(EXITED), [9], 'stderr')).toEqual({ text: Buffer.from(EXITED), ends: [] });
+    const part = Buffer.from(EXITED.slice(0, -3));
+    expect(read(part, [9])).toEqual({ text: part, ends: [] });
+  });
+
+  test('may be followed by what an orphan still wrote', () => {
+    expect(read(Buffer.from(`a\n${KILLED}orphan\n`), [7])).toEqual({
+      text: Buffer.from('a\norphan\n'),
+      ends: ['signalled'],
+    });
+  });
+});

@@ -1,6 +1,7 @@
 import { type LogRecord, MAX_RECORD_BYTES } from '@cronium/contracts';
 import type { LogItem, LogOffsets, PhaseMarker } from '../runtime.ts';
 import type { StreamName } from './frames.ts';
+import { InitReport } from './init-report.ts';
 import { MarkerCutter, type RawMarker } from './markers.ts';
 
 const NEWLINE = 0x0a;
@@ -79,10 +80,13 @@ function phaseMarker({ phase, event, code }: RawMarker, at: number): PhaseMarker
 class StreamFramer {
   readonly #cutter: MarkerCutter;
   readonly #splitter: LineSplitter;
+  /** The init writes to standard output. */
+  readonly #init: InitReport | undefined;
   #skip: number;
 
   constructor(stream: StreamName, nonce: string, skip: number) {
     this.#cutter = new MarkerCutter(nonce);
+    this.#init = stream === 'stdout' ? new InitReport() : undefined;
     this.#splitter = new LineSplitter(stream);
     this.#skip = skip;
   }
@@ -92,12 +96,16 @@ class StreamFramer {
   }
 
   end(time: number): LogItem[] {
-    return [...this.#items(this.#cutter.end(), time), ...records(this.#splitter.end())];
+    const items = this.#items(this.#cutter.end(), time);
+    const last = this.#init?.end();
+    if (last) items.push(...this.#lines(last.bytes, time));
+    items.push(...records(this.#splitter.end()));
+    return last?.end === undefined ? items : [...items, { type: 'main_end', how: last.end }];
   }
 
   /** What came so far ends here, although its line may not: bytes are missing after it. */
-  breakLine(): LogItem[] {
-    return records(this.#splitter.end());
+  breakLine(time: number): LogItem[] {
+    return [...this.#release(time), ...records(this.#splitter.end())];
   }
 
   skipNothing(): void {
@@ -106,10 +114,18 @@ class StreamFramer {
 
   #items(pieces: ReturnType<MarkerCutter['push']>, time: number): LogItem[] {
     return pieces.flatMap((piece): LogItem[] => {
-      if (piece.type === 'bytes') return records(this.#splitter.push(this.#unread(piece.bytes), time));
+      if (piece.type === 'bytes') return this.#lines(this.#init?.push(piece.bytes) ?? piece.bytes, time);
       const marker = phaseMarker(piece.marker, time);
-      return marker === undefined ? [] : [{ type: 'marker', marker }];
+      return [...this.#release(time), ...(marker === undefined ? [] : [{ type: 'marker' as const, marker }])];
     });
+  }
+
+  #release(time: number): LogItem[] {
+    return this.#init === undefined ? [] : this.#lines(this.#init.flush(), time);
+  }
+
+  #lines(bytes: Buffer, time: number): LogItem[] {
+    return records(this.#splitter.push(this.#unread(bytes), time));
   }
 
   /** Without what was acknowledged before. */
@@ -140,7 +156,7 @@ export class LogFramer {
   }
 
   breakLine(stream: StreamName): LogItem[] {
-    return this.#streams[stream].breakLine();
+    return this.#streams[stream].breakLine(Date.now());
   }
 
   /** Where the stream stands is not known any more: all that comes is given out. */

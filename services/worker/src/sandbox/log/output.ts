@@ -4,6 +4,7 @@ import { type DockerClient, isDaemonAway, statusOf } from '../docker.ts';
 import type { LogItem, LogOffsets } from '../runtime.ts';
 import type { StreamName } from './frames.ts';
 import { LogFramer } from './framing.ts';
+import { INIT_REPORT_PREFIX } from './init-report.ts';
 import type { LiveOutput } from './live.ts';
 import { markerPrefix } from './markers.ts';
 import { Comparison, type Given, Progress } from './progress.ts';
@@ -137,10 +138,11 @@ class OutputReader {
     return STREAMS.every((stream) => this.#given[stream].endsWith(Buffer.concat(ends[stream])));
   }
 
-  /** Both streams of every job begin with a marker of the entry program. */
+  /** Both streams of every job begin with a marker of the entry program; without a program the init's report is all. */
   #isBeginning(bytes: Buffer): boolean {
-    const prefix = markerPrefix(this.#source.nonce);
-    return bytes.subarray(0, prefix.length).equals(prefix);
+    return [markerPrefix(this.#source.nonce), INIT_REPORT_PREFIX].some((prefix) =>
+      bytes.subarray(0, prefix.length).equals(prefix),
+    );
   }
 
   *#lastNewlines(
