@@ -9,12 +9,14 @@ import { join, resolve } from 'node:path';
 import type { Finding } from './checks/finding.ts';
 import { configurationPage } from './docs/configuration-page.ts';
 import { metricsPage } from './docs/metrics-page.ts';
+import { tracingPage } from './docs/tracing-page.ts';
 import { fleetDashboard, nodesDashboard } from './grafana/dashboards.ts';
 
 /** Every generated file, by its path. */
 const FILES: Readonly<Record<string, () => string>> = {
   'docs/configuration.md': configurationPage,
   'docs/metrics.md': metricsPage,
+  'docs/tracing.md': tracingPage,
   'deploy/grafana/dashboards/fleet.json': fleetDashboard,
   'deploy/grafana/dashboards/nodes.json': nodesDashboard,
 };

@@ -66,8 +66,9 @@ test('promtool finds the configuration and the rules right, and they fire when t
 const UNSEEN: readonly MetricName[] = [
   'scrape_failures_total',
   'producer_jobs_rejected_total',
+  'traces_exported_total',
   'trace_spans_exported_total',
-  'trace_spans_dropped_total',
+  'traces_dropped_total',
   'traces_waiting',
 ];
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { SPAN, type SpanView, type TraceView } from '@cronium/contracts';
+import { ATTEMPT_SPANS, JOB_SPANS, SPAN, type SpanView, type TraceView } from '@cronium/contracts';
 import { eventually } from '@cronium/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestFleet } from './harness.ts';
@@ -159,6 +159,38 @@ test('several jobs of one trace stand in it together, and each alone in its own 
   const jobs = whole.spans.filter(({ name }) => name === 'job');
   expect(jobs.map(({ attributes }) => attributes['cronium.job']).sort()).toEqual([...ids].sort());
   for (const id of ids) expect(named(await fleet.client.trace(id), 'job').attributes['cronium.job']).toBe(id);
+});
+
+/** What the definitions say of a span in a trace. */
+function definitionOf({ name }: SpanView) {
+  const plain = name.replace(/^attempt \d+$/, SPAN.attempt);
+  const above = JOB_SPANS.find((span) => span.name === plain);
+  const phase = ATTEMPT_SPANS.find((span) => span.name === plain);
+  return above ?? (phase && { ...phase, service: 'worker', kind: 'internal' });
+}
+
+test.each([
+  ['succeeds', bash('echo hi', { name: 'good', setup: ':', preTask: ':' }), []],
+  ['fails', bash('echo hi; exit 3', { setup: ':', preTask: ':' }), ['cronium.cause', 'error.type']],
+])('the spans of a job that %s are those that docs/tracing.md is made from', async (_, job, more) => {
+  const { id } = await fleet.run(job);
+  const { spans } = await wholeTrace(id, PHASES);
+  const byId = new Map(spans.map((span) => [span.spanId, span]));
+  for (const span of spans) {
+    const definition = definitionOf(span);
+    expect(definition, span.name).toBeDefined();
+    if (definition === undefined) continue;
+    const { service, kind, parent, attributes, sometimes } = definition;
+    expect(span).toMatchObject({ service, kind });
+    const parentName = byId.get(span.parentSpanId ?? '')?.name.replace(/ \d+$/, '');
+    expect(parentName, `the parent of ${span.name}`).toBe(parent ?? undefined);
+    const names = Object.keys(span.attributes);
+    expect(names, span.name).toEqual(expect.arrayContaining([...attributes]));
+    expect([...attributes, ...sometimes], span.name).toEqual(expect.arrayContaining(names));
+  }
+  expect(Object.keys(named({ traceId: '', spans, truncated: false }, 'attempt 1').attributes)).toEqual(
+    expect.arrayContaining(more),
+  );
 });
 
 test('a trace that nobody knows is 404', async () => {

@@ -15,6 +15,7 @@ import {
   prefixLength,
   sealingKeys,
   seconds,
+  share,
   text,
   url,
 } from './kinds.ts';
@@ -60,6 +61,8 @@ describe('numbers', () => {
     expect(seconds.parse('0.25')).toBe(0.25);
     expect(seconds.parse('0')).toBe(0);
     expect(positiveSeconds.safeParse('0').success).toBe(false);
+    expect(share.parse('0.25')).toBe(0.25);
+    expect(share.safeParse('1.1').success).toBe(false);
     for (const bad of ['1s', 'NaN', '-1', '1e3']) expect(seconds.safeParse(bad).success, bad).toBe(false);
   });
 });

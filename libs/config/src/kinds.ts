@@ -52,6 +52,9 @@ export const seconds = decimal({ min: 0, max: 31_536_000 });
 /** A duration in seconds that may not be 0. */
 export const positiveSeconds = decimal({ min: 0.001, max: 31_536_000 });
 
+/** A part of a whole, from 0 to 1. */
+export const share = decimal({ min: 0, max: 1 });
+
 const BYTE_UNITS = new Map([
   ['', 1],
   ['B', 1],

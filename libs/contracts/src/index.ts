@@ -11,6 +11,7 @@ export * from './names.ts';
 export * from './outcome.ts';
 export * from './problem.ts';
 export * from './runtime.ts';
+export * from './span-attributes.ts';
 export * from './spans.ts';
 export * from './states.ts';
 export * from './tokens.ts';

@@ -1,12 +1,30 @@
 import type { TimelineMoment } from './attempts.ts';
+import type { SpanAttribute } from './span-attributes.ts';
 
-/** A span of the fleet's own, made from two recorded moments of an attempt. */
-export interface SpanDefinition {
+/** What can be said of any of the fleet's own spans. */
+interface Definition {
   readonly name: string;
+  readonly describes: string;
+  /** What it always has, once it has ended well. */
+  readonly attributes: readonly SpanAttribute[];
+  /** What it has when there is something to say. */
+  readonly sometimes: readonly SpanAttribute[];
+}
+
+/** A span of an attempt's phase, made from two recorded moments. Its service is the worker, its kind internal. */
+export interface PhaseDefinition extends Definition {
   readonly begins: TimelineMoment;
   readonly ends: TimelineMoment;
   readonly parent: string;
-  readonly describes: string;
+}
+
+/** A span above the phases. */
+export interface SpanDefinition extends Definition {
+  readonly service: 'producer' | 'worker';
+  readonly kind: 'internal' | 'server' | 'producer' | 'consumer';
+  readonly parent: string | null;
+  readonly begins: string;
+  readonly ends: string;
 }
 
 /** The job's span lasts from the producer's receipt to its end; enqueue and queue wait stand below it. */
@@ -29,14 +47,103 @@ export const SPAN = {
   teardown: 'teardown',
 } as const;
 
+const OF_JOB = ['cronium.job'] as const;
+const OF_ATTEMPT = ['cronium.job', 'cronium.attempt'] as const;
+const MESSAGE = [
+  'messaging.system',
+  'messaging.destination.name',
+  'messaging.operation.name',
+  'messaging.operation.type',
+  'messaging.message.id',
+] as const;
+const DEATH = ['cronium.cause', 'cronium.message', 'error.type'] as const;
+
+/** The spans of a job, and of each of its attempts as a whole. */
+export const JOB_SPANS: readonly SpanDefinition[] = [
+  {
+    name: SPAN.job,
+    service: 'producer',
+    kind: 'server',
+    parent: null,
+    begins: 'the producer has the request',
+    ends: 'the last attempt has ended, or the job was cancelled',
+    describes:
+      'the job, from its submit to its end; its parent is the submitter’s span, when a `traceparent` came',
+    attributes: [
+      ...OF_JOB,
+      'cronium.name',
+      'cronium.type',
+      'cronium.pool',
+      'cronium.state',
+      'cicd.pipeline.name',
+      'cicd.pipeline.run.id',
+      'cicd.pipeline.result',
+    ],
+    sometimes: ['cronium.batch', 'cronium.exit_code', 'cicd.pipeline.run.state', ...DEATH],
+  },
+  {
+    name: SPAN.enqueue,
+    service: 'producer',
+    kind: 'producer',
+    parent: SPAN.job,
+    begins: 'the producer has the request',
+    ends: 'the job is handed to the queue',
+    describes: 'the job is checked and put into its queue',
+    attributes: [...OF_JOB, ...MESSAGE],
+    sometimes: [],
+  },
+  {
+    name: SPAN.queueWait,
+    service: 'producer',
+    kind: 'internal',
+    parent: SPAN.job,
+    begins: 'the job is in the queue, at first or again',
+    ends: 'a worker claims it',
+    describes: 'the job waits; once for each attempt',
+    attributes: [...OF_ATTEMPT, 'messaging.system', 'messaging.destination.name'],
+    sometimes: [],
+  },
+  {
+    name: SPAN.attempt,
+    service: 'worker',
+    kind: 'consumer',
+    parent: SPAN.job,
+    begins: 'a worker claims the job',
+    ends: 'nothing of the attempt is left on the node',
+    describes: 'one attempt; its number follows its name: `attempt 1`',
+    attributes: [
+      ...OF_ATTEMPT,
+      'cronium.node',
+      'cronium.state',
+      'cicd.pipeline.task.name',
+      'cicd.pipeline.task.run.id',
+      'cicd.pipeline.task.run.result',
+      'cicd.worker.name',
+      ...MESSAGE,
+    ],
+    sometimes: [
+      'cronium.exit_code',
+      'cronium.image',
+      'container.name',
+      'container.image.name',
+      'container.image.id',
+      'container.runtime.name',
+      'process.exit.code',
+      ...DEATH,
+    ],
+  },
+];
+
 /** The phases of an attempt. The job's own spans (OTLP) hang below `run`. */
-export const ATTEMPT_SPANS: readonly SpanDefinition[] = [
+export const ATTEMPT_SPANS: readonly PhaseDefinition[] = [
   {
     name: SPAN.claim,
     begins: 'claimed',
     ends: 'network_started',
     parent: SPAN.attempt,
     describes: 'the worker has the job and checks that it may still run',
+    attributes: [...OF_ATTEMPT, ...MESSAGE],
+    sometimes: [],
   },
   {
     name: SPAN.network,
@@ -44,6 +151,8 @@ export const ATTEMPT_SPANS: readonly SpanDefinition[] = [
     ends: 'network_ended',
     parent: SPAN.attempt,
     describes: "the job's own network is made",
+    attributes: [...OF_ATTEMPT],
+    sometimes: ['cronium.subnet', 'cronium.warm'],
   },
   {
     name: SPAN.image,
@@ -51,6 +160,8 @@ export const ATTEMPT_SPANS: readonly SpanDefinition[] = [
     ends: 'image_ended',
     parent: SPAN.attempt,
     describes: 'the image is found, pulled or built',
+    attributes: [...OF_ATTEMPT, 'container.image.name', 'container.image.id'],
+    sometimes: [],
   },
   {
     name: SPAN.sidecar,
@@ -58,6 +169,8 @@ export const ATTEMPT_SPANS: readonly SpanDefinition[] = [
     ends: 'sidecar_ended',
     parent: SPAN.attempt,
     describes: 'the sidecar is created, started and answers',
+    attributes: [...OF_ATTEMPT],
+    sometimes: ['cronium.warm'],
   },
   {
     name: SPAN.create,
@@ -65,6 +178,8 @@ export const ATTEMPT_SPANS: readonly SpanDefinition[] = [
     ends: 'create_ended',
     parent: SPAN.attempt,
     describes: 'the job container is created',
+    attributes: [...OF_ATTEMPT],
+    sometimes: ['cronium.warm'],
   },
   {
     name: SPAN.start,
@@ -72,6 +187,8 @@ export const ATTEMPT_SPANS: readonly SpanDefinition[] = [
     ends: 'start_ended',
     parent: SPAN.attempt,
     describes: 'the job container is started and waits for its script',
+    attributes: [...OF_ATTEMPT],
+    sometimes: ['cronium.warm'],
   },
   {
     name: SPAN.setup,
@@ -79,6 +196,8 @@ export const ATTEMPT_SPANS: readonly SpanDefinition[] = [
     ends: 'setup_ended',
     parent: SPAN.attempt,
     describes: 'the setup script runs',
+    attributes: [...OF_ATTEMPT],
+    sometimes: ['process.exit.code'],
   },
   {
     name: SPAN.preTask,
@@ -86,6 +205,8 @@ export const ATTEMPT_SPANS: readonly SpanDefinition[] = [
     ends: 'pre_task_ended',
     parent: SPAN.attempt,
     describes: 'the pre-task script runs',
+    attributes: [...OF_ATTEMPT],
+    sometimes: ['process.exit.code'],
   },
   {
     name: SPAN.run,
@@ -93,6 +214,8 @@ export const ATTEMPT_SPANS: readonly SpanDefinition[] = [
     ends: 'main_ended',
     parent: SPAN.attempt,
     describes: 'the main script or command runs',
+    attributes: [...OF_ATTEMPT, 'process.exit.code'],
+    sometimes: ['cronium.unrunnable', 'cronium.held_ms'],
   },
   {
     name: SPAN.firstByte,
@@ -100,6 +223,8 @@ export const ATTEMPT_SPANS: readonly SpanDefinition[] = [
     ends: 'first_byte',
     parent: SPAN.run,
     describes: 'from the start of the main phase to its first output',
+    attributes: [...OF_ATTEMPT],
+    sometimes: [],
   },
   {
     name: SPAN.drain,
@@ -107,6 +232,8 @@ export const ATTEMPT_SPANS: readonly SpanDefinition[] = [
     ends: 'drain_ended',
     parent: SPAN.attempt,
     describes: 'the log is read to its end and stored',
+    attributes: [...OF_ATTEMPT],
+    sometimes: [],
   },
   {
     name: SPAN.teardown,
@@ -114,5 +241,7 @@ export const ATTEMPT_SPANS: readonly SpanDefinition[] = [
     ends: 'teardown_ended',
     parent: SPAN.attempt,
     describes: 'containers and network are removed',
+    attributes: [...OF_ATTEMPT],
+    sometimes: [],
   },
 ];

@@ -225,15 +225,20 @@ export const CATALOG = {
     labels: { pool: POOL },
   },
   database_bytes: { type: 'gauge', service: 'results', help: 'The size of the database.' },
+  traces_exported_total: {
+    type: 'counter',
+    service: 'results',
+    help: 'Traces of ended jobs that the collector took.',
+  },
   trace_spans_exported_total: {
     type: 'counter',
     service: 'results',
-    help: 'Spans of jobs that the collector took.',
+    help: 'Spans that the collector took, those of submitters included.',
   },
-  trace_spans_dropped_total: {
+  traces_dropped_total: {
     type: 'counter',
     service: 'results',
-    help: 'Spans that were not sent to the collector.',
+    help: 'Traces of ended jobs, and requests with spans of submitters, that were not sent to the collector.',
     labels: {
       reason: '`sampled`: by CRONIUM_TRACE_SAMPLE_RATIO; `away`: the collector was away for too long',
     },

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { repeat } from '@cronium/lifecycle';
 import { mirrorApiKeys } from './auth/api-keys.ts';
-import type { Deps } from './deps.ts';
+import { type Deps, onEndedOf } from './deps.ts';
 import { EventApplier } from './ingest/apply-events.ts';
 import { Canceller } from './ingest/cancel.ts';
 import { EventStream } from './ingest/event-stream.ts';
@@ -28,7 +28,7 @@ export async function runBackground(deps: Deps, options: BackgroundOptions): Pro
   const { db, valkey, queues, keys, log, signal, changes, metrics } = deps;
   const missing = metrics.counter('results_payloads_missing_total');
   readFleet(deps);
-  const canceller = new Canceller({ db, valkey, queues });
+  const canceller = new Canceller({ db, valkey, queues, onEnded: onEndedOf(deps) });
   const applier = new EventApplier({
     db,
     queues,
@@ -46,6 +46,7 @@ export async function runBackground(deps: Deps, options: BackgroundOptions): Pro
     log.warn({ err: error }, `${what} failed; it is tried again`);
   await Promise.all([
     consumeEvents({ stream, applier, log, signal }),
+    deps.traces?.run(signal),
     followChanges(changes, { url: options.databaseUrl, log, signal }),
     repeat(() => mirrorApiKeys(db, valkey, keys), {
       everyMs: MIRROR_EVERY_MS,

@@ -7,10 +7,12 @@ import type { NodeKeys } from './auth/node-keys.ts';
 import type { SecretBox } from './auth/secret-box.ts';
 import type { DayWindow, Partitions } from './db/partitions.ts';
 import type { Database } from './db/schema.ts';
+import type { OnEnded } from './ingest/attempts.ts';
 import type { Changes } from './live/changes.ts';
 import type { Queues } from './queue/queues.ts';
 import type { ArtifactStore } from './routes/artifact-store.ts';
 import type { SchemaGate } from './schema-gate.ts';
+import type { TraceExport } from './trace/export.ts';
 import type { Variables } from './variables/variables.ts';
 
 /** All that the routes work with. */
@@ -29,10 +31,17 @@ export interface Deps {
   readonly artifacts: ArtifactStore;
   readonly changes: Changes;
   readonly schema: SchemaGate;
+  /** Sends traces to a collector, when there is one. */
+  readonly traces: TraceExport | undefined;
   readonly log: Logger;
   readonly metrics: Metrics;
   /** Aborts when the process stops: streams end then. */
   readonly signal: AbortSignal;
   /** The built dashboard's folder. */
   readonly dashboardDir: string;
+}
+
+/** What is to be told when jobs end. */
+export function onEndedOf({ traces }: Pick<Deps, 'traces'>): OnEnded | undefined {
+  return traces && ((trx, jobIds) => traces.onEnded(trx, jobIds));
 }

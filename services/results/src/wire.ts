@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { ResultsConfig } from '@cronium/config';
-import { createMetrics, type Logger, type Metrics } from '@cronium/telemetry';
+import { createMetrics, createSpanSender, type Logger, type Metrics } from '@cronium/telemetry';
 import type { Redis } from 'ioredis';
 import type { Kysely } from 'kysely';
 import { ApiKeys } from './auth/api-keys.ts';
@@ -13,6 +13,7 @@ import { Changes } from './live/changes.ts';
 import { Queues } from './queue/queues.ts';
 import { databaseArtifacts, folderArtifacts } from './routes/artifact-store.ts';
 import { SchemaGate } from './schema-gate.ts';
+import { TraceExport } from './trace/export.ts';
 import { VariableCache } from './variables/cache.ts';
 import { Variables } from './variables/variables.ts';
 
@@ -33,10 +34,17 @@ type Settings = Pick<
   | 'CRONIUM_RETENTION_DAYS'
   | 'CRONIUM_ARTIFACTS_DIR'
   | 'CRONIUM_ARTIFACT_MAX_BYTES'
+  | 'CRONIUM_TRACE_SAMPLE_RATIO'
+  | 'CRONIUM_TRACE_SLOW_SECONDS'
+  | 'OTEL_EXPORTER_OTLP_ENDPOINT'
+  | 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'
 >;
 
 /** Puts the parts of the service together; starts nothing. */
-export function wire(config: Settings, { db, valkey, log, signal, metrics }: Resources): Deps {
+export function wire(
+  config: Settings,
+  { db, valkey, log, signal, metrics = createMetrics('results') }: Resources,
+): Deps {
   const queues = new Queues(valkey, config.CRONIUM_PREFIX);
   const { CRONIUM_ARTIFACTS_DIR: folder, CRONIUM_ARTIFACT_MAX_BYTES: maxBytes } = config;
   return {
@@ -54,8 +62,25 @@ export function wire(config: Settings, { db, valkey, log, signal, metrics }: Res
     changes: new Changes(),
     schema: new SchemaGate(),
     log,
-    metrics: metrics ?? createMetrics('results'),
+    metrics,
+    traces: traceExport(config, { db, metrics, log }),
     signal,
     dashboardDir: join(import.meta.dirname, '../../dashboard/dist'),
   };
+}
+
+function traceExport(
+  config: Settings,
+  parts: { db: Kysely<Database>; metrics: Metrics; log: Logger },
+): TraceExport | undefined {
+  const sender = createSpanSender({
+    endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+    tracesEndpoint: config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
+  });
+  if (sender === undefined) return undefined;
+  const rule = {
+    ratio: config.CRONIUM_TRACE_SAMPLE_RATIO,
+    slowMs: config.CRONIUM_TRACE_SLOW_SECONDS * 1000,
+  };
+  return new TraceExport({ ...parts, sender, rule });
 }

@@ -1,6 +1,6 @@
 import { type ConfigOf, defineConfig, field, optionalField } from '../define.ts';
 import { apiKeys, http, logging, shutdown, telemetry, valkey } from '../groups.ts';
-import { bytes, integer, sealingKeys, text, url } from '../kinds.ts';
+import { bytes, integer, positiveSeconds, sealingKeys, share, text, url } from '../kinds.ts';
 
 /** All that the results service reads from its environment. */
 export const resultsConfig = defineConfig({
@@ -34,6 +34,14 @@ export const resultsConfig = defineConfig({
   CRONIUM_ARTIFACT_MAX_BYTES: field(bytes, {
     doc: 'The largest artifact that is taken. Longer ones are refused with 413.',
     default: '64MiB',
+  }),
+  CRONIUM_TRACE_SAMPLE_RATIO: field(share, {
+    doc: 'With a collector: which share of the traces of ended jobs is sent there, from 0 to 1. Those of jobs that failed, were tried again or were slow are always sent.',
+    default: '1',
+  }),
+  CRONIUM_TRACE_SLOW_SECONDS: field(positiveSeconds, {
+    doc: 'With a collector: a job that took longer, from its submit to its end, counts as slow.',
+    default: '60',
   }),
   ...shutdown({ seconds: 30 }),
   ...logging,

@@ -205,6 +205,13 @@ export interface AuditTable {
   detail: string | null;
 }
 
+/** Ended jobs whose traces are on their way to a collector. */
+export interface TraceOutboxTable {
+  job_id: string;
+  since_ms: number;
+  due_ms: number;
+}
+
 export interface Database {
   jobs: JobsTable;
   attempts: AttemptsTable;
@@ -221,4 +228,5 @@ export interface Database {
   api_keys: ApiKeysTable;
   artifacts: ArtifactsTable;
   audit: AuditTable;
+  trace_outbox: TraceOutboxTable;
 }

@@ -30,21 +30,30 @@ import { newJob, storedPayload } from './payload.ts';
 export const ingestUpdates = z.array(attemptUpdate.extend({ payload: storedPayload })).max(1000);
 export type IngestUpdate = z.infer<typeof ingestUpdates>[number];
 
+/** Told, in the transaction, of jobs that end in it. */
+export type OnEnded = (trx: Kysely<Database>, jobIds: readonly string[]) => Promise<void>;
+
 type Result = AttemptUpdateResults['results'][number];
 
 /**
  * Stores what workers say of attempts: one transaction, idempotent, in any order. When this resolves it is on disk.
+ * @param onEnded told of the jobs that end by it, in its transaction
  * @returns an answer for each update, in their order
  */
 export async function ingestAttempts(
   db: Kysely<Database>,
   updates: readonly IngestUpdate[],
+  onEnded?: OnEnded,
 ): Promise<Result[]> {
   if (updates.length === 0) return [];
-  return await withRetry(() => db.transaction().execute((trx) => store(trx, updates)));
+  return await withRetry(() => db.transaction().execute((trx) => store(trx, updates, onEnded)));
 }
 
-async function store(trx: Kysely<Database>, updates: readonly IngestUpdate[]): Promise<Result[]> {
+async function store(
+  trx: Kysely<Database>,
+  updates: readonly IngestUpdate[],
+  onEnded: OnEnded | undefined,
+): Promise<Result[]> {
   await insertJobs(trx, uniqueById(updates.map(({ jobId, payload }) => newJob(jobId, payload))));
   const jobs = await lockJobs(trx, [...new Set(updates.map(({ jobId }) => jobId))]);
   const known = await readAttempts(trx, idsOf(updates));
@@ -61,6 +70,7 @@ async function store(trx: Kysely<Database>, updates: readonly IngestUpdate[]): P
   const results = updates.map((update) => fold.apply(update));
   await writeAttempts(trx, [...fold.changedAttempts()]);
   await updateJobs(trx, fold.changedJobs().sort(byId));
+  await onEnded?.(trx, fold.endedJobs());
   await notify(trx, [...fold.touched]);
   return results;
 }
@@ -123,6 +133,14 @@ class Fold {
       // An attempt that was settled by a retry says nothing of the job now.
       if (!job || !newest || !this.#changed.has(newest.id) || newest.attempt <= job.settledAttempt) return [];
       return [jobChange(id, job, newest)];
+    });
+  }
+
+  /** The jobs that these updates brought to their end. */
+  endedJobs(): string[] {
+    return [...this.#before].flatMap(([id, before]) => {
+      const after = this.jobs.get(id);
+      return after !== undefined && isTerminal(after.state) && !isTerminal(before.state) ? [id] : [];
     });
   }
 

@@ -7,6 +7,7 @@ import { cancelBatch, openJobsOfBatch } from '../queries/batches-write.ts';
 import { insertJobs, markCancelled } from '../queries/jobs-write.ts';
 import { notify } from '../queries/notify.ts';
 import type { Queues } from '../queue/queues.ts';
+import type { OnEnded } from './attempts.ts';
 import { newJob, readPayload } from './payload.ts';
 
 /** Who wants jobs to end, why, and since when. */
@@ -21,6 +22,7 @@ export interface CancellerDeps {
   readonly db: Kysely<Database>;
   readonly valkey: Redis;
   readonly queues: Queues;
+  readonly onEnded?: OnEnded | undefined;
 }
 
 const CANCEL_KEY_SECONDS = 7 * 86_400;
@@ -97,7 +99,7 @@ export class Canceller {
    * reports an end before it leaves the queue, so a row that still waits was never run to its end.
    */
   async #endWaiting(ids: readonly string[], wish: Wish): Promise<void> {
-    const { db, queues } = this.#deps;
+    const { db, queues, onEnded } = this.#deps;
     const free: string[] = [];
     for (let at = 0; at < ids.length; at += AT_ONCE) {
       const some = ids.slice(at, at + AT_ONCE);
@@ -107,7 +109,9 @@ export class Canceller {
     if (free.length === 0) return;
     await withRetry(() =>
       db.transaction().execute(async (trx) => {
-        await notify(trx, await markCancelled(trx, free, wish));
+        const ended = await markCancelled(trx, free, wish);
+        await onEnded?.(trx, ended);
+        await notify(trx, ended);
       }),
     );
   }

@@ -2,10 +2,12 @@ import type { Migration } from 'kysely/migration';
 import * as first from './2026-11-21-first.ts';
 import * as audit from './2026-11-22-audit.ts';
 import * as runtime from './2026-11-22-runtime.ts';
+import * as traceOutbox from './2026-11-22-trace-outbox.ts';
 
 /** Every migration by its date and name; they run in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '2026-11-21-first': first,
   '2026-11-22-audit': audit,
+  '2026-11-22-trace-outbox': traceOutbox,
   '2026-11-22-runtime': runtime,
 };

@@ -1,7 +1,7 @@
 import { ATTEMPT_ID, BATCH_ID, decodeChunks, jobState } from '@cronium/contracts';
 import { Hono } from 'hono';
 import { z } from 'zod';
-import type { Deps } from '../deps.ts';
+import { type Deps, onEndedOf } from '../deps.ts';
 import { type Env, requireApiKey, requireNode } from '../http/auth.ts';
 import { parseJson, readBody, readQuery } from '../http/body.ts';
 import { boundedIntake } from '../http/intake.ts';
@@ -27,13 +27,14 @@ export function internalRoutes(deps: Deps): Hono<Env> {
   const bounded = boundedIntake({ maxBytes: INTAKE_MAX_BYTES, largest: ATTEMPTS_MAX_BYTES });
   const asClient = requireApiKey(deps.apiKeys);
   const counted = createIntakeMetrics(deps.metrics);
+  const onEnded = onEndedOf(deps);
 
   app.post('/attempts', asNode, bounded, async (c) => {
     const updates = parseJson(await readBody(c, ATTEMPTS_MAX_BYTES), ingestUpdates);
     const stranger = updates.find(({ node }) => node !== c.get('node'));
     if (stranger)
       throw problems.forbidden(`Node ${c.get('node')} reports an attempt of node ${stranger.node}.`);
-    const results = await ingestAttempts(db, updates);
+    const results = await ingestAttempts(db, updates, onEnded);
     for (const { result } of results) counted.updates.inc({ result });
     return c.json({ results });
   });

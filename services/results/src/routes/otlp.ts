@@ -12,6 +12,7 @@ import { logsRequest, traceRequest } from '../otlp/model.ts';
 import { decodeProtobuf, encodeResponse, type OtlpRequestType } from '../otlp/proto.ts';
 import { logRows, type Origin, spanRows } from '../otlp/rows.ts';
 import { insertLogRecords, insertSpans } from '../queries/spans.ts';
+import { toSpan } from '../trace/assemble.ts';
 
 const MAX_BYTES = 16 * 1024 * 1024;
 const REJECTED = 'spans without a valid trace id and span id were left out';
@@ -35,6 +36,8 @@ export async function receiveTraces(deps: Deps, c: Context<Env>, origin: Origin)
     rows.map(({ day }) => day),
   );
   await withRetry(() => insertSpans(deps.db, rows));
+  // Spans of jobs go with their job's trace.
+  deps.traces?.forward(rows.filter(({ job_id }) => job_id === null).map(toSpan));
   return answer(c, { rejected, field: 'rejectedSpans' });
 }
 

@@ -32,7 +32,13 @@ export interface TestService extends AsyncDisposable {
 }
 
 /** Opens a service; `await using` closes it and removes all that is its own. */
-export async function openService({ secrets = true } = {}): Promise<TestService> {
+export async function openService({
+  secrets = true,
+  env: more = {},
+}: {
+  secrets?: boolean;
+  env?: Readonly<Record<string, string>>;
+} = {}): Promise<TestService> {
   const { valkeyUrl } = testEnvironment();
   const database = await createTestDatabase();
   const prefix = testPrefix();
@@ -43,6 +49,7 @@ export async function openService({ secrets = true } = {}): Promise<TestService>
     CRONIUM_VALKEY_URL: valkeyUrl,
     CRONIUM_PREFIX: prefix,
     CRONIUM_API_KEYS: `admin=${ADMIN_KEY}`,
+    ...more,
     ...(secrets && { CRONIUM_SECRETS_KEY: `k1:${Buffer.alloc(32, 7).toString('base64')}` }),
   };
   await migrate(database.url);

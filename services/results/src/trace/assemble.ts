@@ -66,7 +66,8 @@ function view(traceId: string, spans: readonly SpanView[], truncated = false): T
   };
 }
 
-function toSpan(row: SpanRow): SpanView {
+/** A stored span as the API shows it. */
+export function toSpan(row: SpanRow): SpanView {
   const tied: Record<string, string> = {};
   if (row.job_id !== null) tied['cronium.job'] = row.job_id;
   if (row.attempt_id !== null) tied['cronium.attempt'] = row.attempt_id;

@@ -2,6 +2,7 @@ import {
   ATTEMPT_SPANS,
   attemptIdOf,
   isTerminal,
+  JOB_SPANS,
   type JobState,
   SPAN,
   type SpanView,
@@ -10,6 +11,13 @@ import {
 import { type AttemptFacts, endedMs, momentMs } from '../ingest/fold.ts';
 import { readPayload } from '../ingest/payload.ts';
 import type { JobRow } from '../queries/jobs-read.ts';
+import {
+  attemptAttributes,
+  jobAttributes,
+  messageAttributes,
+  phaseAttributes,
+  queueAttributes,
+} from './attributes.ts';
 
 type Facts = SpanView['attributes'];
 
@@ -65,52 +73,43 @@ function jobSpan(job: JobRow, attempts: readonly AttemptFacts[]): SpanView {
   const ended = isTerminal(job.state as JobState);
   const lastMoments = attempts.flatMap(({ timeline }) => timeline.map(({ at }) => at));
   const endMs = ended ? Math.max(job.ended_ms ?? job.accepted_ms, ...lastMoments) : null;
-  const exit = job.exit_code === null ? {} : { 'cronium.exit_code': job.exit_code };
-  const cause =
-    job.cause === null ? {} : { 'cronium.cause': job.cause, 'cronium.message': job.message ?? '' };
   return span(job, {
+    ...of(SPAN.job),
     id: spanIdFor(job.id, SPAN.job),
     parent: readPayload(job.payload)?.parentSpanId ?? null,
-    name: SPAN.job,
-    service: 'producer',
-    kind: 'producer',
     startMs: job.received_ms,
     endMs,
     status: ended ? (job.state === 'succeeded' ? 'ok' : 'error') : 'unset',
-    attributes: {
-      'cronium.name': job.name,
-      'cronium.type': job.type,
-      'cronium.pool': job.pool,
-      'cronium.state': job.state,
-      ...(job.batch_id === null ? {} : { 'cronium.batch': job.batch_id }),
-      ...exit,
-      ...cause,
-    },
+    attributes: jobAttributes(job),
   });
+}
+
+/** What the definitions say of a span above the phases. */
+function of(name: string): Pick<SpanParts, 'name' | 'service' | 'kind'> {
+  const { service = 'worker', kind = 'internal' } = JOB_SPANS.find((one) => one.name === name) ?? {};
+  return { name, service, kind };
 }
 
 function enqueueSpan(job: JobRow): SpanView {
   return span(job, {
+    ...of(SPAN.enqueue),
     id: spanIdFor(job.id, SPAN.enqueue),
     parent: spanIdFor(job.id, SPAN.job),
-    name: SPAN.enqueue,
-    service: 'producer',
-    kind: 'producer',
     startMs: job.received_ms,
     endMs: job.accepted_ms,
     status: 'ok',
+    attributes: messageAttributes(job, 'enqueue'),
   });
 }
 
 function waitSpan(job: JobRow, attemptId: string, startMs: number, endMs: number | null): SpanView {
   return span(job, {
+    ...of(SPAN.queueWait),
     id: spanIdFor(attemptId, SPAN.queueWait),
     parent: spanIdFor(job.id, SPAN.job),
-    name: SPAN.queueWait,
-    service: 'producer',
     startMs,
     endMs,
-    attributes: { 'cronium.attempt': attemptId },
+    attributes: { 'cronium.attempt': attemptId, ...queueAttributes(job) },
   });
 }
 
@@ -124,24 +123,15 @@ function attemptSpan(job: JobRow, attempt: AttemptFacts, startMs: number): SpanV
   const { outcome } = attempt;
   const end = endedMs(attempt);
   const last = momentMs(attempt, 'teardown_ended');
-  const death = outcome?.death;
   return span(job, {
+    ...of(SPAN.attempt),
+    name: `${SPAN.attempt} ${attempt.attempt}`,
     id: spanIdFor(attempt.id, SPAN.attempt),
     parent: spanIdFor(job.id, SPAN.job),
-    name: `${SPAN.attempt} ${attempt.attempt}`,
-    service: 'worker',
-    kind: 'consumer',
     startMs,
     endMs: end === null ? null : Math.max(end, last ?? end),
     status: outcome === null ? 'unset' : outcome.state === 'succeeded' ? 'ok' : 'error',
-    attributes: {
-      'cronium.attempt': attempt.id,
-      'cronium.node': attempt.node,
-      'cronium.state': outcome?.state ?? attempt.state,
-      ...(outcome === null || outcome.exitCode === null ? {} : { 'cronium.exit_code': outcome.exitCode }),
-      ...(death ? { 'cronium.cause': death.cause, 'cronium.message': death.message } : {}),
-      ...(attempt.image === null ? {} : { 'cronium.image': attempt.image.reference }),
-    },
+    attributes: attemptAttributes(job, attempt),
   });
 }
 
@@ -161,7 +151,11 @@ function phaseSpans(job: JobRow, attempt: AttemptFacts): SpanView[] {
         startMs: begin.at,
         endMs: end?.at ?? over,
         status: end === undefined && over !== null ? 'error' : 'unset',
-        attributes: { 'cronium.attempt': attempt.id, ...begin.attributes, ...end?.attributes },
+        attributes: {
+          'cronium.attempt': attempt.id,
+          ...(definition.name === SPAN.claim && messageAttributes(job, 'claim')),
+          ...phaseAttributes(begin, end),
+        },
       }),
     ];
   });
