@@ -96,13 +96,28 @@ path=/executions/\${CRONIUM_EXECUTION_ID%.*}.2/input; ask -H "$token"`;
 });
 
 test('nothing secret shows in docker inspect of a running job, its sidecar and its network', async () => {
-  const source = 'echo "token $CRONIUM_EXECUTION_TOKEN"; : marker-in-the-script; sleep 600';
+  const value = 'marker-in-the-secret';
+  await fleet.request('/v1/secrets/SEALED', {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ value }),
+  });
+  const source =
+    '. cronium.sh; cronium_secret SEALED; printf "and marker-in"; sleep 0.3; echo "-the-secret"; echo "token $CRONIUM_EXECUTION_TOKEN"; : marker-in-the-script; sleep 600';
   const env = { LOOKS_SECRET: 'marker-in-the-environment' };
   const input = { text: 'marker-in-the-input' };
-  const id = await fleet.submit(bash(source, { env, input, setup: ': marker-in-setup' }));
+  const id = await fleet.submit(
+    bash(source, { env, input, secrets: ['SEALED'], setup: ': marker-in-setup' }),
+  );
   await fleet.prints(id, 'token');
   const token = /token (\S+)/.exec((await fleet.log(id)).toString())?.[1] ?? '';
   expect(token.split('.')).toHaveLength(3);
+  const hidden = '*'.repeat(value.length);
+  expect((await fleet.log(id)).toString()).toMatch(`${hidden}\nand ${hidden}\ntoken`);
+  // What is shown of a job is what was queued.
+  const queued = JSON.stringify(await fleet.client.job(id));
+  expect(queued).toContain('SEALED');
+  expect(queued).not.toContain(value);
   const shown = JSON.stringify(
     await Promise.all([
       docker().getContainer(jobContainerName(id)).inspect(),

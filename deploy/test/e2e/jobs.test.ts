@@ -117,9 +117,11 @@ describe.concurrent('scripts', () => {
       const body = JSON.stringify({ value: `value of ${name}` });
       expect((await fleet.request(`/v1/secrets/${name}`, { method: 'PUT', headers, body })).status).toBe(204);
     }
-    const source = '. /usr/local/bin/cronium.sh; cronium_secret GIVEN; cronium_secret OTHER || echo refused';
+    const source =
+      '. cronium.sh; cronium_secret GIVEN; cronium_secret OTHER || echo refused; cronium_output "$(cronium_secret GIVEN)"';
     const job = await fleet.run(bash(source, { secrets: ['GIVEN'] }));
-    expect(await text(job.id, { stream: 'stdout' })).toBe('value of GIVEN\nrefused\n');
+    expect(job.output).toBe('value of GIVEN');
+    expect(await text(job.id, { stream: 'stdout' })).toBe('**************\nrefused\n');
   });
 });
 

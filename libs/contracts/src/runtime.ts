@@ -35,7 +35,10 @@ export const sidecarCommand = z.discriminatedUnion('type', [
     jobId: z.string().regex(JOB_ID),
     input: z.json(),
     context: z.record(z.string(), z.json()),
+    /** The names that the spec has. */
     secrets: z.array(z.string()),
+    /** The values of those that are set, as they were when the attempt began. Absent: results is asked. */
+    secretValues: z.record(z.string(), z.string()).optional(),
     egress: egressPolicy,
   }),
   /** The attempt has ended: forget it, refuse its token, close its connections. */

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { ATTEMPT, boundSidecar, CONTEXT, type Fixture, INPUT } from './testing/fixture.ts';
+import { ATTEMPT, boundSidecar, CONTEXT, Fixture, INPUT } from './testing/fixture.ts';
 
 const MAX_ARTIFACT_BYTES = 100_000;
 let fixture: Fixture;
@@ -92,6 +92,21 @@ test.each([
   expect(answer.status).toBe(400);
   expect(answer.text).toMatch(message);
   expect(received()).toEqual([]);
+});
+
+test('secrets that came with the attempt are answered here, as they were then', async () => {
+  await using own = new Fixture();
+  await own.start();
+  await own.bind({}, { secretValues: { TOKEN: 's3cret' } });
+  expect((await own.execution('/secrets/TOKEN')).json()).toEqual({
+    success: true,
+    data: { name: 'TOKEN', value: 's3cret' },
+  });
+  expect((await own.execution('/secrets/OTHER')).status).toBe(403);
+  await own.sidecar.carryOut({ type: 'unbind' });
+  await own.bind({}, { secretValues: {} });
+  expect((await own.execution('/secrets/TOKEN')).status).toBe(404);
+  expect(own.results.received).toEqual([]);
 });
 
 test('a secret that the job does not name is not asked for', async () => {

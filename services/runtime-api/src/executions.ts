@@ -2,7 +2,7 @@ import { conditionBody, outputBody, progressBody, toolActionBody } from '@croniu
 import { type Answer, json } from './answers.ts';
 import type { AppDeps, JobCall } from './app.ts';
 import { LARGE_BODY_BYTES, type PassOn, passedOn, SMALL_BODY_BYTES } from './pass-on.ts';
-import { badRequest, forbidden } from './problems.ts';
+import { badRequest, forbidden, notFound } from './problems.ts';
 import type { Route } from './router.ts';
 
 const ARTIFACT_TIMEOUT_MS = 290_000;
@@ -47,6 +47,12 @@ async function secret(call: JobCall, passOn: PassOn): Promise<Answer> {
   const { name = '' } = call.parts;
   if (!call.caller.bound.secrets.includes(name)) {
     throw forbidden(`The job does not name the secret ${name.slice(0, 100)}; add it to the job's "secrets".`);
+  }
+  const { secretValues } = call.caller.bound;
+  if (secretValues !== undefined) {
+    const value = Object.hasOwn(secretValues, name) ? secretValues[name] : undefined;
+    if (value === undefined) throw notFound(`The secret ${name} was not set when this attempt began.`);
+    return ok({ name, value });
   }
   return passOn(call, { method: 'GET', path: inExecution(call, `/secrets/${encodeURIComponent(name)}`) });
 }

@@ -14,6 +14,7 @@ import { WorkerNode } from './node/worker-node.ts';
 import { nodeTokens } from './report/node-token.ts';
 import { httpResults } from './report/results-client.ts';
 import { createDockerRuntime } from './sandbox/docker-runtime.ts';
+import { maskKeyOf } from './sandbox/masked-values.ts';
 import { serve } from './serve.ts';
 
 const { version } = manifest;
@@ -46,7 +47,12 @@ async function start(
 
   const registry = createMetrics('worker', { node: settings.node });
   const onCall = countDockerCalls(registry);
-  const runtime = createDockerRuntime({ ...dockerSettings(config), logger: log, onCall });
+  const runtime = createDockerRuntime({
+    ...dockerSettings(config),
+    maskKey: maskKeyOf(nodeKey),
+    logger: log,
+    onCall,
+  });
   lifecycle.own('docker', () => runtime.close());
 
   const token = nodeTokens(nodeKey, settings.node);

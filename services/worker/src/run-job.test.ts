@@ -1,5 +1,6 @@
 import { eventually, testEnvironment } from '@cronium/testing';
 import { expect, test } from 'vitest';
+import { ResultsError } from './report/results-client.ts';
 import { SandboxError } from './sandbox/runtime.ts';
 import { TestFleet, type TestWorkerOptions } from './testing/fleet.ts';
 import { type Step, step, succeeds } from './testing/scripted-host.ts';
@@ -53,6 +54,20 @@ test('a job that prints and succeeds ends as succeeded with its whole log and it
       what: 'the teardown is told',
     },
   );
+});
+
+test('a job that names secrets waits in the queue while results is away, and then gets what is set', async () => {
+  await using set = await fleetWith();
+  const { results } = set.fleet;
+  let asked = 0;
+  results.secretsOf = async (attemptId) => {
+    asked += 1;
+    if (asked < 8) throw new ResultsError('UNAVAILABLE', 'away');
+    return { TOKEN: `of ${attemptId}` };
+  };
+  const end = await set.run(succeeds('done'), { secrets: ['TOKEN', 'MISSING'] });
+  expect(end).toMatchObject({ attempt: 1, outcome: { state: 'succeeded' } });
+  expect(set.worker.host.requests.at(-1)?.secrets).toEqual({ TOKEN: `of ${end.attemptId}` });
 });
 
 test('the log is complete at the moment the job shows as ended', async () => {

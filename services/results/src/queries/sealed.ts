@@ -44,6 +44,28 @@ export async function openSealed(
   return row && box.open({ keyId: row.key_id, nonce: row.nonce, sealed: row.sealed }, placeOf(name));
 }
 
+/** Those of the values that there are, by name. @throws UnsealError */
+export async function openAllSealed(
+  db: Kysely<Database>,
+  { tenant, kind, names }: Omit<SealedName, 'name'> & { names: readonly string[] },
+  box: SecretBox,
+): Promise<Map<string, string>> {
+  if (names.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('sealed')
+    .select(['name', 'key_id', 'nonce', 'sealed'])
+    .where('tenant', '=', tenant)
+    .where('kind', '=', kind)
+    .where('name', 'in', names)
+    .execute();
+  return new Map(
+    rows.map(({ name, key_id, nonce, sealed }) => [
+      name,
+      box.open({ keyId: key_id, nonce, sealed }, placeOf({ tenant, kind, name })),
+    ]),
+  );
+}
+
 /** Names and times; values are never listed. */
 export async function listSealed(db: Kysely<Database>, { tenant, kind }: Omit<SealedName, 'name'>) {
   return await db

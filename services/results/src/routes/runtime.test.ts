@@ -117,6 +117,8 @@ test('a job reads the secrets that its spec names, and no others', async () => {
   });
   expect((await call('GET', 'secrets/OTHER')).status).toBe(403);
   expect((await call('GET', 'secrets/MISSING')).status).toBe(404);
+  // What the worker masks.
+  expect((await bodyOf<Data>(call('GET', 'secrets'))).data).toEqual({ TOKEN: 'sesame\n' });
   const { rows } = await service.deps.db
     .selectFrom('sealed')
     .select('sealed')

@@ -16,7 +16,7 @@ import { readJson } from '../http/body.ts';
 import { problems } from '../http/problems.ts';
 import { readPayload } from '../ingest/payload.ts';
 import { tellOfAttempt } from '../queries/attempt-data.ts';
-import { openSealed } from '../queries/sealed.ts';
+import { openAllSealed, openSealed } from '../queries/sealed.ts';
 import { append, increment, MAX_VALUE_BYTES, put, variableKey } from '../variables/changes.ts';
 import type { WriteOptions } from '../variables/variables.ts';
 import { storeArtifact } from './artifacts.ts';
@@ -67,6 +67,8 @@ export function runtimeRoutes(deps: Deps): Hono<Env> {
 
   variableRoutes(app, deps);
 
+  // All that the job's spec names and that are set; for the worker, which masks them in the log.
+  app.get('/executions/:id/secrets', async (c) => ok(c, await secretsOf(deps, c.get('claims'))));
   app.get('/executions/:id/secrets/:name', async (c) => {
     const name = c.req.param('name');
     return ok(c, { name, value: await secretOf(deps, c.get('claims'), name) });
@@ -122,6 +124,18 @@ function originOf({ tenant, jobId, executionId }: ExecutionClaims) {
 
 function variableOf(c: Context<Env>): { tenant: string; key: string } {
   return { tenant: c.get('claims').tenant, key: variableKey(c.req.param('key') ?? '') };
+}
+
+async function secretsOf(
+  deps: Deps,
+  { tenant, jobId }: Pick<ExecutionClaims, 'tenant' | 'jobId'>,
+): Promise<Record<string, string>> {
+  const job = await locateJob(deps, tenant, jobId);
+  const names = readPayload(job.payload)?.spec.secrets ?? [];
+  // Without a key nothing can have been stored.
+  if (!deps.secrets.usable) return {};
+  const found = await openAllSealed(deps.db, { tenant, kind: 'secret', names }, deps.secrets);
+  return Object.fromEntries(found);
 }
 
 async function secretOf(

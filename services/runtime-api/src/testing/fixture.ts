@@ -93,7 +93,10 @@ export class Fixture implements AsyncDisposable {
     });
   }
 
-  bind(egress: Partial<EgressPolicy> = {}): Promise<SidecarReply> {
+  bind(
+    egress: Partial<EgressPolicy> = {},
+    more: { readonly secretValues?: Record<string, string> } = {},
+  ): Promise<SidecarReply> {
     return this.sidecar.carryOut({
       type: 'bind',
       attemptId: ATTEMPT,
@@ -102,6 +105,7 @@ export class Fixture implements AsyncDisposable {
       context: CONTEXT,
       secrets: ['TOKEN'],
       egress: { mode: 'none', allow: [], allowPrivate: [], ...egress },
+      ...more,
     });
   }
 

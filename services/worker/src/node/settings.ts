@@ -43,7 +43,7 @@ export function nodeSettings(config: WorkerConfig, version: string): NodeSetting
   };
 }
 
-export function dockerSettings(config: WorkerConfig): Omit<DockerRuntimeOptions, 'logger'> {
+export function dockerSettings(config: WorkerConfig): Omit<DockerRuntimeOptions, 'logger' | 'maskKey'> {
   return {
     node: config.CRONIUM_NODE,
     dockerHost: config.DOCKER_HOST,

@@ -22,6 +22,14 @@ export interface ResultsClient {
   sendLogs(frames: Buffer, signal: AbortSignal): Promise<LogAcks>;
   /** Where an attempt's log is stored up to. @throws ResultsError */
   logPosition(attemptId: string, signal: AbortSignal): Promise<LogPosition>;
+  /**
+   * The values of the secrets that an attempt's job names, with the attempt's own token; those that are not set are
+   * missing. @throws ResultsError
+   */
+  secrets(
+    attempt: { readonly attemptId: string; readonly executionToken: string },
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<string, string>>>;
   /** Is it there? @throws ResultsError */
   ping(signal: AbortSignal): Promise<void>;
 }
@@ -87,6 +95,10 @@ export function httpResults(options: HttpResultsOptions): ResultsClient {
         { method: 'GET', path: `/internal/v1/attempts/${attemptId}/log-position`, schema: logPosition },
         signal,
       ),
+    secrets: async ({ attemptId, executionToken }, signal) => {
+      const path = `/runtime/v1/executions/${attemptId}/secrets`;
+      return (await call({ method: 'GET', path, token: executionToken, schema: secretValues }, signal)).data;
+    },
     ping: async (signal) => {
       await call({ method: 'GET', path: '/health', schema: anything }, signal);
     },
@@ -94,10 +106,13 @@ export function httpResults(options: HttpResultsOptions): ResultsClient {
 }
 
 const anything = z.unknown();
+const secretValues = z.object({ data: z.record(z.string(), z.string()) });
 
 interface Call<T> {
   readonly method: 'GET' | 'POST';
   readonly path: string;
+  /** Default: the node's own. */
+  readonly token?: string;
   readonly type?: string;
   readonly body?: string | Uint8Array<ArrayBuffer>;
   readonly schema: z.ZodType<T>;
@@ -105,7 +120,9 @@ interface Call<T> {
 
 async function send<T>(options: HttpResultsOptions, call: Call<T>, signal: AbortSignal): Promise<T> {
   const { url, timeoutMs = 15_000 } = options;
-  const headers: Record<string, string> = { authorization: `Bearer ${await options.token()}` };
+  const headers: Record<string, string> = {
+    authorization: `Bearer ${call.token ?? (await options.token())}`,
+  };
   if (call.type !== undefined) headers['content-type'] = call.type;
   using limit = deadline(timeoutMs, `results did not answer ${call.method} ${call.path}`, signal);
   const response = await orUnavailable(

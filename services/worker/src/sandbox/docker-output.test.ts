@@ -45,6 +45,21 @@ function expectSame(got: Buffer, wanted: Buffer): void {
 }
 
 describe("a job's output", () => {
+  test('shows no secret, live, from the stored log, and to a worker that takes the container back', async () => {
+    const secrets = { A: 'open\nsesame', B: 'x'.repeat(100_000) };
+    const source = `printf 'an open\\nse'; sleep 0.2; printf 'same\\n'; head -c 100000 /dev/zero | tr '\\0' x; echo .`;
+    const wanted = Buffer.from(`an ${'*'.repeat(11)}\n${'*'.repeat(100_000)}.\n`);
+    const sandbox = await fixture.prepare(fixture.shell(source), { secrets });
+    await sandbox.launch();
+    expectSame(bytesOf(await collect(sandbox.output(ZERO, signal())), 'stdout'), wanted);
+    expectSame(bytesOf(await collect(sandbox.output(ZERO, signal())), 'stdout'), wanted);
+    expect(JSON.stringify(sandbox.binding)).not.toContain('sesame');
+    const adopted = await fixture.anotherRuntime().adopt(JSON.parse(JSON.stringify(sandbox.binding)));
+    const rest = adopted?.output({ stdout: 8, stderr: 0 }, signal()) ?? [];
+    expectSame(bytesOf(await collect(rest), 'stdout'), wanted.subarray(8));
+    await sandbox.release();
+  });
+
   test('of 100,000 lines to both streams, blank and 1 MB lines and invalid UTF-8 is exact, live and from a stored log', async () => {
     const wanted = hundredThousand();
     const sandbox = await fixture.prepare(fixture.shell(HUNDRED_THOUSAND));

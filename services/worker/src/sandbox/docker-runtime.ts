@@ -49,7 +49,9 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     const probeCacheMs = limits.probeCacheMs;
     this.#readiness = new Readiness({ client, options, images, subnets, probeCacheMs });
     const losesNewlines = () => this.#readiness.losesNewlines;
-    this.#context = { client, events, epoch, memory: new MemoryWatch(), subnets, limits, losesNewlines };
+    const { maskKey } = options;
+    const memory = new MemoryWatch();
+    this.#context = { client, events, epoch, memory, subnets, limits, losesNewlines, maskKey };
     this.#tools = {
       context: this.#context,
       options,

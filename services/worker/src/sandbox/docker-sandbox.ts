@@ -8,6 +8,7 @@ import type { ContainerEvents } from './events.ts';
 import { watchExit } from './exit.ts';
 import type { LiveOutput } from './log/live.ts';
 import { jobOutput } from './log/output.ts';
+import { openValues } from './masked-values.ts';
 import type { MemoryWatch } from './memory.ts';
 import type { Limits } from './options.ts';
 import { removeRemains } from './removal.ts';
@@ -34,6 +35,8 @@ export interface SandboxContext {
   readonly memory: MemoryWatch;
   readonly subnets: SubnetAllocator;
   readonly limits: Limits;
+  /** Opens what a binding keeps sealed. */
+  readonly maskKey: Buffer;
   /** Does this engine leave out the newline of a long line's last piece in its stored log? */
   losesNewlines(): boolean;
 }
@@ -89,6 +92,7 @@ export class DockerSandbox implements Sandbox {
 
   output(from: LogOffsets, signal: AbortSignal): AsyncIterable<LogItem> {
     const live = this.#live;
+    const { masked } = this.binding;
     // The live stream is there once, and from the beginning; whoever asks again reads the stored log.
     this.#live = undefined;
     return jobOutput(
@@ -96,6 +100,7 @@ export class DockerSandbox implements Sandbox {
         client: this.#context.client,
         containerId: this.binding.containerId,
         nonce: this.binding.nonce,
+        masked: masked === undefined ? [] : openValues(masked, this.#context.maskKey),
         live,
         losesNewlines: this.#context.losesNewlines(),
         isRunning: (abort) => this.#isRunning(abort),

@@ -28,6 +28,7 @@ function request(input: JobInput): SandboxRequest {
     spec,
     payload: { v: 1, spec, tenant: 't', traceId, ...times },
     executionToken: 'the-token',
+    secrets: {},
     nodeKey: { privateJwk: {}, publicJwk: { kty: 'OKP', kid: 'k' } },
   };
 }

@@ -28,6 +28,8 @@ export interface DockerRuntimeOptions {
   /** The prefix length of each job's subnet, such as 28. */
   readonly subnetBits: number;
   readonly images: FleetImages;
+  /** Seals what a binding must keep secret, 32 bytes. */
+  readonly maskKey: Buffer;
   /** The prefix of the fleet's keys in Valkey. */
   readonly prefix: string;
   /** Where sidecars find Valkey and results. Default: the first two of `sharedNames`. */

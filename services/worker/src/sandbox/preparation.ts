@@ -8,6 +8,7 @@ import type { ImageFacts } from './images.ts';
 import { jobContainerOptions } from './job-container.ts';
 import { jobProgram } from './job-program.ts';
 import { LiveOutput } from './log/live.ts';
+import { maskedValues, sealValues } from './masked-values.ts';
 import { createJobNetwork, type JobNetwork } from './network.ts';
 import type { DockerRuntimeOptions } from './options.ts';
 import {
@@ -87,7 +88,8 @@ export class Preparation {
     image: ImageFacts,
     ids: { readonly containerId: string; readonly sidecarId: string },
   ): SandboxBinding {
-    const { jobId, attempt, attemptId } = this.#request;
+    const { jobId, attempt, attemptId, secrets } = this.#request;
+    const values = maskedValues(secrets);
     return {
       jobId,
       attempt,
@@ -97,6 +99,7 @@ export class Preparation {
       subnet: network.cidr,
       nonce: randomBytes(16).toString('hex'),
       image: { reference: image.reference, id: image.id },
+      ...(values.length > 0 && { masked: sealValues(values, this.#tools.options.maskKey) }),
     };
   }
 

@@ -13,6 +13,8 @@ export interface SandboxRequest extends AttemptIdentity {
   readonly spec: JobSpec;
   /** The attempt's execution token; travels over stdin, never in a container's configuration. */
   readonly executionToken: string;
+  /** The values of the secrets that the spec names and that are set, by name. */
+  readonly secrets: Readonly<Record<string, string>>;
   readonly nodeKey: NodeKey;
 }
 
@@ -29,6 +31,8 @@ export interface SandboxBinding extends AttemptIdentity {
   readonly sidecarId: string;
   readonly networkId: string;
   readonly subnet: string;
+  /** The values that the log must not show, sealed; absent when there are none. */
+  readonly masked?: string;
   /** 32 hex digits that begin each phase marker in the job's output. */
   readonly nonce: string;
   readonly image: { readonly reference: string; readonly id: string };

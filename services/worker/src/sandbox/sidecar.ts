@@ -131,6 +131,8 @@ function bindCommand({ request, options }: StartSidecar): SidecarCommand {
       }),
     },
     secrets: [...spec.secrets],
+    // What the log masks is what the job gets, also when it is changed while the job runs.
+    ...(spec.secrets.length > 0 && { secretValues: { ...request.secrets } }),
     egress: egressPolicy(request, options.egressAllowPrivate),
   };
 }

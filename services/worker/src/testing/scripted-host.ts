@@ -230,6 +230,8 @@ function exitedWith(exitCode: number, { oomKilled = false, error = '' } = {}): E
 /** A machine with containers, which stay when a worker's process dies. */
 export class ScriptedHost {
   readonly containers = new Map<string, ScriptedContainer>();
+  /** What sandboxes were made for, in order. */
+  readonly requests: SandboxRequest[] = [];
   /** Attempts whose program was sent, in order. */
   readonly launched: string[] = [];
   /** Jobs that had two living containers at once: the invariant that must never break. */
@@ -241,6 +243,7 @@ export class ScriptedHost {
   }
 
   create(request: SandboxRequest): ScriptedContainer {
+    this.requests.push(request);
     const container = new ScriptedContainer(request, this.steps(request));
     this.containers.set(container.binding.containerId, container);
     return container;

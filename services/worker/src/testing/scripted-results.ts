@@ -23,6 +23,8 @@ export class ScriptedResults implements ResultsClient {
   /** All stored updates, in order. */
   readonly updates: AttemptUpdate[] = [];
   readonly logs = new Map<string, StoredLog>();
+  /** The secrets that an attempt's job names. */
+  secretsOf: (attemptId: string) => Promise<Readonly<Record<string, string>>> = async () => ({});
   /** While true, every call fails as if the service were away. */
   away = false;
   /** The next answers to updates of an attempt, instead of the true ones. */
@@ -49,6 +51,11 @@ export class ScriptedResults implements ResultsClient {
     if (end && end.attempt < update.attempt) return 'ended';
     this.updates.push(update);
     return 'stored';
+  }
+
+  async secrets({ attemptId }: { readonly attemptId: string }): Promise<Readonly<Record<string, string>>> {
+    this.#throwIfAway();
+    return this.secretsOf(attemptId);
   }
 
   async sendLogs(frames: Buffer, signal: AbortSignal): Promise<LogAcks> {

@@ -113,7 +113,7 @@ describe('markers', () => {
   });
 
   test('do not count in the offsets from which a log is taken up', () => {
-    const framer = new LogFramer(NONCE, { stdout: 4, stderr: 0 });
+    const framer = new LogFramer({ nonce: NONCE, masked: [] }, { stdout: 4, stderr: 0 });
     const written = `\x1e${NONCE} boot start 0\n\x1e${NONCE} main start 0\none\ntwo\n`;
     const items = [...framer.push('stdout', Buffer.from(written), 5), ...framer.end(6)];
     expect(items).toEqual([
@@ -189,7 +189,7 @@ describe('the report of the init', () => {
   const EXITED = report("normally (with status '137')");
   const KILLED = report("with signal (with signal 'Killed')");
   const read = (bytes: Buffer, lengths: readonly number[], stream: 'stdout' | 'stderr' = 'stdout') => {
-    const framer = new LogFramer(NONCE, { stdout: 0, stderr: 0 });
+    const framer = new LogFramer({ nonce: NONCE, masked: [] }, { stdout: 0, stderr: 0 });
     const items = [
       ...split(bytes, lengths).flatMap((piece) => framer.push(stream, piece, 1)),
       ...framer.end(1),

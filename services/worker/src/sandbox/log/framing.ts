@@ -3,6 +3,7 @@ import type { LogItem, LogOffsets, PhaseMarker } from '../runtime.ts';
 import type { StreamName } from './frames.ts';
 import { InitReport } from './init-report.ts';
 import { MarkerCutter, type RawMarker } from './markers.ts';
+import { SecretMask } from './secret-mask.ts';
 
 const NEWLINE = 0x0a;
 
@@ -77,15 +78,24 @@ function phaseMarker({ phase, event, code }: RawMarker, at: number): PhaseMarker
     : { phase, event: EVENTS[event], exitCode: code, at };
 }
 
+/** What is taken out of a job's output, or hidden in it. */
+export interface Framing {
+  readonly nonce: string;
+  /** Values that must not show. */
+  readonly masked: readonly Buffer[];
+}
+
 class StreamFramer {
   readonly #cutter: MarkerCutter;
+  readonly #mask: SecretMask;
   readonly #splitter: LineSplitter;
   /** The init writes to standard output. */
   readonly #init: InitReport | undefined;
   #skip: number;
 
-  constructor(stream: StreamName, nonce: string, skip: number) {
+  constructor(stream: StreamName, skip: number, { nonce, masked }: Framing) {
     this.#cutter = new MarkerCutter(nonce);
+    this.#mask = new SecretMask(masked);
     this.#init = stream === 'stdout' ? new InitReport() : undefined;
     this.#splitter = new LineSplitter(stream);
     this.#skip = skip;
@@ -99,13 +109,14 @@ class StreamFramer {
     const items = this.#items(this.#cutter.end(), time);
     const last = this.#init?.end();
     if (last) items.push(...this.#lines(last.bytes, time));
-    items.push(...records(this.#splitter.end()));
+    items.push(...this.#shown(this.#mask.end(), time), ...records(this.#splitter.end()));
     return last?.end === undefined ? items : [...items, { type: 'main_end', how: last.end }];
   }
 
   /** What came so far ends here, although its line may not: bytes are missing after it. */
   breakLine(time: number): LogItem[] {
-    return [...this.#release(time), ...records(this.#splitter.end())];
+    const rest = [...this.#release(time), ...this.#shown(this.#mask.end(), time)];
+    return [...rest, ...records(this.#splitter.end())];
   }
 
   skipNothing(): void {
@@ -125,6 +136,10 @@ class StreamFramer {
   }
 
   #lines(bytes: Buffer, time: number): LogItem[] {
+    return this.#shown(this.#mask.push(bytes), time);
+  }
+
+  #shown(bytes: Buffer, time: number): LogItem[] {
     return records(this.#splitter.push(this.#unread(bytes), time));
   }
 
@@ -140,14 +155,14 @@ function records(list: readonly LogRecord[]): LogItem[] {
   return list.map((record) => ({ type: 'record', record }));
 }
 
-/** Makes log items of a job's raw output: markers cut out, lines split, what was acknowledged left out. */
+/** Makes log items of a job's raw output: markers cut out, secrets masked, lines split, what was acknowledged left out. */
 export class LogFramer {
   readonly #streams: Readonly<Record<StreamName, StreamFramer>>;
 
-  constructor(nonce: string, from: LogOffsets) {
+  constructor(framing: Framing, from: LogOffsets) {
     this.#streams = {
-      stdout: new StreamFramer('stdout', nonce, from.stdout),
-      stderr: new StreamFramer('stderr', nonce, from.stderr),
+      stdout: new StreamFramer('stdout', from.stdout, framing),
+      stderr: new StreamFramer('stderr', from.stderr, framing),
     };
   }
 

@@ -24,6 +24,8 @@ export interface OutputSource {
   readonly client: DockerClient;
   readonly containerId: string;
   readonly nonce: string;
+  /** Values that must not show. */
+  readonly masked: readonly Buffer[];
   /** The attached connection of a fresh sandbox; none for an adopted one. */
   readonly live: LiveOutput | undefined;
   /** Does the engine leave out the newline of a long line's last piece? */
@@ -59,7 +61,7 @@ class OutputReader {
   constructor(source: OutputSource, from: LogOffsets, signal: AbortSignal) {
     this.#source = source;
     this.#signal = signal;
-    this.#framer = new LogFramer(source.nonce, from);
+    this.#framer = new LogFramer(source, from);
   }
 
   async *live(): AsyncGenerator<LogItem> {

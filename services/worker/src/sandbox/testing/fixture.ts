@@ -86,6 +86,7 @@ export class SandboxFixture implements AsyncDisposable {
       subnetRange: { address, bits: Number(bits) },
       subnetBits: 28,
       images: { ...testEnvironment().images, runtime: images.runtime },
+      maskKey: Buffer.alloc(32, 1),
       prefix: '{test}',
       egressAllowPrivate: [],
       logMaxBytes: 64 * 1024 * 1024,
@@ -126,9 +127,12 @@ export class SandboxFixture implements AsyncDisposable {
     return container;
   }
 
-  request(input: JobInput, identity: { jobId?: string; attempt?: number } = {}): SandboxRequest {
+  request(
+    input: JobInput,
+    identity: { jobId?: string; attempt?: number; secrets?: Readonly<Record<string, string>> } = {},
+  ): SandboxRequest {
     const spec = jobSpec.parse(input);
-    const { jobId = newJobId(), attempt = 1 } = identity;
+    const { jobId = newJobId(), attempt = 1, secrets = {} } = identity;
     const payload: QueuePayload = {
       v: 1,
       spec,
@@ -141,12 +145,16 @@ export class SandboxFixture implements AsyncDisposable {
     };
     const attemptId = attemptIdOf(jobId, attempt);
     const executionToken = `token-of-${attemptId}`;
-    return { jobId, attempt, attemptId, payload, spec, executionToken, nodeKey: this.#nodeKey };
+    const nodeKey = this.#nodeKey;
+    return { jobId, attempt, attemptId, payload, spec, executionToken, secrets, nodeKey };
   }
 
   prepare(
     input: JobInput,
-    options: { jobId?: string; attempt?: number; signal?: AbortSignal; observer?: PreparationObserver } = {},
+    options: Parameters<SandboxFixture['request']>[1] & {
+      signal?: AbortSignal;
+      observer?: PreparationObserver;
+    } = {},
   ): Promise<Sandbox> {
     const { signal = AbortSignal.timeout(WAIT_MS), observer = SILENT } = options;
     return this.runtime.prepare(this.request(input, options), observer, signal);
