@@ -51,7 +51,8 @@ export function partOf(path: string): string {
 /** Checks the imports of a file. `manifests` are the workspaces' package.json by part; the root's is under ``. */
 export function checkImports(file: SourceFile, manifests: ReadonlyMap<string, Manifest>): Finding[] {
   const from = partOf(file.path);
-  const isTest = /\.test\.ts$|\/test(ing)?\//.test(file.path);
+  // A bundler's configuration runs where tests run: beside the sources, never in a service.
+  const isTest = /\.test\.ts$|\/test(ing)?\/|\/vite\.config\.ts$/.test(file.path);
   return importsOf(file.text).flatMap(({ specifier, line }) => {
     const message = specifier.startsWith('.')
       ? relativeProblem(file.path, specifier)

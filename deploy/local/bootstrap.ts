@@ -3,6 +3,7 @@
  *
  *   const context = bootstrapContext({ env: process.env, report: console.log });
  *   const docker = await ensureDocker(context);
+ *   await ensureDashboard(context);
  *   await ensureImages(context, { dockerHost: docker.host });
  *   await using valkey = await ensureValkey(context, { listen: ['127.0.0.1'] });
  *   await using postgres = await ensurePostgres(context, {});
@@ -12,6 +13,8 @@
  * All of them are safe to call from several processes at once.
  */
 
+export { ensureDashboard } from './dashboard.ts';
+export { type Browser, ensureChromium } from './engine/chromium.ts';
 export type { BootstrapContext, Report } from './engine/context.ts';
 export { bootstrapContext } from './engine/context.ts';
 export type { DockerEngine } from './engine/docker.ts';

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import {
   type BootstrapContext,
   bootstrapContext,
+  ensureDashboard,
   ensureImages,
   ensurePostgres,
   ensureValkey,
@@ -77,6 +78,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   stack.defer(() => guard.dismiss());
   record.guardedBy(guard.identity());
 
+  await ensureDashboard(context);
   const engines = await bringDocker(context, { ...options, signal, names: namesFor(portBase, ports) });
   const demoAddress = { host: engines[0]?.gateway ?? '127.0.0.1', port: ports.demo };
   record.uses(

@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import type { TestEnvironment } from '@cronium/testing';
 import {
   type BootstrapContext,
+  ensureChromium,
+  ensureDashboard,
   ensureDocker,
   ensureImages,
   ensurePostgres,
@@ -9,7 +11,7 @@ import {
   IMAGE_TAGS,
 } from '../local/bootstrap.ts';
 
-const NEEDS = ['valkey', 'postgres', 'docker', 'images'] as const;
+const NEEDS = ['valkey', 'postgres', 'docker', 'images', 'browser'] as const;
 
 /** What a test run can be given. */
 export type Need = (typeof NEEDS)[number];
@@ -61,4 +63,14 @@ export async function bringStores(options: {
     ? stack.use(await ensurePostgres(context, { dir: join(folder, 'postgres') }))
     : undefined;
   return { ...(valkey && { valkeyUrl: valkey.url }), ...(postgres && { databaseUrl: postgres.url }) };
+}
+
+/** Brings Chromium, and the built dashboard that it is to show. */
+export async function bringBrowser(
+  context: BootstrapContext,
+  needs: ReadonlySet<Need>,
+): Promise<Partial<Pick<TestEnvironment, 'browser'>>> {
+  if (!needs.has('browser')) return {};
+  await ensureDashboard(context);
+  return { browser: await ensureChromium(context) };
 }

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import type { TestEnvironment } from '@cronium/testing';
 import type { TestProject } from 'vitest/node';
 import { bootstrapContext } from '../local/bootstrap.ts';
-import { bringDocker, bringStores, parseNeeds } from './engines.ts';
+import { bringBrowser, bringDocker, bringStores, parseNeeds } from './engines.ts';
 import { leftBehind } from './left-behind.ts';
 import { createFolders, foldersOf, newRunId, RUN_ID, type RunFolders, removeFolders } from './run.ts';
 
@@ -44,7 +44,7 @@ async function bring({ runId, folders, engines }: Run): Promise<Partial<TestEnvi
   env[RUN_ID] = runId;
   env.TMPDIR = folders.temporary;
   const stores = await bringStores({ context, needs, stack: engines, folder: folders.data });
-  return { ...docker, ...stores, runId };
+  return { ...docker, ...stores, ...(await bringBrowser(context, needs)), runId };
 }
 
 async function tearDown({ runId, folders, engines }: Run): Promise<void> {

@@ -15,8 +15,11 @@ import type {
   WhyView,
   WorkersView,
 } from '@cronium/contracts';
+import { ExploreClient } from './explore.ts';
 import { type AttemptLogLine, type LogOptions, type OpenLog, readLog } from './logs.ts';
 import { type BatchSource, batchBody, readChunks, readNdjson } from './ndjson.ts';
+import { queryOf } from './query.ts';
+import { SettingsClient } from './settings.ts';
 import { type Call, type ClientOptions, Transport } from './transport.ts';
 import { batchEnded, jobEnded, type WaitOptions, waitUntil } from './wait.ts';
 
@@ -74,14 +77,18 @@ const PAGE_SIZE = 100;
 
 type LogRequest = { readonly [K in keyof OpenLog]?: OpenLog[K] | undefined };
 
-type Query = Readonly<Record<string, string | number | boolean | undefined>>;
-
 /** A client of one fleet. Safe for any number of calls at once. */
 export class CroniumClient {
   readonly #transport: Transport;
+  /** Sums, pages and ranges. */
+  readonly explore: ExploreClient;
+  /** Variables, secrets and API keys. */
+  readonly settings: SettingsClient;
 
   constructor(options: ClientOptions) {
     this.#transport = new Transport(options);
+    this.explore = new ExploreClient(this.#transport);
+    this.settings = new SettingsClient(this.#transport);
   }
 
   /** Submits one job. @throws CroniumApiError 400 with the wrong fields, 429 or 503 when the fleet is overloaded */
@@ -103,7 +110,7 @@ export class CroniumClient {
     return this.#transport.json({
       service: 'producer',
       method: 'POST',
-      path: `/v1/batches${query({ name: options.name, atomic: options.atomic })}`,
+      path: `/v1/batches${queryOf({ name: options.name, atomic: options.atomic })}`,
       headers: { ...submitHeaders(options), 'content-type': 'application/x-ndjson' },
       body,
       repeatable: repeatable && options.idempotencyKey !== undefined,
@@ -131,7 +138,7 @@ export class CroniumClient {
     id: string,
     options: CallOptions & { state?: string } = {},
   ): Promise<{ batchId: string; retried: number }> {
-    const path = `/v1/batches/${encode(id)}/retry${query({ state: options.state })}`;
+    const path = `/v1/batches/${encode(id)}/retry${queryOf({ state: options.state })}`;
     return this.#post('producer', path, options, false);
   }
 
@@ -173,7 +180,7 @@ export class CroniumClient {
     filter: JobFilter & { limit?: number; cursor?: string | undefined } = {},
     options: CallOptions = {},
   ): Promise<JobPage> {
-    return this.#get('results', `/v1/jobs${query({ ...filter })}`, options);
+    return this.#get('results', `/v1/jobs${queryOf({ ...filter })}`, options);
   }
 
   /** A job's log lines. With `follow` it goes on to the end of the job, over broken connections and new attempts. */
@@ -208,7 +215,7 @@ export class CroniumClient {
   death(id: string, options: CallOptions & { attempt?: number } = {}): Promise<DeathRecord> {
     return this.#get(
       'results',
-      `/v1/jobs/${encode(id)}/death${query({ attempt: options.attempt })}`,
+      `/v1/jobs/${encode(id)}/death${queryOf({ attempt: options.attempt })}`,
       options,
     );
   }
@@ -249,7 +256,7 @@ export class CroniumClient {
     const { signal, limit = Number.POSITIVE_INFINITY, ...filter } = options;
     let cursor: string | undefined;
     for (let left = limit; left > 0; ) {
-      const path = `/v1/audit${query({ ...filter, limit: Math.min(left, PAGE_SIZE), cursor })}`;
+      const path = `/v1/audit${queryOf({ ...filter, limit: Math.min(left, PAGE_SIZE), cursor })}`;
       const page = await this.#get<AuditPage>('results', path, signalOf({ signal }));
       yield* page.entries;
       if (page.cursor === null) return;
@@ -262,7 +269,7 @@ export class CroniumClient {
   async *exportAudit(options: Omit<AuditOptions, 'limit'> = {}): AsyncGenerator<AuditEntry> {
     const { signal, ...filter } = options;
     const stream = await this.#transport.stream({
-      ...get('results', `/v1/audit${query({ ...filter })}`, signalOf({ signal })),
+      ...get('results', `/v1/audit${queryOf({ ...filter })}`, signalOf({ signal })),
       headers: { accept: 'application/x-ndjson' },
     });
     yield* readNdjson<AuditEntry>(readChunks(stream, { signal }));
@@ -284,7 +291,7 @@ export class CroniumClient {
   #openLog(id: string, open: LogRequest, accept: string): Promise<ReadableStream<Uint8Array>> {
     const { attempt, stream, follow, signal } = open;
     const after = open.after || undefined;
-    const path = `/v1/jobs/${encode(id)}/logs${query({ attempt, stream, after, follow: follow || undefined })}`;
+    const path = `/v1/jobs/${encode(id)}/logs${queryOf({ attempt, stream, after, follow: follow || undefined })}`;
     return this.#transport.stream({ ...get('results', path, signalOf({ signal })), headers: { accept } });
   }
 
@@ -314,11 +321,4 @@ function submitHeaders({ idempotencyKey, traceparent }: SubmitOptions): Record<s
 
 function encode(part: string): string {
   return encodeURIComponent(part);
-}
-
-function query(values: Query): string {
-  const given = Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return given.length === 0
-    ? ''
-    : `?${new URLSearchParams(given.map(([key, value]) => [key, String(value)]))}`;
 }

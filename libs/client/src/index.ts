@@ -15,7 +15,9 @@ export {
   type FailedCall,
   type ServiceName,
 } from './errors.ts';
+export type { BatchPage, ExploreClient, LogRange, LogSearch } from './explore.ts';
 export { type AttemptLogLine, type LogOptions, logLineBytes } from './logs.ts';
 export type { BatchSource } from './ndjson.ts';
+export type { ApiKeyView, NewApiKey, SealedView, SettingsClient } from './settings.ts';
 export type { ClientOptions } from './transport.ts';
 export type { WaitOptions } from './wait.ts';

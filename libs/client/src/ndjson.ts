@@ -24,9 +24,23 @@ export function batchBody(source: BatchSource): BatchBody {
   if (source instanceof Blob) return { body: source, repeatable: true };
   if (Array.isArray(source)) return { body: new Blob(source.map(toLine)), repeatable: true };
   return {
-    body: ReadableStream.from(toBytes(source as AsyncIterable<JobInput | Uint8Array>)),
+    body: streamOf(toBytes(source as AsyncIterable<JobInput | Uint8Array>)),
     repeatable: false,
   };
+}
+
+/** As `ReadableStream.from`, which some browsers lack. */
+function streamOf(parts: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await parts.next();
+      if (done === true) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel() {
+      await parts.return(undefined);
+    },
+  });
 }
 
 function toLine(job: JobInput): string {

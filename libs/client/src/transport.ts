@@ -12,7 +12,8 @@ import { backoffMs, pause } from './pause.ts';
 export interface ClientOptions {
   readonly producerUrl: string;
   readonly resultsUrl: string;
-  readonly apiKey: string;
+  /** Without one nothing is sent: in a browser the dashboard's cookie says who asks. */
+  readonly apiKey?: string;
   /** How long one try of a call may take. Streams: until the first byte. Default 30,000. */
   readonly timeoutMs?: number;
   /** How often a call that may be repeated is tried in all. Default 5. */
@@ -42,7 +43,7 @@ const RETRIED_STATUS: readonly number[] = [429, 502, 503, 504];
 
 /** Sends requests: adds the key, bounds each try, repeats what may be repeated, and turns failures into errors. */
 export class Transport {
-  readonly #options: Required<ClientOptions>;
+  readonly #options: Required<Omit<ClientOptions, 'apiKey'>> & Pick<ClientOptions, 'apiKey'>;
 
   constructor(options: ClientOptions) {
     this.#options = {
@@ -117,7 +118,7 @@ export class Transport {
 
   #init(call: Call, signal: AbortSignal): RequestInit {
     const headers = {
-      authorization: `Bearer ${this.#options.apiKey}`,
+      ...(this.#options.apiKey !== undefined && { authorization: `Bearer ${this.#options.apiKey}` }),
       accept: 'application/json',
       ...call.headers,
     };

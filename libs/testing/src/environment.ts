@@ -18,6 +18,8 @@ export interface TestEnvironment {
   /** `unix:///…` */
   readonly dockerHost: string;
   readonly images: TestImages;
+  /** Chromium, and what its process needs in its environment; the dashboard is built. */
+  readonly browser: { readonly path: string; readonly env: Readonly<Record<string, string>> };
 }
 
 declare module 'vitest' {
@@ -52,6 +54,9 @@ export function testEnvironment(): TestEnvironment {
     },
     get images() {
       return need('images');
+    },
+    get browser() {
+      return need('browser');
     },
   };
 }

@@ -37,6 +37,8 @@ export interface Deps {
   readonly metrics: Metrics;
   /** Aborts when the process stops: streams end then. */
   readonly signal: AbortSignal;
+  /** Where the producer is: what people do from the dashboard is handed on to it. */
+  readonly producerUrl: string;
   /** The built dashboard's folder. */
   readonly dashboardDir: string;
 }

@@ -38,6 +38,7 @@ type Settings = Pick<
   | 'CRONIUM_TRACE_SLOW_SECONDS'
   | 'OTEL_EXPORTER_OTLP_ENDPOINT'
   | 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'
+  | 'CRONIUM_PRODUCER_URL'
 >;
 
 /** Puts the parts of the service together; starts nothing. */
@@ -65,6 +66,7 @@ export function wire(
     metrics,
     traces: traceExport(config, { db, metrics, log }),
     signal,
+    producerUrl: config.CRONIUM_PRODUCER_URL,
     dashboardDir: join(import.meta.dirname, '../../dashboard/dist'),
   };
 }

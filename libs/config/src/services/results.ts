@@ -1,5 +1,5 @@
 import { type ConfigOf, defineConfig, field, optionalField } from '../define.ts';
-import { apiKeys, http, logging, shutdown, telemetry, valkey } from '../groups.ts';
+import { apiKeys, http, logging, producerUrl, shutdown, telemetry, valkey } from '../groups.ts';
 import { bytes, integer, positiveSeconds, sealingKeys, share, text, url } from '../kinds.ts';
 
 /** All that the results service reads from its environment. */
@@ -14,6 +14,7 @@ export const resultsConfig = defineConfig({
     default: '10',
   }),
   ...valkey,
+  ...producerUrl,
   ...apiKeys,
   CRONIUM_RETENTION_DAYS: field(integer({ min: 1, max: 36_500 }), {
     doc: 'How long logs, traces and ended jobs are kept. Older days are dropped whole.',

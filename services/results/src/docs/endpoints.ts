@@ -12,6 +12,7 @@ import {
 } from '@cronium/contracts';
 import { z } from 'zod';
 import { listQuery, logsQuery } from '../routes/jobs.ts';
+import { dashboardEndpoints } from './dashboard-endpoints.ts';
 import { type Endpoint, json } from './endpoint.ts';
 import { storedEndpoints } from './stored-endpoints.ts';
 
@@ -180,7 +181,7 @@ export const endpoints: readonly Endpoint[] = [
     method: 'get',
     path: '/v1/live',
     summary:
-      'WebSocket. Send {type: "subscribe", jobs: true or ids, batches: ids, workers: true, cursor?}; changes come as {type: "job" | "batch" | "workers", …} and a {type: "cursor", cursor} after each round, from which to resume.',
+      'WebSocket. Send {type: "subscribe", jobs: true or ids, batches: ids, workers: true, logs: [{job, attempt}], activity: true, cursor?}; changes come as {type: "job" | "batch" | "workers" | "log" | "activity", …} and a {type: "cursor", cursor} after each round, from which to resume.',
     answer: { status: 101 },
     auth: 'key',
   },
@@ -212,5 +213,6 @@ export const endpoints: readonly Endpoint[] = [
     answer: json(scaling),
     auth: 'key',
   },
+  ...dashboardEndpoints,
   ...storedEndpoints,
 ];

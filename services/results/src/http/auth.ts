@@ -20,17 +20,37 @@ function bearer(c: Context): string | undefined {
 
 const RANK = { reader: 0, submitter: 1, admin: 2 } as const;
 
+/** The API key that a request brings: in its Authorization header, or in the dashboard's cookie. */
+export function keyOf(c: Context<Env>): string | undefined {
+  return bearer(c) ?? getCookie(c, SESSION_COOKIE);
+}
+
+/**
+ * A browser sends the cookie from any page of the same host, another port's too; only our own may act or listen with it.
+ * @throws HttpProblem 403 when the page that asks is another one's
+ */
+export function requireOwnPage(c: Context<Env>): void {
+  const origin = c.req.header('origin');
+  if (origin === undefined) return;
+  const host = URL.canParse(origin) ? new URL(origin).host : '';
+  if (host !== c.req.header('host'))
+    throw problems.forbidden(`Pages of ${origin.slice(0, 200)} may not do this here.`);
+}
+
 /** Asks for an API key: the Authorization header, or the dashboard's cookie. Anything but reading needs a submitter. */
 export function requireApiKey(apiKeys: ApiKeys): MiddlewareHandler<Env> {
   return async (c, next) => {
-    const key = bearer(c) ?? getCookie(c, SESSION_COOKIE);
+    const key = keyOf(c);
     if (key === undefined) {
       throw problems.unauthorized('Send an API key: Authorization: Bearer <key>.');
     }
     const principal = await apiKeys.find(key);
     if (principal === undefined) throw problems.unauthorized('The API key is not known.');
     c.set('principal', principal);
-    if (c.req.method !== 'GET' && c.req.method !== 'HEAD') requireRole(c, 'submitter');
+    if (c.req.method !== 'GET' && c.req.method !== 'HEAD') {
+      if (bearer(c) === undefined) requireOwnPage(c);
+      requireRole(c, 'submitter');
+    }
     return next();
   };
 }

@@ -111,6 +111,14 @@ export const problems = {
       detail: 'Valkey does not answer. Send the request again.',
       retryAfterSeconds: 2,
     }),
+  producerAway: (url: string) =>
+    new HttpProblem({
+      slug: 'producer-unavailable',
+      status: 503,
+      title: 'The producer is away',
+      detail: `The producer at ${url} does not answer; is CRONIUM_PRODUCER_URL of the results service right? Nothing was done, or it is not known what was: look again, then repeat.`,
+      retryAfterSeconds: 2,
+    }),
   internal: () =>
     new HttpProblem({
       slug: 'internal',

@@ -1,50 +1,29 @@
-import { BATCH_ID, type BatchView, JOB_ID, type JobSummary, type WorkersView } from '@cronium/contracts';
-import { z } from 'zod';
+import { attemptIdOf, type LiveMessage, type LiveSubscription, type LogExtent } from '@cronium/contracts';
 import { withRetry } from '../db/retry.ts';
 import type { Deps } from '../deps.ts';
 import { batchNumbers, getBatch } from '../queries/batches-read.ts';
-import { changedJobs, horizon, type Watch } from '../queries/live.ts';
+import { ownLogPositions } from '../queries/jobs-read.ts';
+import { activitySince, changedJobs, horizon, type Watch } from '../queries/live.ts';
 import { knownNodes } from '../queue/nodes.ts';
 import { toBatchView } from '../routes/batches.ts';
-import { toSummary } from '../routes/views.ts';
+import { toExtent, toSummary } from '../routes/views.ts';
 import { toWorker } from '../routes/workers.ts';
-
-/** What a client sends; a later message replaces an earlier one. */
-export const subscribeMessage = z.strictObject({
-  type: z.literal('subscribe'),
-  /** Ids, or true for all of the tenant. */
-  jobs: z.union([z.literal(true), z.array(z.string().regex(JOB_ID)).max(1000)]).default([]),
-  batches: z.array(z.string().regex(BATCH_ID)).max(100).default([]),
-  workers: z.boolean().default(false),
-  /** The cursor of the last message that was handled: what changed since comes again. */
-  cursor: z
-    .string()
-    .regex(/^\d{1,19}$/)
-    .optional(),
-});
-export type Subscription = z.infer<typeof subscribeMessage>;
-
-/** What a client gets. `cursor` of the last one is where it resumes. */
-export type LiveMessage =
-  | { readonly type: 'job'; readonly job: JobSummary }
-  | { readonly type: 'batch'; readonly batch: BatchView }
-  | { readonly type: 'workers'; readonly workers: WorkersView['workers'] }
-  | { readonly type: 'cursor'; readonly cursor: string }
-  | { readonly type: 'error'; readonly message: string };
 
 const PAGE = 500;
 
 /** One client's subscription: tells what changed, each state at least once, the latest last. */
 export class LiveSession {
   readonly #deps: Deps;
-  readonly #subscription: Subscription;
+  readonly #subscription: LiveSubscription;
   readonly #watch: Watch;
   #cursor: string;
   /** What was told of jobs behind the cursor: it need not be told again. */
   #told = new Map<string, string>();
   #workers = '';
+  #activity = '';
+  readonly #logs = new Map<string, string>();
 
-  constructor(deps: Deps, tenant: string, subscription: Subscription) {
+  constructor(deps: Deps, tenant: string, subscription: LiveSubscription) {
     const { jobs, batches, cursor } = subscription;
     this.#deps = deps;
     this.#subscription = subscription;
@@ -55,7 +34,9 @@ export class LiveSession {
   /** Could a change of these jobs concern it? An empty list: of any. */
   concerns(jobIds: readonly string[]): boolean {
     const { all, jobs, batches } = this.#watch;
-    return jobIds.length === 0 || all || batches.length > 0 || jobIds.some((id) => jobs.includes(id));
+    const { activity, logs } = this.#subscription;
+    if (jobIds.length === 0 || all || activity || batches.length > 0) return true;
+    return jobIds.some((id) => jobs.includes(id) || logs.some(({ job }) => job === id));
   }
 
   /**
@@ -64,14 +45,16 @@ export class LiveSession {
    */
   async *news(): AsyncGenerator<LiveMessage> {
     const next = await withRetry(() => horizon(this.#deps.db));
-    if (this.#cursor === '0' && this.#watch.all) this.#cursor = next;
+    if (this.#cursor === '0' && (this.#watch.all || this.#subscription.activity)) this.#cursor = next;
     const touched = new Set<string>();
     yield* this.#jobNews(next, touched);
     for (const id of touched) {
       const row = await getBatch(this.#deps.db, this.#watch.tenant, id);
       if (row) yield { type: 'batch', batch: toBatchView(row, await batchNumbers(this.#deps.db, id)) };
     }
+    yield* this.#logNews();
     if (this.#subscription.workers) yield* this.#workerNews();
+    if (this.#subscription.activity) yield* this.#activityNews();
     this.#cursor = next;
     yield { type: 'cursor', cursor: next };
   }
@@ -104,5 +87,29 @@ export class LiveSession {
     if (shape === this.#workers) return;
     this.#workers = shape;
     yield { type: 'workers', workers };
+  }
+
+  async *#logNews(): AsyncGenerator<LiveMessage> {
+    const { logs } = this.#subscription;
+    if (logs.length === 0) return;
+    const ids = logs.map(({ job, attempt }) => attemptIdOf(job, attempt));
+    const { db } = this.#deps;
+    const positions = await withRetry(() => ownLogPositions(db, this.#watch.tenant, ids));
+    for (const { job, attempt } of logs) {
+      const id = attemptIdOf(job, attempt);
+      const row = positions.get(id);
+      const log: LogExtent = { job, attempt, ...toExtent(row) };
+      const shape = JSON.stringify(log);
+      if (row === undefined || this.#logs.get(id) === shape) continue;
+      this.#logs.set(id, shape);
+      yield { type: 'log', log };
+    }
+  }
+
+  async *#activityNews(): AsyncGenerator<LiveMessage> {
+    const activity = await withRetry(() => activitySince(this.#deps.db, this.#watch.tenant, this.#cursor));
+    if (activity === '' || activity === this.#activity) return;
+    this.#activity = activity;
+    yield { type: 'activity' };
   }
 }

@@ -14,6 +14,8 @@ export interface LogRequest {
   readonly after: number;
   /** Go on until the attempt's log is complete. */
   readonly follow: boolean;
+  /** At most so many records. */
+  readonly limit?: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -38,6 +40,7 @@ export async function* readLog(
   const attemptId = attemptIdOf(jobId, attempt);
   using news = new News(changes, jobId);
   let [afterSeq, afterChunk] = [request.after, -1];
+  let left = request.limit ?? Number.POSITIVE_INFINITY;
   while (!signal.aborted) {
     news.reset();
     const { day, over } = await withRetry(() => logStanding(db, { jobId, attempt, attemptId }));
@@ -49,9 +52,10 @@ export async function* readLog(
         const records = numbered(decompressRecords(body), first_seq).filter(({ seq }) => seq > afterSeq);
         afterChunk = chunk;
         afterSeq = Math.max(afterSeq, records.at(-1)?.seq ?? 0);
-        const wanted = records.filter(({ record }) => isWanted(record, request.stream));
+        const wanted = records.filter(({ record }) => isWanted(record, request.stream)).slice(0, left);
+        left -= wanted.length;
         if (wanted.length > 0) yield wanted;
-        if (signal.aborted) return;
+        if (signal.aborted || left <= 0) return;
       }
     }
     if (over || !request.follow) return;
@@ -63,7 +67,8 @@ function numbered(records: readonly LogRecord[], firstSeq: number): NumberedReco
   return records.map((record, index) => ({ seq: firstSeq + index, record }));
 }
 
-function isWanted(record: LogRecord, stream: LogRequest['stream']): boolean {
+/** Is the record of the stream? Notices of the fleet are of neither of the job's own. */
+export function isWanted(record: LogRecord, stream: LogRequest['stream']): boolean {
   if (stream === undefined) return true;
   return record.notice ? stream === 'fleet' : record.stream === stream;
 }

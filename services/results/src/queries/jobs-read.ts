@@ -1,3 +1,4 @@
+import { parseAttemptId } from '@cronium/contracts';
 import { type Expression, type Kysely, type Selectable, type SqlBool, sql } from 'kysely';
 import { pgText } from '../db/bulk.ts';
 import type { AttemptDataTable, AttemptLogsTable, AttemptsTable, Database, JobsTable } from '../db/schema.ts';
@@ -55,6 +56,26 @@ export async function logPositions(
     .where('attempt_id', '=', sql<string>`ANY(${attemptIds}::text[])`)
     .execute();
   return new Map(rows.map((row) => [row.attempt_id, row]));
+}
+
+/** The same of those attempts whose jobs are the tenant's. */
+export async function ownLogPositions(
+  db: Kysely<Database>,
+  tenant: string,
+  attemptIds: readonly string[],
+): Promise<Map<string, AttemptLogsTable>> {
+  const jobIds = [...new Set(attemptIds.map((id) => parseAttemptId(id).jobId))];
+  const own = await db
+    .selectFrom('jobs')
+    .select('id')
+    .where('tenant', '=', tenant)
+    .where('id', '=', sql<string>`ANY(${jobIds}::text[])`)
+    .execute();
+  const ids = new Set(own.map(({ id }) => id));
+  return logPositions(
+    db,
+    attemptIds.filter((id) => ids.has(parseAttemptId(id).jobId)),
+  );
 }
 
 /** What an attempt told of itself. */

@@ -43,3 +43,12 @@ export async function changedJobs(
     ORDER BY jobs.changed, id LIMIT ${limit}`.execute(db);
   return rows;
 }
+
+/** Names the changes of a tenant's jobs at or after a horizon; empty when there are none. */
+export async function activitySince(db: Kysely<Database>, tenant: string, since: string): Promise<string> {
+  const { rows } = await sql<{ jobs: number; newest: string | null }>`
+    SELECT count(*) AS jobs, max(changed::text) AS newest FROM jobs
+    WHERE changed >= ${since}::xid8 AND tenant = ${tenant}`.execute(db);
+  const { jobs = 0, newest = null } = rows[0] ?? {};
+  return newest === null ? '' : `${newest}:${jobs}`;
+}

@@ -1,5 +1,6 @@
 import {
   BATCH_ID,
+  type BatchFailures,
   type BatchResult,
   type BatchView,
   isTerminal,
@@ -12,6 +13,7 @@ import type { Deps } from '../deps.ts';
 import type { Env } from '../http/auth.ts';
 import { NO_QUERY, readQuery } from '../http/body.ts';
 import { problems } from '../http/problems.ts';
+import { failuresOfBatch } from '../queries/batch-failures.ts';
 import {
   type BatchNumbers,
   type BatchRow,
@@ -60,6 +62,11 @@ export function batchRoutes(deps: Deps): Hono<Env> {
     readQuery(c, NO_QUERY);
     const row = await locateBatch(deps, c.get('principal').tenant, c.req.param('id'));
     return c.json(toBatchView(row, await batchNumbers(db, row.id)));
+  });
+
+  app.get('/:id/failures', async (c) => {
+    const { id } = await locateBatch(deps, c.get('principal').tenant, c.req.param('id'));
+    return c.json({ groups: await failuresOfBatch(db, id) } satisfies BatchFailures);
   });
 
   app.get('/:id/results', async (c) => {

@@ -6,9 +6,17 @@ import type { Env } from '../http/auth.ts';
 import { NO_QUERY, readQuery } from '../http/body.ts';
 import { problems } from '../http/problems.ts';
 import { logFormat } from '../logs/format.ts';
+import { findMatches } from '../logs/matches.ts';
 import { type LogRequest, readLog } from '../logs/read.ts';
 import { toFacts } from '../queries/attempts-write.ts';
-import { attemptData, attemptRow, attemptsOf, listJobs, logPositions } from '../queries/jobs-read.ts';
+import {
+  attemptData,
+  attemptRow,
+  attemptsOf,
+  type JobRow,
+  listJobs,
+  logPositions,
+} from '../queries/jobs-read.ts';
 import { cursorOf, readCursor } from './cursor.ts';
 import { locateJob } from './locate.ts';
 import { bytesResponse } from './streams.ts';
@@ -54,6 +62,14 @@ export const logsQuery = z.strictObject({
   stream: z.enum(['stdout', 'stderr', 'fleet']).optional(),
   after: count.optional(),
   follow: flag.optional(),
+  limit: positive.optional(),
+});
+
+export const matchesQuery = z.strictObject({
+  attempt: positive.optional(),
+  stream: z.enum(['stdout', 'stderr', 'fleet']).optional(),
+  text: z.string().max(1000).optional(),
+  after: count.default(0),
 });
 
 const attemptQuery = z.strictObject({ attempt: positive.optional() });
@@ -94,8 +110,7 @@ export function jobRoutes(deps: Deps): Hono<Env> {
   app.get('/:id/logs', async (c) => {
     const query = readQuery(c, logsQuery);
     const job = await locateJob(deps, c.get('principal').tenant, c.req.param('id'));
-    const attempt = query.attempt ?? Math.max(1, job.attempt);
-    if (attempt > job.attempt + 1) throw problems.notFound(`attempt ${attempt} of job ${job.id}`);
+    const attempt = attemptWithLog(job, query.attempt);
     const lastEventId = count.safeParse(c.req.header('last-event-id') ?? '').data;
     const request: LogRequest = {
       jobId: job.id,
@@ -103,6 +118,7 @@ export function jobRoutes(deps: Deps): Hono<Env> {
       stream: query.stream,
       after: lastEventId ?? query.after ?? 0,
       follow: query.follow ?? false,
+      limit: query.limit,
       signal: AbortSignal.any([deps.signal, c.req.raw.signal]),
     };
     const format = logFormat(c.req.header('accept'));
@@ -110,6 +126,16 @@ export function jobRoutes(deps: Deps): Hono<Env> {
       'Cronium-Attempt': String(attempt),
       'X-Content-Type-Options': 'nosniff',
     });
+  });
+
+  app.get('/:id/logs/matches', async (c) => {
+    const query = readQuery(c, matchesQuery);
+    const job = await locateJob(deps, c.get('principal').tenant, c.req.param('id'));
+    const attempt = attemptWithLog(job, query.attempt);
+    const signal = AbortSignal.any([deps.signal, c.req.raw.signal]);
+    return c.json(
+      await findMatches(deps, { ...query, stream: query.stream, jobId: job.id, attempt, signal }),
+    );
   });
 
   app.get('/:id/death', async (c) => {
@@ -123,6 +149,13 @@ export function jobRoutes(deps: Deps): Hono<Env> {
     return c.json(death);
   });
   return app;
+}
+
+/** One that is not there yet may be waited for. */
+function attemptWithLog(job: JobRow, wanted: number | undefined): number {
+  const attempt = wanted ?? Math.max(1, job.attempt);
+  if (attempt > job.attempt + 1) throw problems.notFound(`attempt ${attempt} of job ${job.id}`);
+  return attempt;
 }
 
 function fate(state: string | undefined): string {

@@ -1,9 +1,8 @@
-import { type JobSummary, newBatchId, newJobId } from '@cronium/contracts';
+import { type JobSummary, type LiveMessage, newBatchId, newJobId } from '@cronium/contracts';
 import { eventually } from '@cronium/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { ingestAttempts } from '../ingest/attempts.ts';
-import type { LiveMessage } from '../live/session.ts';
 import { type HttpServer, serve } from '../serve.ts';
 import { failureOf, payloadOf, successOf, updateOf } from '../test/fleet.ts';
 import { ADMIN_KEY, openService, type TestService } from '../test/service.ts';

@@ -1,11 +1,11 @@
+import { type LiveMessage, liveSubscription } from '@cronium/contracts';
 import { pause } from '@cronium/lifecycle';
 import { upgradeWebSocket } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { WebSocket } from 'ws';
 import type { Deps } from '../deps.ts';
-import type { Env } from '../http/auth.ts';
-import { problems } from '../http/problems.ts';
-import { type LiveMessage, LiveSession, subscribeMessage } from '../live/session.ts';
+import { type Env, requireOwnPage } from '../http/auth.ts';
+import { LiveSession } from '../live/session.ts';
 
 /** Changes that come together are told together. */
 const GATHER_MS = 150;
@@ -21,7 +21,7 @@ const TRY_AGAIN_LATER = 1013;
 export function liveRoutes(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
   app.use('/live', async (c, next) => {
-    refuseForeignPages(c);
+    requireOwnPage(c);
     return next();
   });
   app.get(
@@ -52,18 +52,9 @@ export function liveRoutes(deps: Deps): Hono<Env> {
   return app;
 }
 
-/** A browser sends the cookie from any page; only our own may listen. */
-function refuseForeignPages(c: Context<Env>): void {
-  const origin = c.req.header('origin');
-  if (origin === undefined) return;
-  const host = URL.canParse(origin) ? new URL(origin).host : '';
-  if (host !== c.req.header('host'))
-    throw problems.forbidden(`Pages of ${origin.slice(0, 200)} may not listen here.`);
-}
-
 function readMessage(data: unknown) {
   try {
-    const result = subscribeMessage.safeParse(JSON.parse(String(data)));
+    const result = liveSubscription.safeParse(JSON.parse(String(data)));
     if (result.success) return { subscription: result.data };
     return { error: `not a subscription: ${result.error.issues[0]?.message ?? 'unknown fields'}` };
   } catch {

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize, sep } from 'node:path';
+import { promisify } from 'node:util';
+import { brotliCompress, gzip } from 'node:zlib';
 import { type Context, Hono } from 'hono';
-import { setCookie } from 'hono/cookie';
 import type { Deps } from '../deps.ts';
-import { type Env, SESSION_COOKIE } from '../http/auth.ts';
+import type { Env } from '../http/auth.ts';
 import { problems } from '../http/problems.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -19,59 +20,91 @@ const TYPES: Readonly<Record<string, string>> = {
   '.txt': 'text/plain; charset=utf-8',
 };
 
+/** Only what this service itself serves runs, loads or is talked to; text never becomes markup or script. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "font-src 'self'",
+  "connect-src 'self'",
+  "manifest-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
+].join('; ');
+
 const SECURITY = {
-  'Content-Security-Policy':
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
+  'Content-Security-Policy': POLICY,
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Permissions-Policy': 'camera=(), microphone=(), geolocation=()',
 };
 
 const NO_DASHBOARD = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Cronium Fleet results</title>
-<body style="font:16px/1.5 system-ui;max-width:40rem;margin:4rem auto;padding:0 1rem">
+<body>
 <h1>Cronium Fleet: results</h1>
-<p>The dashboard is not built here. The API is described at <a href="/docs">/docs</a>, as OpenAPI at
-<a href="/openapi.json">/openapi.json</a>.</p></body></html>`;
+<p>The dashboard is not built here. Build it with: npm run dashboard. The API is described at <a href="/docs">/docs</a>, as
+OpenAPI at <a href="/openapi.json">/openapi.json</a>.</p></body></html>`;
 
-const SESSION_SECONDS = 30 * 86_400;
+/** The addresses of the dashboard itself; the rest are files, or nothing. */
+const PAGE = /^\/(?:(?:jobs|batches|traces|workers|schedules|flows|settings|audit)(?:\/[^.]*)?)?$/;
 
-/** The built dashboard: its files, and its page for every address that people share. `?key=` signs in. */
-export function siteRoutes({ apiKeys, dashboardDir }: Pick<Deps, 'apiKeys' | 'dashboardDir'>): Hono<Env> {
+/** The built dashboard: its files, and its page for every address that people share. */
+export function siteRoutes({ dashboardDir }: Pick<Deps, 'dashboardDir'>): Hono<Env> {
   const app = new Hono<Env>();
+  const encoded = new EncodedFiles(dashboardDir);
   app.get('*', async (c) => {
-    const key = c.req.query('key');
-    if (key !== undefined && isPage(c.req.path)) return signIn(c, key, apiKeys);
-    const file = await fileOf(dashboardDir, c.req.path);
-    if (file !== undefined) return send(c, file, c.req.path);
-    if (!isPage(c.req.path)) throw problems.notFound(`${c.req.method} ${c.req.path.slice(0, 200)}`);
-    const page = await fileOf(dashboardDir, '/index.html');
-    return page === undefined ? c.html(NO_DASHBOARD, 200, SECURITY) : send(c, page, '/index.html');
+    const path = PAGE.test(c.req.path) ? '/index.html' : c.req.path;
+    const file = await encoded.get(path, c.req.header('accept-encoding') ?? '');
+    if (file !== undefined) return send(c, file, path);
+    if (path === '/index.html') return c.html(NO_DASHBOARD, 200, SECURITY);
+    throw problems.notFound(`${c.req.method} ${c.req.path.slice(0, 200)}`);
   });
   return app;
 }
 
-/** The addresses of the dashboard itself; the rest are files, or nothing. */
-function isPage(path: string): boolean {
-  return (
-    /^\/(?:jobs|batches|traces|workers|settings|queues)?(?:\/[^.]*)?$/.test(path) &&
-    !/^\/(?:v1|internal|runtime)\//.test(path)
-  );
+/** A file as it is sent. */
+interface EncodedFile {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly encoding: string | undefined;
 }
 
-/** The cookie carries the key itself; scripts can't read it and other sites' requests don't carry it. */
-async function signIn(c: Context<Env>, key: string, apiKeys: Deps['apiKeys']): Promise<Response> {
-  if ((await apiKeys.find(key)) === undefined)
-    throw problems.unauthorized('The key in the address is not known.');
-  setCookie(c, SESSION_COOKIE, key, {
-    httpOnly: true,
-    sameSite: 'Strict',
-    secure: new URL(c.req.url).protocol === 'https:',
-    path: '/',
-    maxAge: SESSION_SECONDS,
-  });
-  const url = new URL(c.req.url);
-  url.searchParams.delete('key');
-  // A path that begins with two slashes would name another host.
-  return c.redirect(`/${url.pathname.replace(/^\/+/, '')}${url.search}`, 303);
+const ENCODERS = { br: promisify(brotliCompress), gzip: promisify(gzip) } as const;
+const PACKED = ['.woff2', '.png', '.ico'];
+/** Shorter ones are not worth it. */
+const SMALL = 1024;
+
+/** The files of the built dashboard. Those whose names carry a hash never change and are kept as they were sent. */
+class EncodedFiles {
+  readonly #folder: string;
+  readonly #kept = new Map<string, Promise<EncodedFile | undefined>>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async get(path: string, accepted: string): Promise<EncodedFile | undefined> {
+    const encoding = (['br', 'gzip'] as const).find((name) => new RegExp(`\\b${name}\\b`).test(accepted));
+    if (!isHashed(path)) return this.#read(path, encoding);
+    const name = `${encoding} ${path}`;
+    const known = this.#kept.get(name);
+    if (known !== undefined) return known;
+    const file = await this.#read(path, encoding);
+    if (file !== undefined) this.#kept.set(name, Promise.resolve(file));
+    return file;
+  }
+
+  async #read(path: string, encoding: keyof typeof ENCODERS | undefined): Promise<EncodedFile | undefined> {
+    const plain = await fileOf(this.#folder, path);
+    if (plain === undefined) return undefined;
+    if (encoding === undefined || plain.length < SMALL || PACKED.includes(extname(path)))
+      return { bytes: new Uint8Array(plain), encoding: undefined };
+    return { bytes: new Uint8Array(await ENCODERS[encoding](plain)), encoding };
+  }
 }
 
 async function fileOf(folder: string, path: string): Promise<Buffer | undefined> {
@@ -87,11 +120,16 @@ async function fileOf(folder: string, path: string): Promise<Buffer | undefined>
   }
 }
 
-function send(c: Context<Env>, file: Buffer, path: string): Response {
-  return c.body(new Uint8Array(file), 200, {
+function isHashed(path: string): boolean {
+  return path.startsWith('/assets/');
+}
+
+function send(c: Context<Env>, { bytes, encoding }: EncodedFile, path: string): Response {
+  return c.body(bytes, 200, {
     ...SECURITY,
     'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream',
-    // Built files carry a hash in their names.
-    'Cache-Control': path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
+    'Cache-Control': isHashed(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
+    Vary: 'Accept-Encoding',
+    ...(encoding === undefined ? {} : { 'Content-Encoding': encoding }),
   });
 }

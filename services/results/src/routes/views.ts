@@ -74,12 +74,17 @@ function toAttemptView(row: AttemptRow, log: AttemptLogsTable | undefined): Atte
     timeline: timeline.map(({ moment, at, attributes }) =>
       attributes === undefined ? { moment, at } : { moment, at, attributes },
     ),
-    log: {
-      lines: (log?.next_seq ?? 1) - 1,
-      bytes: log === undefined ? 0 : log.stdout_end + log.stderr_end - log.omitted_bytes,
-      omittedBytes: log?.omitted_bytes ?? 0,
-      complete: log?.complete ?? false,
-    },
+    log: toExtent(log),
+  };
+}
+
+/** How far a log is stored, as the API shows it. */
+export function toExtent(log: AttemptLogsTable | undefined): AttemptView['log'] {
+  return {
+    lines: (log?.next_seq ?? 1) - 1,
+    bytes: log === undefined ? 0 : log.stdout_end + log.stderr_end - log.omitted_bytes,
+    omittedBytes: log?.omitted_bytes ?? 0,
+    complete: log?.complete ?? false,
   };
 }
 

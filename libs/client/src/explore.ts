@@ -1,0 +1,99 @@
+import type {
+  BatchFailures,
+  BatchView,
+  LogLine,
+  LogMatches,
+  OverviewView,
+  SessionView,
+} from '@cronium/contracts';
+import type { CallOptions } from './client.ts';
+import { readChunks, readNdjson } from './ndjson.ts';
+import { type Query, queryOf } from './query.ts';
+import type { Transport } from './transport.ts';
+
+/** Which lines of an attempt's log to read. */
+export interface LogRange extends CallOptions {
+  readonly attempt: number;
+  /** Only lines behind this one. */
+  readonly after: number;
+  /** At most so many. */
+  readonly limit: number;
+}
+
+/** What to look for in an attempt's log. */
+export interface LogSearch extends CallOptions {
+  readonly attempt: number;
+  readonly stream?: 'stdout' | 'stderr' | 'fleet' | undefined;
+  /** A part of the line, in any case. */
+  readonly text?: string | undefined;
+  /** Only lines behind this one: where the last answer ended. */
+  readonly after?: number;
+}
+
+/** A page of batches, newest first. */
+export interface BatchPage {
+  readonly batches: readonly BatchView[];
+  readonly cursor: string | null;
+}
+
+/** What people look at: sums, pages and ranges. */
+export class ExploreClient {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** Who the key, or the cookie, belongs to. @throws CroniumApiError 401 when to nobody */
+  session(options: CallOptions = {}): Promise<SessionView> {
+    return this.#get('/v1/session', {}, options);
+  }
+
+  /** How the fleet did in the last minutes, and how it stands. */
+  overview(minutes: number, options: CallOptions = {}): Promise<OverviewView> {
+    return this.#get('/v1/overview', { minutes }, options);
+  }
+
+  batches(
+    page: { limit?: number; cursor?: string | undefined },
+    options: CallOptions = {},
+  ): Promise<BatchPage> {
+    return this.#get('/v1/batches', page, options);
+  }
+
+  /** The jobs of a batch that did not succeed, by what ended them. */
+  batchFailures(id: string, options: CallOptions = {}): Promise<BatchFailures> {
+    return this.#get(`/v1/batches/${encodeURIComponent(id)}/failures`, {}, options);
+  }
+
+  /** Some lines of a log, by their numbers. */
+  async logLines(id: string, { attempt, after, limit, signal }: LogRange): Promise<LogLine[]> {
+    const stream = await this.#transport.stream({
+      service: 'results',
+      method: 'GET',
+      path: `/v1/jobs/${encodeURIComponent(id)}/logs${queryOf({ attempt, after, limit })}`,
+      headers: { accept: 'application/x-ndjson' },
+      repeatable: true,
+      signal,
+    });
+    const lines: LogLine[] = [];
+    for await (const line of readNdjson<LogLine>(readChunks(stream, { signal }))) lines.push(line);
+    return lines;
+  }
+
+  /** Which lines a search finds. Not `complete`: ask again with `after` set to `searched`. */
+  logMatches(id: string, { signal, ...search }: LogSearch): Promise<LogMatches> {
+    const path = `/v1/jobs/${encodeURIComponent(id)}/logs/matches`;
+    return this.#get(path, { ...search }, signal === undefined ? {} : { signal });
+  }
+
+  #get<T>(path: string, query: Query, { signal }: CallOptions): Promise<T> {
+    return this.#transport.json({
+      service: 'results',
+      method: 'GET',
+      path: `${path}${queryOf(query)}`,
+      repeatable: true,
+      signal,
+    });
+  }
+}

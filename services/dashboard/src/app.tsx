@@ -1,0 +1,95 @@
+import { QueryClientProvider } from '@tanstack/preact-query';
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { ErrorBoundary, LocationProvider, lazy, Route, Router, useLocation } from 'preact-iso';
+import { queries } from './data/client.ts';
+import { lookAgain, session } from './data/session.ts';
+import { JobPage } from './pages/job.tsx';
+import { JobsPage } from './pages/jobs.tsx';
+import { Empty, Problem } from './parts/notices.tsx';
+import { Toast } from './parts/toast.tsx';
+import { Side } from './shell/side.tsx';
+import { SignIn } from './shell/sign-in.tsx';
+
+const OverviewPage = lazy(() => import('./pages/overview.tsx'));
+const BatchesPage = lazy(() => import('./pages/batches.tsx'));
+const BatchPage = lazy(() => import('./pages/batch.tsx'));
+const TracesPage = lazy(() => import('./pages/traces.tsx'));
+const TracePage = lazy(() => import('./pages/trace.tsx'));
+const WorkersPage = lazy(() => import('./pages/workers.tsx'));
+const SettingsPage = lazy(() => import('./pages/settings.tsx'));
+
+/** The dashboard: signing in, or the pages. */
+export function App(): JSX.Element {
+  const { value } = session;
+  switch (value.state) {
+    case 'unknown':
+      return <p class="hidden-label">Signing in…</p>;
+    case 'away':
+      return (
+        <main class="sign-in">
+          <Problem
+            what="The fleet cannot be reached."
+            error={value.problem}
+            onRetry={() => void lookAgain()}
+          />
+        </main>
+      );
+    case 'out':
+      return <SignIn problem={value.problem} />;
+    case 'in':
+      return (
+        <QueryClientProvider client={queries}>
+          <LocationProvider>
+            <Shell />
+          </LocationProvider>
+        </QueryClientProvider>
+      );
+  }
+}
+
+function Shell(): JSX.Element {
+  const main = useRef<HTMLElement>(null);
+  const { path } = useLocation();
+  const before = useRef(path);
+  useEffect(() => {
+    // Who reads with a keyboard or a screen reader goes on at the new page's beginning.
+    if (before.current !== path) main.current?.focus({ preventScroll: true });
+    before.current = path;
+  }, [path]);
+  return (
+    <div class="shell">
+      <a class="skip" href="#main">
+        Skip to the content
+      </a>
+      <Side />
+      <main id="main" class="main" ref={main} tabIndex={-1}>
+        <ErrorBoundary>
+          <Router>
+            <Route path="/" component={OverviewPage} />
+            <Route path="/jobs" component={JobsPage} />
+            <Route path="/jobs/:id" component={JobPage} />
+            <Route path="/batches" component={BatchesPage} />
+            <Route path="/batches/:id" component={BatchPage} />
+            <Route path="/traces" component={TracesPage} />
+            <Route path="/traces/:traceId" component={TracePage} />
+            <Route path="/workers" component={WorkersPage} />
+            <Route path="/settings/:tab?" component={SettingsPage} />
+            <Route default component={NotFound} />
+          </Router>
+        </ErrorBoundary>
+      </main>
+      <Toast />
+    </div>
+  );
+}
+
+function NotFound(): JSX.Element {
+  return (
+    <Empty title="There is no such page">
+      <p>
+        Go to the <a href="/">overview</a>, or look for a job among <a href="/jobs">all jobs</a>.
+      </p>
+    </Empty>
+  );
+}

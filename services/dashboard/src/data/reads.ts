@@ -1,0 +1,130 @@
+import type { JobPage } from '@cronium/contracts';
+import { keepPreviousData, useQuery } from '@tanstack/preact-query';
+import { client } from './client.ts';
+import { linkState, onActivity, pollMs, useLive } from './live.ts';
+
+/** Reads while news do not come: the signal makes the component notice the change. */
+function usePoll(): number | false {
+  return linkState.value === 'live' ? false : pollMs();
+}
+
+export function useJob(id: string) {
+  useLive({ jobs: [id] });
+  const refetchInterval = usePoll();
+  return useQuery({
+    queryKey: ['job', id],
+    queryFn: ({ signal }) => client.job(id, { signal }),
+    refetchInterval,
+  });
+}
+
+export type JobPageFilter = Parameters<typeof client.jobPage>[0];
+
+export function useJobPage(filter: JobPageFilter) {
+  useLive({ activity: true });
+  const refetchInterval = usePoll();
+  return useQuery<JobPage>({
+    queryKey: ['jobs', filter],
+    queryFn: ({ signal }) => client.jobPage(filter, { signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval,
+    ...onActivity,
+  });
+}
+
+export function useDeath(id: string, attempt: number, died: boolean) {
+  return useQuery({
+    queryKey: ['death', id, attempt],
+    queryFn: ({ signal }) => client.death(id, { attempt, signal }),
+    enabled: died,
+  });
+}
+
+export function useWhy(id: string, state: string) {
+  return useQuery({ queryKey: ['why', id, state], queryFn: ({ signal }) => client.why(id, { signal }) });
+}
+
+export function useJobTrace(id: string, version: string) {
+  return useQuery({
+    queryKey: ['trace', 'job', id, version],
+    queryFn: ({ signal }) => client.trace(id, { signal }),
+    placeholderData: keepPreviousData,
+  });
+}
+
+export function useTrace(traceId: string) {
+  useLive({ activity: true });
+  const refetchInterval = usePoll();
+  return useQuery({
+    queryKey: ['trace', traceId],
+    queryFn: ({ signal }) => client.traceById(traceId, { signal }),
+    refetchInterval,
+    ...onActivity,
+  });
+}
+
+export function useBatch(id: string) {
+  useLive({ batches: [id], activity: true });
+  const refetchInterval = usePoll();
+  return useQuery({
+    queryKey: ['batch', id],
+    queryFn: ({ signal }) => client.batch(id, { signal }),
+    refetchInterval,
+  });
+}
+
+export function useBatchFailures(id: string) {
+  const refetchInterval = usePoll();
+  return useQuery({
+    queryKey: ['batch-failures', id],
+    queryFn: ({ signal }) => client.explore.batchFailures(id, { signal }),
+    refetchInterval,
+    ...onActivity,
+  });
+}
+
+export function useBatchPage(cursor: string | undefined) {
+  useLive({ activity: true });
+  const refetchInterval = usePoll();
+  return useQuery({
+    queryKey: ['batches', cursor],
+    queryFn: ({ signal }) => client.explore.batches({ limit: 25, cursor }, { signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval,
+    ...onActivity,
+  });
+}
+
+const WORKERS_MS = 5000;
+
+export function useWorkers() {
+  useLive({ workers: true });
+  return useQuery({
+    queryKey: ['workers'],
+    queryFn: ({ signal }) => client.workers({ signal }),
+    refetchInterval: WORKERS_MS,
+  });
+}
+
+const OVERVIEW_MS = 5000;
+
+export function useOverview(minutes: number) {
+  useLive({ activity: true });
+  return useQuery({
+    queryKey: ['overview', minutes],
+    queryFn: ({ signal }) => client.explore.overview(minutes, { signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval: OVERVIEW_MS,
+    ...onActivity,
+  });
+}
+
+export function useQueues() {
+  const refetchInterval = usePoll();
+  return useQuery({
+    queryKey: ['queues'],
+    queryFn: ({ signal }) => client.queues({ signal }),
+    refetchInterval: refetchInterval || OVERVIEW_MS,
+    ...onActivity,
+  });
+}

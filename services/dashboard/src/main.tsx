@@ -1,0 +1,15 @@
+import '@fontsource-variable/inter';
+import '@fontsource-variable/jetbrains-mono';
+import './styles/tokens.css';
+import './styles/base.css';
+import './styles/parts.css';
+import './styles/shell.css';
+import './styles/log.css';
+import './styles/job.css';
+import { render } from 'preact';
+import { App } from './app.tsx';
+import { openSession } from './data/session.ts';
+
+const root = document.getElementById('app');
+if (root !== null) render(<App />, root);
+void openSession();

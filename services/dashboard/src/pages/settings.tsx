@@ -1,0 +1,5 @@
+import type { JSX } from 'preact';
+
+export default function SettingsPage(): JSX.Element {
+  return <h1>Settings</h1>;
+}

@@ -1,0 +1,5 @@
+import type { JSX } from 'preact';
+
+export default function TracePage(): JSX.Element {
+  return <h1>Trace</h1>;
+}

@@ -1,0 +1,5 @@
+import type { JSX } from 'preact';
+
+export default function TracesPage(): JSX.Element {
+  return <h1>Traces</h1>;
+}

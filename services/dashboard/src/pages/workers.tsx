@@ -1,0 +1,5 @@
+import type { JSX } from 'preact';
+
+export default function WorkersPage(): JSX.Element {
+  return <h1>Workers</h1>;
+}
