@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { nodeLibraries, withLibraries, wrapNode } from './node-libraries.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const node = join(root, 'node_modules/.bin/node');
@@ -81,8 +82,9 @@ function readHolder(path) {
 }
 
 async function ensureDependencies() {
+  const home = join(root, '.cronium');
   if (missingPackages().length === 0) return;
-  const lock = join(root, '.cronium/install.lock');
+  const lock = join(home, 'install.lock');
   await takeLock(lock);
   try {
     const missing = missingPackages();
@@ -90,7 +92,9 @@ async function ensureDependencies() {
     console.log(
       `Installing dependencies: npm ci in ${root} (${missing.slice(0, 3).join(', ')} missing or outdated).`,
     );
-    installPackages();
+    const libraries = nodeLibraries(home);
+    installPackages(libraries);
+    if (libraries !== undefined && existsSync(node)) wrapNode(node, libraries);
     if (!existsSync(node)) {
       fail(
         'The package "node" did not install its binary. Run: npm rebuild node (install scripts must be allowed).',
@@ -105,8 +109,8 @@ async function ensureDependencies() {
  * npm ci, and npm install in the one case that npm ci cannot handle: a registry that lacks packages for other platforms
  * leaves them out of the lock file, which npm ci then calls incomplete (EUSAGE). Neither changes the lock file.
  */
-function installPackages() {
-  const first = npm(['ci']);
+function installPackages(libraries) {
+  const first = npm(['ci'], libraries);
   if (first.status === 0) return;
   if (!first.stderr.includes('EUSAGE')) {
     console.error(first.stderr);
@@ -118,15 +122,16 @@ function installPackages() {
   console.log(
     `npm ci calls the lock file incomplete (${reason?.trim() ?? 'EUSAGE'}). Using: npm install --no-save`,
   );
-  const second = npm(['install', '--no-save']);
+  const second = npm(['install', '--no-save'], libraries);
   if (second.status === 0) return;
   console.error(second.stderr);
   fail('npm install failed; its messages are above. Is the npm registry reachable?');
 }
 
-function npm(args) {
+function npm(args, libraries) {
   const result = spawnSync('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
+    env: withLibraries(process.env, libraries),
     stdio: ['inherit', 'inherit', 'pipe'],
     encoding: 'utf8',
   });
