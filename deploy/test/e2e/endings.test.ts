@@ -162,7 +162,7 @@ describe.concurrent('killed by someone else', () => {
     const source =
       'echo running; . /usr/local/bin/cronium.sh; while [ "${CRONIUM_EXECUTION_ID##*.}" = 1 ] && cronium_info >/dev/null && [ ! -e /tmp/gone ]; do sleep 0.2; cronium_input >/dev/null 2>&1 || exit 5; done';
     const id = await running(source);
-    await fleet.host.docker.getContainer(sidecarName(id)).kill();
+    await eventually(() => fleet.host.docker.getContainer(sidecarName(id)).kill(), { what: 'its sidecar' });
     const job = await fleet.ended(id);
     expect(job).toMatchObject({ state: 'succeeded', attempts: 2 });
     expect(await fleet.death(id, 1)).toMatchObject({ cause: 'sidecar', certainty: 'likely' });

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { jobContainerName, networkName, sidecarName } from '@cronium/contracts';
+import { eventually } from '@cronium/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestFleet } from './harness.ts';
 import { bash, script } from './jobs.ts';
+import { inspectSandbox } from './sandbox.ts';
 
 let fleet: TestFleet;
 beforeAll(async () => {
@@ -12,7 +13,9 @@ beforeAll(async () => {
 });
 afterAll(() => fleet?.[Symbol.asyncDispose]());
 
-const docker = () => fleet.host.docker;
+/** What stands for a running job, once it has the job's names. */
+const named = (id: string) =>
+  eventually(() => inspectSandbox(fleet.host.docker, id), { what: `the names of ${id}` });
 
 /** Tries to connect to each `host:port` of the input at once; the output says which answered. */
 const REACH = `
@@ -41,12 +44,8 @@ test('a job reaches its own runtime API, and neither Valkey, results, the host, 
   const other = await fleet.submit(script('python', LISTEN));
   await fleet.prints(other, 'listening');
   await using listener = await listenEverywhere();
-  const [otherJob, otherSidecar, network] = await Promise.all([
-    docker().getContainer(jobContainerName(other)).inspect(),
-    docker().getContainer(sidecarName(other)).inspect(),
-    docker().getNetwork(networkName(other)).inspect(),
-  ]);
-  const addresses = [otherJob, otherSidecar].flatMap(({ NetworkSettings }) =>
+  const { holder, sidecar, network } = await named(other);
+  const addresses = [holder, sidecar].flatMap(({ NetworkSettings }) =>
     Object.values(NetworkSettings.Networks).map(({ IPAddress }) => IPAddress),
   );
   expect(addresses).toHaveLength(3);
@@ -118,13 +117,7 @@ test('nothing secret shows in docker inspect of a running job, its sidecar and i
   const queued = JSON.stringify(await fleet.client.job(id));
   expect(queued).toContain('SEALED');
   expect(queued).not.toContain(value);
-  const shown = JSON.stringify(
-    await Promise.all([
-      docker().getContainer(jobContainerName(id)).inspect(),
-      docker().getContainer(sidecarName(id)).inspect(),
-      docker().getNetwork(networkName(id)).inspect(),
-    ]),
-  );
+  const shown = JSON.stringify(await named(id));
   expect(shown).toContain(id);
   for (const secret of [
     token,

@@ -31,6 +31,11 @@ export function newBatchId(): string {
   return `batch_${alphanumerics(randomBytes(16))}`;
 }
 
+/** A new random id of a slot: network, namespace holder and sidecar, used by one job after another. */
+export function newSlotId(): string {
+  return `slot_${alphanumerics(randomBytes(16))}`;
+}
+
 function digest(...parts: readonly string[]): Buffer {
   return hash('sha256', parts.join('\0'), 'buffer');
 }

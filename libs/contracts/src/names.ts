@@ -15,9 +15,12 @@ export const LABEL = {
 /** What a labelled object is for. */
 export type Role = 'job' | 'runtime' | 'holder' | 'network' | 'toolkit' | 'probe';
 
-export const networkName = (jobId: string): string => `cronium-job-${jobId}`;
-export const sidecarName = (jobId: string): string => `cronium-runtime-${jobId}`;
-export const jobContainerName = (jobId: string): string => `cronium-job-${jobId}`;
+/** The names of a container while it is a job's, or, with a slot's id, while it waits for one. */
+export const sidecarName = (jobOrSlot: string): string => `cronium-runtime-${jobOrSlot}`;
+export const jobContainerName = (jobOrSlot: string): string => `cronium-job-${jobOrSlot}`;
+/** Docker can't rename a network, and nobody needs to find a holder by its job: both keep their slot's name. */
+export const networkName = (slot: string): string => `cronium-job-${slot}`;
+export const holderName = (slot: string): string => `cronium-holder-${slot}`;
 
 /** The sidecar's name and port as the job sees them. */
 export const RUNTIME_HOST = 'runtime-api';

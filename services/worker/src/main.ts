@@ -49,6 +49,7 @@ async function start(
   const onCall = countDockerCalls(registry);
   const runtime = createDockerRuntime({
     ...dockerSettings(config),
+    nodeKey,
     maskKey: maskKeyOf(nodeKey),
     logger: log,
     onCall,

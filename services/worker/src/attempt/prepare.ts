@@ -43,7 +43,6 @@ export async function prepare(attempt: Attempt, deps: AttemptDeps): Promise<Sand
       spec: claim.payload.spec,
       executionToken,
       secrets,
-      nodeKey: deps.nodeKey,
     };
     const sandbox = await deps.runtime.prepare(request, observer(attempt), signal);
     attempt.image = sandbox.binding.image;

@@ -36,6 +36,8 @@ const BINDING: SandboxBinding = {
   containerId: 'c',
   sidecarId: 's',
   networkId: 'n',
+  slot: 'slot_AAAAAAAAAAAA',
+  holderId: 'h',
   subnet: '10.201.0.0/28',
   nonce: 'a'.repeat(32),
   image: { reference: 'i', id: 'sha256:1' },

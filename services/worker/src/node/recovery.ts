@@ -14,6 +14,8 @@ export interface RecoveryParts {
 }
 
 const RETRY_MS = 1000;
+/** What is younger may be this process's own; slots of a former one are known by their names and go at once. */
+const GRACE_MS = 120_000;
 
 /**
  * What a former process of this node left: attempts whose lock still holds go on; all others are removed, container and
@@ -23,6 +25,7 @@ const RETRY_MS = 1000;
 export async function takeBackAll(parts: RecoveryParts, signal: AbortSignal): Promise<void> {
   const { deps, running } = parts;
   const gone: JournalEntry[] = [];
+  for (const { binding } of deps.journal.entries()) if (binding) deps.runtime.expect(binding);
   // All locks first: they run out while containers are looked after.
   for (const entry of deps.journal.entries()) {
     await persistently(async () => void ((await takeBack(entry, parts)) || gone.push(entry)), parts, signal);
@@ -42,6 +45,7 @@ export async function takeBackAll(parts: RecoveryParts, signal: AbortSignal): Pr
         deps.log.warn({ attempt: sandbox.attemptId }, 'removing a stale sandbox');
         await deps.runtime.purge(sandbox);
       }
+      await deps.runtime.reconcile(running.ids, GRACE_MS, false);
     },
     parts,
     signal,

@@ -43,7 +43,9 @@ export function nodeSettings(config: WorkerConfig, version: string): NodeSetting
   };
 }
 
-export function dockerSettings(config: WorkerConfig): Omit<DockerRuntimeOptions, 'logger' | 'maskKey'> {
+export function dockerSettings(
+  config: WorkerConfig,
+): Omit<DockerRuntimeOptions, 'logger' | 'maskKey' | 'nodeKey'> {
   return {
     node: config.CRONIUM_NODE,
     dockerHost: config.DOCKER_HOST,
@@ -61,6 +63,7 @@ export function dockerSettings(config: WorkerConfig): Omit<DockerRuntimeOptions,
     valkeyUrl: sidecarValkeyUrl(config),
     egressAllowPrivate: config.CRONIUM_EGRESS_ALLOW_PRIVATE,
     logMaxBytes: config.CRONIUM_LOG_MAX_BYTES,
+    idleSlots: config.CRONIUM_SLOTS,
   };
 }
 

@@ -10,13 +10,13 @@ const MAX_TRIES = 3;
 export interface CreateContainer {
   readonly name: string;
   readonly options: ContainerCreateOptions;
-  /** Whose container it is: one of the same job up to this attempt may be cleared out of the way. */
-  readonly owner: AttemptIdentity;
+  /** May a container that has the name already be removed? Told its id and labels. */
+  mayReplace(id: string, labels: Readonly<Record<string, string>>): boolean;
 }
 
 /**
- * Creates a container. When the name is taken by this attempt (its creation had succeeded and the reply was lost) or by a
- * former attempt of the job, that one is removed first: no user code has run in the former, and the latter is fenced.
+ * Creates a container. When the name is taken by one that may be replaced, that one is removed first: the creation had
+ * succeeded and the reply was lost (no user code has run in it), or it is of a former attempt, which is fenced.
  */
 export async function createContainer(client: DockerClient, create: CreateContainer): Promise<string> {
   for (let tries = 1; ; tries++) {
@@ -38,10 +38,10 @@ export async function createContainer(client: DockerClient, create: CreateContai
   }
 }
 
-async function clearName(client: DockerClient, { name, owner }: CreateContainer): Promise<boolean> {
+async function clearName(client: DockerClient, { name, mayReplace }: CreateContainer): Promise<boolean> {
   const found = await inspectContainer(client, name);
   if (found === undefined) return true;
-  if (!isOwnedUpTo(found.Config.Labels, owner)) return false;
+  if (!mayReplace(found.Id, found.Config.Labels)) return false;
   await removeContainer(client, found.Id);
   return true;
 }
@@ -88,6 +88,23 @@ export function attachContainer(client: DockerClient, id: string): Promise<Duple
     path: `/containers/${id}/attach`,
     query: { stream: 1, stdin: 1, stdout: 1, stderr: 1 },
   });
+}
+
+/** Gives a container another name. @returns false when that name is taken, or the container is gone */
+export async function renameContainer(client: DockerClient, id: string, name: string): Promise<boolean> {
+  try {
+    await client.call({
+      operation: `rename container ${short(id)} to ${name}`,
+      method: 'POST',
+      path: `/containers/${id}/rename`,
+      query: { name },
+      accept: [204],
+    });
+    return true;
+  } catch (error) {
+    if (statusOf(error) === NAME_TAKEN || statusOf(error) === 404) return false;
+    throw error;
+  }
 }
 
 /** Sends a signal; a container that has stopped (409) or is gone (404) is fine. */

@@ -1,4 +1,6 @@
-import { jobContainerName, sidecarName } from '@cronium/contracts';
+import { isDeepStrictEqual } from 'node:util';
+import { jobContainerName, networkName, sidecarName } from '@cronium/contracts';
+import { eventually } from '@cronium/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { overlap, parseCidr } from './cidr.ts';
 import type { Sandbox } from './runtime.ts';
@@ -96,10 +98,11 @@ describe('a job', () => {
     const neighbour = await fixture.prepare(fixture.shell('nc -ll -p 9000 -e /bin/true'));
     await neighbour.launch();
     const inspect = async (id: string) => (await fixture.docker.getContainer(id).inspect()).NetworkSettings;
+    const network = networkName(neighbour.binding.slot);
     const shared = fixture.options.sharedNetwork;
     const serviceNetwork = (await inspect(service.id)).Networks[shared];
     const [neighbourJob, neighbourSidecar] = await Promise.all(
-      [neighbour.binding.containerId, neighbour.binding.sidecarId].map(inspect),
+      [neighbour.binding.holderId, neighbour.binding.sidecarId].map(inspect),
     );
     const gatewayOf = (cidr: string) =>
       cidr.replace(/\d+\/\d+$/, (last) => String(Number(last.split('/')[0]) + 1));
@@ -108,8 +111,8 @@ describe('a job', () => {
       "shared network's gateway": serviceNetwork?.Gateway,
       "default bridge's gateway": '172.17.0.1',
       metadata: '169.254.169.254',
-      "neighbour's job": neighbourJob?.Networks[`cronium-job-${neighbour.binding.jobId}`]?.IPAddress,
-      "neighbour's sidecar": neighbourSidecar?.Networks[`cronium-job-${neighbour.binding.jobId}`]?.IPAddress,
+      "neighbour's job": neighbourJob?.Networks[network]?.IPAddress,
+      "neighbour's sidecar": neighbourSidecar?.Networks[network]?.IPAddress,
       "neighbour's sidecar on the shared network": neighbourSidecar?.Networks[shared]?.IPAddress,
       "neighbour's gateway": gatewayOf(neighbour.binding.subnet),
     };
@@ -156,12 +159,15 @@ describe('a job', () => {
   });
 
   test('has the names of the design', async () => {
-    const sandbox = await fixture.prepare(fixture.shell('true'));
+    const sandbox = await fixture.prepare(fixture.shell('sleep 1000'));
+    await sandbox.launch();
     const { jobId, containerId, sidecarId } = sandbox.binding;
-    const names = await Promise.all(
-      [containerId, sidecarId].map(async (id) => (await fixture.docker.getContainer(id).inspect()).Name),
-    );
-    expect(names).toEqual([`/${jobContainerName(jobId)}`, `/${sidecarName(jobId)}`]);
+    const namesOf = (ids: readonly string[]) =>
+      Promise.all(ids.map(async (id) => (await fixture.docker.getContainer(id).inspect()).Name));
+    const names = [`/${jobContainerName(jobId)}`, `/${sidecarName(jobId)}`];
+    await eventually(async () => isDeepStrictEqual(await namesOf([containerId, sidecarId]), names), {
+      what: 'the names of the job',
+    });
     await sandbox.release();
   });
 });

@@ -1,4 +1,4 @@
-import { jobContainerName, LABEL, networkName, newJobId, sidecarName } from '@cronium/contracts';
+import { holderName, jobContainerName, LABEL, networkName, newJobId, sidecarName } from '@cronium/contracts';
 import { eventually } from '@cronium/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bytesOf, collect, SandboxFixture } from './testing/fixture.ts';
@@ -207,7 +207,7 @@ describe('names and remains', () => {
     await first.release();
   });
 
-  test('containers left by a lost reply do not stand in the way', async () => {
+  test('a container left by a lost reply does not stand in the way', async () => {
     const jobId = newJobId();
     const labels = {
       [LABEL.managed]: 'true',
@@ -215,9 +215,8 @@ describe('names and remains', () => {
       [LABEL.job]: jobId,
       [LABEL.attempt]: `${jobId}.1`,
     };
-    for (const name of [jobContainerName(jobId), sidecarName(jobId)]) {
-      await fixture.docker.createContainer({ name, Image: fixture.images.job, Labels: labels });
-    }
+    const name = jobContainerName(jobId);
+    await fixture.docker.createContainer({ name, Image: fixture.images.job, Labels: labels });
     const sandbox = await fixture.prepare(fixture.shell('echo ok'), { jobId });
     await sandbox.launch();
     expect((await fixture.follow(sandbox)).stdout.toString()).toBe('ok\n');
@@ -251,11 +250,12 @@ describe('names and remains', () => {
     const living = await fixture.prepare(fixture.shell('sleep 1000'));
     const dead = await fixture.prepare(fixture.shell('sleep 1000'));
     const owned = new Set([living.binding.attemptId]);
-    const { jobId } = dead.binding;
+    const { jobId, slot } = dead.binding;
     const names = [
+      `container ${holderName(slot)}`,
       `container ${jobContainerName(jobId)}`,
-      `container ${sidecarName(jobId)}`,
-      `network ${networkName(jobId)}`,
+      `container ${sidecarName(slot)}`,
+      `network ${networkName(slot)}`,
     ];
     expect(await fixture.runtime.reconcile(owned, 60_000, false)).toEqual([]);
     expect((await fixture.runtime.reconcile(owned, 0, true)).toSorted()).toEqual(names);

@@ -8,7 +8,6 @@ import { ContainerEvents } from './events.ts';
 import { FleetImageStore } from './fleet-images.ts';
 import { ImageStore } from './images.ts';
 import { MemoryWatch } from './memory.ts';
-import { takenRanges } from './network.ts';
 import { DEFAULT_LIMITS, type DockerRuntimeOptions } from './options.ts';
 import { Preparation, type PreparationTools } from './preparation.ts';
 import type { Blocker } from './probe.ts';
@@ -24,6 +23,9 @@ import {
   type SandboxRequest,
   type SandboxRuntime,
 } from './runtime.ts';
+import { takenRanges } from './slot/network.ts';
+import type { Slot } from './slot/slot.ts';
+import { SlotPool } from './slot/slots.ts';
 import { SubnetAllocator } from './subnets.ts';
 import { Toolkit } from './toolkit.ts';
 
@@ -33,7 +35,10 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   readonly #context: SandboxContext;
   readonly #readiness: Readiness;
   readonly #tools: PreparationTools;
+  readonly #slots: SlotPool;
   readonly #sandboxes = new Set<DockerSandbox>();
+  /** The attempts that have a slot, by slot: those of this process, and those of a former one that the journal knows. */
+  readonly #occupied = new Map<string, SandboxBinding>();
   #subnetsKnown: Promise<void> | undefined;
 
   /** Nothing is asked of the daemon yet: a worker starts, and says what is missing, also without one. */
@@ -51,13 +56,23 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     const losesNewlines = () => this.#readiness.losesNewlines;
     const { maskKey } = options;
     const memory = new MemoryWatch();
-    this.#context = { client, events, epoch, memory, subnets, limits, losesNewlines, maskKey };
+    const context: SandboxContext = {
+      client,
+      events,
+      epoch,
+      memory,
+      subnets,
+      limits,
+      losesNewlines,
+      maskKey,
+    };
+    this.#context = context;
+    this.#slots = new SlotPool({ context, options, images, maxIdle: () => options.idleSlots });
     this.#tools = {
-      context: this.#context,
-      options,
-      images,
+      ...{ context, options, images, slots: this.#slots },
       toolkit: new Toolkit(client),
-      clear: (request) => this.purge(request),
+      leave: (binding, slot) => this.#leave(binding, slot),
+      mayReplace: (request, { id, labels }) => this.#mayReplace(request, id, labels),
     };
     events.start();
     if (client.isLocal) this.#context.memory.start();
@@ -71,10 +86,12 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     await this.#knowSubnets();
     const preparation = new Preparation(this.#tools, request, observer, signal);
     try {
-      return this.#keep(await preparation.run());
+      const sandbox = await preparation.run();
+      this.#sandboxes.add(sandbox);
+      this.#occupied.set(sandbox.binding.slot, sandbox.binding);
+      return sandbox;
     } catch (error) {
-      preparation.close();
-      await this.#undo(request, preparation.subnet);
+      await this.#undo(request, preparation);
       if (!signal.aborted) throw error;
       throw new SandboxError('aborted', `the preparation of ${request.attemptId} was given up`, {
         cause: signal.reason,
@@ -82,18 +99,31 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     }
   }
 
+  expect(binding: SandboxBinding): void {
+    this.#occupied.set(binding.slot, binding);
+    this.#context.subnets.hold(binding.subnet);
+  }
+
   async adopt(binding: SandboxBinding): Promise<Sandbox | undefined> {
-    const { client, events, subnets } = this.#context;
+    const { client, events } = this.#context;
     const found = await inspectContainer(client, binding.containerId);
-    if (found === undefined || found.Config.Labels[LABEL.attempt] !== binding.attemptId) return undefined;
-    subnets.hold(binding.subnet);
-    events.track(binding.containerId);
-    events.track(binding.sidecarId);
-    return this.#keep(new DockerSandbox(this.#context, binding));
+    if (found === undefined) return undefined;
+    const { containerId, sidecarId, holderId } = binding;
+    for (const id of [containerId, sidecarId, holderId]) events.track(id);
+    // Of this very process when its log broke off: the slot is with the first one.
+    const isOurs = this.#slots.has(binding.slot);
+    if (!isOurs) this.expect(binding);
+    const leave = async () => {
+      this.#sandboxes.delete(sandbox);
+      if (!isOurs) await this.#removeSlotOf(binding);
+    };
+    const sandbox = new DockerSandbox(this.#context, binding, { leave });
+    this.#sandboxes.add(sandbox);
+    return sandbox;
   }
 
   async observe(): Promise<ObservedSandbox[]> {
-    const byAttempt = Map.groupBy(await this.#ours(), ({ labels }) => labels[LABEL.attempt]);
+    const byAttempt = Map.groupBy(await this.#ours(), (object) => this.#attemptOf(object));
     return [...byAttempt].flatMap(([attemptId, objects]) => {
       if (attemptId === undefined) return [];
       const job = objects.find((object) => object.labels[LABEL.role] === ('job' satisfies Role));
@@ -109,19 +139,20 @@ export class DockerSandboxRuntime implements SandboxRuntime {
 
   async purge(identity: AttemptIdentity): Promise<void> {
     const { client, limits } = this.#context;
+    const isTheirs = (binding: SandboxBinding) =>
+      binding.jobId === identity.jobId && binding.attempt <= identity.attempt;
+    const known = [...this.#sandboxes].filter(({ binding }) => isTheirs(binding));
+    await Promise.all(known.map((sandbox) => sandbox.release()));
     const objects = await listLabelled(client, [`${LABEL.job}=${identity.jobId}`]);
-    const theirs = objects.filter(({ labels }) => isOwnedUpTo(labels, identity));
-    await removeRemains(client, remainsOf(theirs), limits.releaseMs);
+    const labelled = objects.filter(({ labels }) => isOwnedUpTo(labels, identity));
+    await removeRemains(client, remainsOf(labelled), limits.releaseMs);
+    const left = [...this.#occupied.values()].filter(isTheirs);
+    await Promise.all(left.map((binding) => this.#removeSlotOf(binding)));
   }
 
   async reconcile(living: ReadonlySet<string>, graceMs: number, dryRun: boolean): Promise<string[]> {
     const { client, limits, subnets } = this.#context;
-    const dead = (await this.#ours()).filter(
-      (object) =>
-        OWNED.has(object.labels[LABEL.role] ?? '') &&
-        !living.has(object.labels[LABEL.attempt] ?? '') &&
-        Date.now() - createdAt(object) > graceMs,
-    );
+    const dead = (await this.#ours()).filter((object) => this.#isDead(object, living, graceMs));
     if (!dryRun) {
       await removeRemains(client, remainsOf(dead), limits.releaseMs);
       subnets.observe(await takenRanges(client));
@@ -134,35 +165,65 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   }
 
   capacity(): number {
-    return this.#context.subnets.free;
+    return this.#context.subnets.free + this.#slots.idle;
   }
 
-  /** Lets go of everything and leaves the sandboxes as they are, to be adopted by the next process. */
   async close(): Promise<void> {
     for (const sandbox of this.#sandboxes) sandbox.detach();
     this.#sandboxes.clear();
+    await this.#slots.close();
     await Promise.all([this.#context.events.close(), this.#context.memory.close()]);
     this.#context.epoch.close();
     this.#context.client.close();
   }
 
-  #keep(sandbox: DockerSandbox): DockerSandbox {
-    this.#sandboxes.add(sandbox);
-    return sandbox;
+  async #leave(binding: SandboxBinding, slot: Slot): Promise<void> {
+    this.#occupied.delete(binding.slot);
+    for (const sandbox of this.#sandboxes) if (sandbox.binding === binding) this.#sandboxes.delete(sandbox);
+    await this.#slots.release(slot);
   }
 
   /** What a failed preparation left; what cannot be removed now is the reconciler's. */
-  async #undo(request: SandboxRequest, subnet: string | undefined): Promise<void> {
+  async #undo(request: SandboxRequest, preparation: Preparation): Promise<void> {
     try {
+      await preparation.undo();
       await this.purge(request);
     } catch (error) {
       this.#options.logger.warn(
         { err: error, attempt: request.attemptId },
         'a failed preparation could not be removed; reconciliation will',
       );
-    } finally {
-      if (subnet !== undefined) this.#context.subnets.release(subnet);
     }
+  }
+
+  /** A slot of a former process is not used again: the line to its sidecar is gone. */
+  async #removeSlotOf({ slot, containerId, sidecarId, holderId, networkId, subnet }: SandboxBinding) {
+    const { client, events, limits, subnets } = this.#context;
+    const containers = [containerId, sidecarId, holderId];
+    for (const id of containers) events.forget(id);
+    await removeRemains(client, { containers, networks: [networkId] }, limits.releaseMs);
+    this.#occupied.delete(slot);
+    subnets.release(subnet);
+  }
+
+  #mayReplace(request: SandboxRequest, id: string, labels: Readonly<Record<string, string>>): boolean {
+    const former = [...this.#occupied.values()].find(({ containerId }) => containerId === id);
+    if (former !== undefined) return former.jobId === request.jobId && former.attempt <= request.attempt;
+    return isOwnedUpTo(labels, request);
+  }
+
+  /** Of whatever stands in a slot: the attempt that has the slot. */
+  #attemptOf({ labels }: Labelled): string | undefined {
+    return labels[LABEL.attempt] ?? this.#occupied.get(labels[LABEL.slot] ?? '')?.attemptId;
+  }
+
+  #isDead(object: Labelled, living: ReadonlySet<string>, graceMs: number): boolean {
+    const { labels } = object;
+    const attempt = this.#attemptOf(object);
+    if (attempt !== undefined) return !living.has(attempt) && Date.now() - createdAt(object) > graceMs;
+    const slot = labels[LABEL.slot];
+    if (slot !== undefined) return !this.#slots.has(slot);
+    return OWNED.has(labels[LABEL.role] ?? '') && Date.now() - createdAt(object) > graceMs;
   }
 
   #ours(): Promise<Labelled[]> {
@@ -181,7 +242,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   }
 }
 
-/** What belongs to an attempt, or to a probe that is over in seconds. */
+/** What belongs to an attempt or a slot, or to a probe that is over in seconds. */
 const OWNED: ReadonlySet<string> = new Set<Role>(['job', 'runtime', 'network', 'probe']);
 
 /** A runtime on the local Docker daemon; see {@link DockerRuntimeOptions}. */

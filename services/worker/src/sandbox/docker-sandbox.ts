@@ -47,24 +47,36 @@ export interface Fresh {
   readonly plan: EntryPlan;
 }
 
+export interface SandboxOptions {
+  readonly fresh?: Fresh;
+  readonly startedIn?: string | undefined;
+  /** Called when the program was sent. */
+  onLaunched?(): void;
+  leave(): Promise<void>;
+}
+
 /** A sandbox of Docker containers. */
 export class DockerSandbox implements Sandbox {
   readonly binding: SandboxBinding;
   readonly #context: SandboxContext;
   readonly #startedIn: string | undefined;
+  readonly #leave: () => Promise<void>;
+  readonly #onLaunched: (() => void) | undefined;
   readonly #over = new AbortController();
+  #isReleased = false;
   #live: LiveOutput | undefined;
   #plan: EntryPlan | undefined;
   #exit: Promise<ExitReport> | undefined;
 
-  /** @param options `fresh` for one just made; `startedIn` is the daemon's epoch then */
-  constructor(
-    context: SandboxContext,
-    binding: SandboxBinding,
-    options: { readonly fresh?: Fresh; readonly startedIn?: string | undefined } = {},
-  ) {
+  /**
+   * @param options `fresh` for one just made, `startedIn` is the daemon's epoch then; `leave` gives the slot back, once,
+   *   when the job container is gone
+   */
+  constructor(context: SandboxContext, binding: SandboxBinding, options: SandboxOptions) {
     this.#context = context;
     this.binding = binding;
+    this.#leave = options.leave;
+    this.#onLaunched = options.onLaunched;
     this.#live = options.fresh?.live;
     this.#plan = options.fresh?.plan;
     this.#startedIn = options.startedIn;
@@ -84,6 +96,7 @@ export class DockerSandbox implements Sandbox {
     using limit = deadline(SEND_MS, 'send the program');
     try {
       await waitFor(this.#live.send(entryProgram(plan)), limit);
+      this.#onLaunched?.();
     } catch (error) {
       const message = `the program could not be sent to the container of ${this.binding.attemptId}`;
       throw new SandboxError('docker', message, { cause: error });
@@ -138,36 +151,34 @@ export class DockerSandbox implements Sandbox {
     const { events, memory } = this.#context;
     const { events: list, kills, oomEvents } = events.of(this.binding.containerId);
     const counts = memory.of(this.binding.containerId);
+    const { sidecarId, holderId } = this.binding;
     return {
       events: [...list],
       kills: [...kills],
       oomEvents,
-      sidecarDied: events.of(this.binding.sidecarId).hasDied,
+      sidecarDied: [sidecarId, holderId].some((id) => events.of(id).hasDied),
       oomKills: counts.oomKills,
       memoryPeakBytes: counts.peakBytes,
     };
   }
 
   async release(): Promise<void> {
-    const { client, limits, subnets } = this.#context;
-    const { containerId, sidecarId, networkId, subnet } = this.binding;
+    const { client, limits } = this.#context;
     this.detach();
-    await removeRemains(
-      client,
-      { containers: [containerId, sidecarId], networks: [networkId] },
-      limits.releaseMs,
-    );
-    subnets.release(subnet);
+    await removeRemains(client, { containers: [this.binding.containerId], networks: [] }, limits.releaseMs);
+    // Once: the slot may be another attempt's soon.
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    await this.#leave();
   }
 
-  /** Lets go of the containers and leaves them as they are: another process of this node may adopt them. */
+  /** Lets go of the container and leaves it as it is: another process of this node may adopt it. */
   detach(): void {
+    const { containerId } = this.binding;
     this.#over.abort(new SandboxError('aborted', `the sandbox of ${this.binding.attemptId} was let go of`));
     this.#live?.close();
-    for (const id of [this.binding.containerId, this.binding.sidecarId]) {
-      this.#context.events.forget(id);
-      this.#context.memory.forget(id);
-    }
+    this.#context.events.forget(containerId);
+    this.#context.memory.forget(containerId);
   }
 
   #watch(): Promise<ExitReport> {

@@ -4,7 +4,7 @@ import type { ImageFacts } from './images.ts';
 import { jobContainerOptions } from './job-container.ts';
 import { jobProgram } from './job-program.ts';
 import type { SandboxRequest } from './runtime.ts';
-import { egressPolicy } from './sidecar.ts';
+import { egressPolicy } from './slot/sidecar.ts';
 
 const IMAGE: ImageFacts = {
   reference: 'tool:1',
@@ -29,19 +29,16 @@ function request(input: JobInput): SandboxRequest {
     payload: { v: 1, spec, tenant: 't', traceId, ...times },
     executionToken: 'the-token',
     secrets: {},
-    nodeKey: { privateJwk: {}, publicJwk: { kty: 'OKP', kid: 'k' } },
   };
 }
 
-const program = (input: JobInput, image = IMAGE) =>
-  jobProgram(request(input), image, { nonce: 'n', hostname: 'job-A' });
+const program = (input: JobInput, image = IMAGE) => jobProgram(request(input), image, 'n');
 const container = (input: JobInput) =>
   jobContainerOptions({
     request: request(input),
     image: IMAGE,
     labels: { a: 'b' },
-    hostname: 'job-A',
-    network: { name: 'net', jobAddress: '10.0.0.3', sidecarAddress: '10.0.0.2' },
+    holderId: 'holder',
     toolkitVolume: 'toolkit',
     logMaxBytes: 256 * 2 ** 20,
   });
@@ -112,7 +109,7 @@ describe("a job's environment", () => {
       B: 'image',
       EMPTY: '',
       HOME: '/tmp',
-      HOSTNAME: 'job-A',
+      HOSTNAME: 'job',
       TRACEPARENT: expect.stringMatching(/^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01$/),
       OTEL_EXPORTER_OTLP_ENDPOINT: 'http://runtime-api:8081/otlp',
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
@@ -146,7 +143,7 @@ describe('the container', () => {
       OpenStdin: true,
       StdinOnce: true,
       HostConfig: {
-        NetworkMode: 'net',
+        NetworkMode: 'container:holder',
         ReadonlyRootfs: true,
         CapDrop: ['ALL'],
         SecurityOpt: ['no-new-privileges'],
@@ -155,14 +152,11 @@ describe('the container', () => {
         MemorySwap: 64 * 2 ** 20,
         PidsLimit: 20,
         ShmSize: 10 * 2 ** 20,
-        ExtraHosts: ['runtime-api:10.0.0.2'],
-        Dns: ['10.0.0.2'],
         LogConfig: {
           Type: 'local',
           Config: { 'max-size': `${64 * 2 ** 20}b`, 'max-file': '5', compress: 'false' },
         },
       },
-      NetworkingConfig: { EndpointsConfig: { net: { IPAMConfig: { IPv4Address: '10.0.0.3' } } } },
     });
     expect(Object.keys(options.HostConfig?.Tmpfs ?? {}).toSorted()).toEqual([
       '/.cronium-run',

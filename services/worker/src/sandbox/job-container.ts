@@ -1,4 +1,4 @@
-import { RUNTIME_HOST, TOOLKIT_PATH } from '@cronium/contracts';
+import { TOOLKIT_PATH } from '@cronium/contracts';
 import type { ContainerCreateOptions } from 'dockerode';
 import { BOOT_ENTRYPOINT, RUN_PATH } from './entry-program.ts';
 import type { ImageFacts } from './images.ts';
@@ -23,12 +23,8 @@ export interface JobContainerInput {
   readonly request: Pick<SandboxRequest, 'spec'>;
   readonly image: ImageFacts;
   readonly labels: Readonly<Record<string, string>>;
-  readonly hostname: string;
-  readonly network: {
-    readonly name: string;
-    readonly jobAddress: string;
-    readonly sidecarAddress: string;
-  };
+  /** The container whose network namespace the job joins, and with it its names and addresses. */
+  readonly holderId: string;
   readonly toolkitVolume: string;
   readonly logMaxBytes: number;
 }
@@ -38,10 +34,9 @@ export interface JobContainerInput {
  * stdin, so `docker inspect` shows none of them.
  */
 export function jobContainerOptions(input: JobContainerInput): ContainerCreateOptions {
-  const { request, image, network } = input;
+  const { request, image } = input;
   return {
     Image: image.id,
-    Hostname: input.hostname,
     User: JOB_USER,
     Labels: { ...input.labels },
     // For the init alone: the job's programs get an environment of their own.
@@ -58,15 +53,12 @@ export function jobContainerOptions(input: JobContainerInput): ContainerCreateOp
     StdinOnce: true,
     Tty: false,
     HostConfig: { ...isolation(input), ...limits(input), LogConfig: spool(input.logMaxBytes) },
-    NetworkingConfig: {
-      EndpointsConfig: { [network.name]: { IPAMConfig: { IPv4Address: network.jobAddress } } },
-    },
   };
 }
 
 type HostConfig = NonNullable<ContainerCreateOptions['HostConfig']>;
 
-/** What every container of the fleet gets, sidecars too. */
+/** What every container of the fleet gets. */
 export const HARDENED: HostConfig = Object.freeze({
   Privileged: false,
   ReadonlyRootfs: true,
@@ -74,10 +66,12 @@ export const HARDENED: HostConfig = Object.freeze({
   SecurityOpt: ['no-new-privileges'],
   IpcMode: 'private',
   RestartPolicy: { Name: 'no' },
-  Sysctls: { 'net.ipv4.ip_forward': '0' },
 });
 
-function isolation({ image, network, request, toolkitVolume }: JobContainerInput): HostConfig {
+/** For a container with a network namespace of its own. */
+export const NO_FORWARDING = { 'net.ipv4.ip_forward': '0' } as const;
+
+function isolation({ image, holderId, request, toolkitVolume }: JobContainerInput): HostConfig {
   const { diskMiB } = request.spec.resources;
   // Docker gives a tmpfs the mode of the image's folder, so what makes it the job's is its owner.
   const writable = new Set(['/tmp', WORKSPACE, ...image.volumes]);
@@ -90,11 +84,7 @@ function isolation({ image, network, request, toolkitVolume }: JobContainerInput
     // The kernel spares PID 1 from signals that it does not handle: without an init, SIGTERM would do nothing to most
     // programs, and one that kills itself would go on.
     Init: true,
-    NetworkMode: network.name,
-    ExtraHosts: [`${RUNTIME_HOST}:${network.sidecarAddress}`],
-    // Nothing answers there: no name leaves the job's network.
-    Dns: [network.sidecarAddress],
-    DnsOptions: ['timeout:1', 'attempts:1'],
+    NetworkMode: `container:${holderId}`,
     Mounts: [
       {
         Type: 'volume',

@@ -15,20 +15,18 @@ const NO_PROXY = `${RUNTIME_HOST},localhost,127.0.0.1`;
 
 /** Where scripts, http and tool jobs run; it is empty when they start. */
 export const WORKSPACE = '/workspace';
+/** The host name that a job sees: its network namespace serves one job after another, so it is nobody's own. */
+export const HOSTNAME = 'job';
 
 /**
  * The whole environment of a job's programs: the image's, then the fleet's defaults, the spec's, and last what the
  * fleet sets and nobody may change.
  */
-export function jobEnvironment(
-  request: SandboxRequest,
-  imageEnv: readonly string[],
-  hostname: string,
-): Record<string, string> {
+export function jobEnvironment(request: SandboxRequest, imageEnv: readonly string[]): Record<string, string> {
   const { spec } = request;
   return {
     PATH: DEFAULT_PATH,
-    HOSTNAME: hostname,
+    HOSTNAME,
     HOME: spec.type === 'container' ? '/tmp' : WORKSPACE,
     ...parseEnv(imageEnv),
     ...tracing(request),

@@ -24,13 +24,8 @@ const LANGUAGES: Readonly<
 };
 
 /** What an attempt's container shall do: its programs, their files, their environment. */
-export function jobProgram(
-  request: SandboxRequest,
-  image: ImageFacts,
-  names: { readonly nonce: string; readonly hostname: string },
-): EntryPlan {
-  const env = jobEnvironment(request, image.env, names.hostname);
-  const { nonce } = names;
+export function jobProgram(request: SandboxRequest, image: ImageFacts, nonce: string): EntryPlan {
+  const env = jobEnvironment(request, image.env);
   const { spec } = request;
   switch (spec.type) {
     case 'script':

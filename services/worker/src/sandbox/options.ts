@@ -1,3 +1,4 @@
+import type { NodeKey } from '@cronium/contracts';
 import type { Logger } from '@cronium/telemetry';
 import type { CallObserver } from './docker.ts';
 
@@ -30,6 +31,10 @@ export interface DockerRuntimeOptions {
   readonly images: FleetImages;
   /** Seals what a binding must keep secret, 32 bytes. */
   readonly maskKey: Buffer;
+  /** Signs the execution tokens that sidecars verify. */
+  readonly nodeKey: Pick<NodeKey, 'publicJwk'>;
+  /** How many idle slots are kept for the next jobs. */
+  readonly idleSlots: number;
   /** The prefix of the fleet's keys in Valkey. */
   readonly prefix: string;
   /** Where sidecars find Valkey and results. Default: the first two of `sharedNames`. */

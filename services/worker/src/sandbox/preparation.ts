@@ -1,16 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { jobContainerName, LABEL, type Role } from '@cronium/contracts';
-import { attachContainer, createContainer, startContainer } from './containers.ts';
-import { statusOf } from './docker.ts';
-import { DockerSandbox, type Fresh, type SandboxContext } from './docker-sandbox.ts';
-import type { FleetImageStore } from './fleet-images.ts';
+import { jobContainerName, LABEL } from '@cronium/contracts';
+import { removeContainer } from './containers.ts';
+import { DockerSandbox } from './docker-sandbox.ts';
 import type { ImageFacts } from './images.ts';
-import { jobContainerOptions } from './job-container.ts';
 import { jobProgram } from './job-program.ts';
-import { LiveOutput } from './log/live.ts';
+import { createJob, type JobTools, startJob } from './job-start.ts';
+import type { LiveOutput } from './log/live.ts';
 import { maskedValues, sealValues } from './masked-values.ts';
-import { createJobNetwork, type JobNetwork } from './network.ts';
-import type { DockerRuntimeOptions } from './options.ts';
 import {
   type PreparationObserver,
   type PreparationStep,
@@ -18,31 +14,33 @@ import {
   SandboxError,
   type SandboxRequest,
 } from './runtime.ts';
-import { startSidecar } from './sidecar.ts';
-import type { Toolkit } from './toolkit.ts';
+import { Naming } from './slot/naming.ts';
+import type { Slot } from './slot/slot.ts';
+import type { SlotPool } from './slot/slots.ts';
 
-const NOT_FOUND = 404;
-
-export interface PreparationTools {
-  readonly context: SandboxContext;
-  readonly options: DockerRuntimeOptions;
-  readonly images: FleetImageStore;
-  readonly toolkit: Toolkit;
-  /** Removes what stands of former attempts of a job, and of this one. */
-  clear(request: SandboxRequest): Promise<void>;
+export interface PreparationTools extends JobTools {
+  readonly slots: SlotPool;
+  /** An attempt's container is gone from its slot. */
+  leave(binding: SandboxBinding, slot: Slot): Promise<void>;
+  /** May a container that has the job's name be removed? */
+  mayReplace(
+    request: SandboxRequest,
+    container: { readonly id: string; readonly labels: Readonly<Record<string, string>> },
+  ): boolean;
 }
 
 /**
- * Makes the sandbox of one attempt. Network and image come first and side by side, then the sidecar beside the job
- * container. Calls that make something are not cut short by the signal: what they made must be known to be removed.
+ * Makes the sandbox of one attempt. Slot and image come first and side by side, then the sidecar is bound beside the job
+ * container's start. Calls that make something are not cut short by the signal: what they made must be known to be
+ * removed.
  */
 export class Preparation {
-  /** The subnet that this preparation took, as long as no sandbox owns it. */
-  subnet: string | undefined;
   readonly #tools: PreparationTools;
   readonly #request: SandboxRequest;
   readonly #observer: PreparationObserver;
   readonly #signal: AbortSignal;
+  #slot: Slot | undefined;
+  #containerId: string | undefined;
   #live: LiveOutput | undefined;
 
   constructor(
@@ -58,43 +56,94 @@ export class Preparation {
   }
 
   async run(): Promise<DockerSandbox> {
-    const { context, images } = this.#tools;
+    const { context, images, slots } = this.#tools;
     const startedIn = await context.epoch.current();
-    const [network, image, runtime] = await together([
-      this.#step(
-        'network',
-        () => this.#network(),
-        ({ cidr }) => ({ subnet: cidr }),
-      ),
+    this.#begins('network');
+    const slot = slots.take();
+    this.#slot = slot;
+    const [image] = await together([
       this.#step('image', () => images.forJob(this.#request.spec, this.#signal), describe),
-      images.runtime(this.#signal),
+      this.#madeNetwork(slot),
     ]);
-    const [sidecarId, job] = await together([
-      this.#step('sidecar', () => this.#sidecar(network, runtime)),
-      this.#job(network, image, runtime),
+    const [job] = await together([
+      this.#job(slot, image),
+      this.#step('sidecar', () => slot.bind(this.#request, this.#signal)),
     ]);
-    const binding = this.#binding(network, job.image, { containerId: job.containerId, sidecarId });
-    const plan = jobProgram(this.#request, job.image, { nonce: binding.nonce, hostname: this.#hostname });
-    return new DockerSandbox(context, binding, { fresh: { live: job.live, plan }, startedIn });
+    const binding = await this.#binding(slot, job);
+    this.#check();
+    const plan = jobProgram(this.#request, job.image, binding.nonce);
+    const naming = new Naming(() => slot.nameFor(binding.jobId));
+    return new DockerSandbox(context, binding, {
+      fresh: { live: job.live, plan },
+      startedIn,
+      onLaunched: () => naming.begin(),
+      leave: async () => {
+        await naming.end();
+        await this.#tools.leave(binding, slot);
+      },
+    });
   }
 
-  /** Closes what a failed preparation left open. */
-  close(): void {
+  /** Removes what a failed preparation made. */
+  async undo(): Promise<void> {
+    const { context, slots } = this.#tools;
     this.#live?.close();
+    if (this.#containerId !== undefined) {
+      context.events.forget(this.#containerId);
+      await removeContainer(context.client, this.#containerId);
+    }
+    if (this.#slot !== undefined) await slots.release(this.#slot);
   }
 
-  #binding(
-    network: JobNetwork,
+  async #madeNetwork(slot: Slot): Promise<void> {
+    const { cidr } = await slot.network;
+    await slot.holder;
+    this.#observer.end('network', { subnet: cidr, slot: slot.id, recycled: slot.uses > 0 });
+  }
+
+  async #job(
+    slot: Slot,
     image: ImageFacts,
-    ids: { readonly containerId: string; readonly sidecarId: string },
-  ): SandboxBinding {
+  ): Promise<{ image: ImageFacts; containerId: string; live: LiveOutput }> {
+    const { context } = this.#tools;
+    const { jobId, attemptId, spec } = this.#request;
+    const holderId = await slot.holder;
+    const created = await this.#step('create', () =>
+      createJob(this.#tools, {
+        name: jobContainerName(jobId),
+        mayReplace: (id, labels) => this.#tools.mayReplace(this.#request, { id, labels }),
+        labels: { ...slot.labels('job'), [LABEL.job]: jobId, [LABEL.attempt]: attemptId },
+        spec,
+        image,
+        holderId,
+        signal: this.#signal,
+      }),
+    );
+    this.#containerId = created.containerId;
+    const live = await this.#step(
+      'start',
+      () => startJob(context, created.containerId),
+      () => ({ start: 'cold' }),
+    );
+    this.#live = live;
+    return { ...created, live };
+  }
+
+  async #binding(
+    slot: Slot,
+    { containerId, image }: { readonly containerId: string; readonly image: ImageFacts },
+  ): Promise<SandboxBinding> {
     const { jobId, attempt, attemptId, secrets } = this.#request;
     const values = maskedValues(secrets);
+    const network = await slot.network;
     return {
       jobId,
       attempt,
       attemptId,
-      ...ids,
+      containerId,
+      slot: slot.id,
+      sidecarId: await slot.sidecarId(),
+      holderId: await slot.holder,
       networkId: network.id,
       subnet: network.cidr,
       nonce: randomBytes(16).toString('hex'),
@@ -103,107 +152,27 @@ export class Preparation {
     };
   }
 
-  get #hostname(): string {
-    return this.#request.jobId.replace('_', '-');
-  }
-
-  #labels(role: Role): Record<string, string> {
-    return {
-      [LABEL.managed]: 'true',
-      [LABEL.node]: this.#tools.options.node,
-      [LABEL.role]: role,
-      [LABEL.job]: this.#request.jobId,
-      [LABEL.attempt]: this.#request.attemptId,
-      [LABEL.createdAt]: String(Date.now()),
-    };
-  }
-
-  async #network(): Promise<JobNetwork> {
-    const { context } = this.#tools;
-    const network = await createJobNetwork(context.client, context.subnets, {
-      jobId: this.#request.jobId,
-      labels: this.#labels('network'),
-      clear: () => this.#tools.clear(this.#request),
-    });
-    this.subnet = network.cidr;
-    return network;
-  }
-
-  async #sidecar(network: JobNetwork, image: ImageFacts): Promise<string> {
-    const { context, options } = this.#tools;
-    return startSidecar(context.client, {
-      request: this.#request,
-      network,
-      image,
-      options,
-      labels: this.#labels('runtime'),
-      readyMs: context.limits.sidecarReadyMs,
-      onCreated: (id) => context.events.track(id),
-      signal: this.#signal,
-    });
-  }
-
-  async #job(
-    network: JobNetwork,
-    image: ImageFacts,
-    runtime: ImageFacts,
-  ): Promise<{ containerId: string; image: ImageFacts; live: Fresh['live'] }> {
-    const { client, events } = this.#tools.context;
-    const created = await this.#step('create', () => this.#create(network, image, runtime));
-    events.track(created.containerId);
-    const live = await this.#step('start', async () => {
-      // Before the start: a later attach, or a log that is followed later, can miss the end.
-      const socket = new LiveOutput(await attachContainer(client, created.containerId));
-      this.#live = socket;
-      await startContainer(client, created.containerId);
-      return socket;
-    });
-    return { ...created, live };
-  }
-
-  /** An image that vanished since it was looked at is brought back once. */
-  async #create(network: JobNetwork, image: ImageFacts, runtime: ImageFacts) {
-    try {
-      return { containerId: await this.#createWith(network, image, runtime), image };
-    } catch (error) {
-      const { images } = this.#tools;
-      if (statusOf(error) !== NOT_FOUND || (await images.isHere(image))) throw error;
-      const again = await images.forJob(this.#request.spec, this.#signal);
-      return { containerId: await this.#createWith(network, again, runtime), image: again };
-    }
-  }
-
-  async #createWith(network: JobNetwork, image: ImageFacts, runtime: ImageFacts): Promise<string> {
-    const { context, options, toolkit } = this.#tools;
-    return createContainer(context.client, {
-      name: jobContainerName(this.#request.jobId),
-      owner: this.#request,
-      options: jobContainerOptions({
-        request: this.#request,
-        image,
-        network,
-        labels: this.#labels('job'),
-        hostname: this.#hostname,
-        toolkitVolume: await toolkit.volume(runtime),
-        logMaxBytes: options.logMaxBytes,
-      }),
-    });
-  }
-
   async #step<T>(
     step: PreparationStep,
     run: () => Promise<T>,
     describeIt?: (result: T) => Record<string, string>,
   ): Promise<T> {
-    if (this.#signal.aborted) {
-      throw new SandboxError('aborted', `the preparation of ${this.#request.attemptId} was given up`, {
-        cause: this.#signal.reason,
-      });
-    }
-    this.#observer.begin(step);
+    this.#begins(step);
     const result = await run();
     this.#observer.end(step, describeIt?.(result));
     return result;
+  }
+
+  #begins(step: PreparationStep): void {
+    this.#check();
+    this.#observer.begin(step);
+  }
+
+  #check(): void {
+    if (!this.#signal.aborted) return;
+    throw new SandboxError('aborted', `the preparation of ${this.#request.attemptId} was given up`, {
+      cause: this.#signal.reason,
+    });
   }
 }
 

@@ -1,9 +1,9 @@
 import type { DockerClient } from './docker.ts';
 import type { FleetImageStore } from './fleet-images.ts';
-import { takenRanges } from './network.ts';
 import type { DockerRuntimeOptions } from './options.ts';
 import { type Blocker, probeSharedNetwork } from './probe.ts';
 import { SandboxError } from './runtime.ts';
+import { takenRanges } from './slot/network.ts';
 import type { SubnetAllocator } from './subnets.ts';
 
 const VERSION_MS = 5000;

@@ -1,4 +1,4 @@
-import type { JobSpec, LogRecord, NodeKey, QueuePayload } from '@cronium/contracts';
+import type { JobSpec, LogRecord, QueuePayload } from '@cronium/contracts';
 
 /** The attempt that a sandbox is for. */
 export interface AttemptIdentity {
@@ -15,7 +15,6 @@ export interface SandboxRequest extends AttemptIdentity {
   readonly executionToken: string;
   /** The values of the secrets that the spec names and that are set, by name. */
   readonly secrets: Readonly<Record<string, string>>;
-  readonly nodeKey: NodeKey;
 }
 
 /** What preparation reports while it goes on; each becomes a timeline moment. */
@@ -30,6 +29,9 @@ export interface SandboxBinding extends AttemptIdentity {
   readonly containerId: string;
   readonly sidecarId: string;
   readonly networkId: string;
+  /** The slot that it stands in, and the container that holds the slot's network namespace. */
+  readonly slot: string;
+  readonly holderId: string;
   readonly subnet: string;
   /** The values that the log must not show, sealed; absent when there are none. */
   readonly masked?: string;
@@ -130,13 +132,14 @@ export interface Sandbox {
   kill(graceMs: number): Promise<void>;
   evidence(): ContainerEvidence;
   /**
-   * Removes container, sidecar and network, and waits until they are gone. Idempotent, retried by status code, bounded.
-   * The log is gone afterwards: call it only when the log has been acknowledged or is not wanted.
+   * Removes the job container and waits until it is gone; then its slot is taken back for other jobs, or removed too.
+   * Idempotent, retried by status code, bounded. The log is gone afterwards: call it only when the log has been
+   * acknowledged or is not wanted.
    */
   release(): Promise<void>;
 }
 
-/** A sandbox that stands on this node, found by its labels. */
+/** A sandbox that stands on this node, found by its labels or its binding. */
 export interface ObservedSandbox extends AttemptIdentity {
   readonly containerId: string | undefined;
   readonly running: boolean;
@@ -157,16 +160,25 @@ export interface SandboxRuntime {
   prepare(request: SandboxRequest, observer: PreparationObserver, signal: AbortSignal): Promise<Sandbox>;
   /** Takes back a sandbox of a former process of this node; `undefined` when its job container is gone. */
   adopt(binding: SandboxBinding): Promise<Sandbox | undefined>;
-  /** All sandboxes on this node, by label. */
+  /**
+   * Tells of a sandbox of a former process that the journal knows. From now on it is found by `observe` and `purge`, and
+   * spared by `reconcile` while its attempt lives.
+   */
+  expect(binding: SandboxBinding): void;
+  /** All sandboxes of attempts on this node: by label, or by their binding in this process. */
   observe(): Promise<ObservedSandbox[]>;
   /** Kills and removes all that belongs to an attempt, or to a former one of the same job up to `attempt`. Idempotent. */
   purge(identity: AttemptIdentity): Promise<void>;
-  /** Removes labelled objects of this node that none of `living` owns and that are older than the grace. Returns what was removed. */
+  /**
+   * Removes labelled objects of this node that none of `living` owns and that are older than the grace, and slots that
+   * this process does not know. Returns what was removed.
+   */
   reconcile(living: ReadonlySet<string>, graceMs: number, dryRun: boolean): Promise<string[]>;
   /** What keeps this node from running jobs: each a name and a message with what to do. Empty when ready. */
   blockers(signal: AbortSignal): Promise<readonly { readonly name: string; readonly message: string }[]>;
-  /** How many more sandboxes can be made now (free subnets). */
+  /** How many more sandboxes can be made now (idle slots and free subnets). */
   capacity(): number;
+  /** Removes what waits for jobs, and leaves the sandboxes of attempts as they are, for the next process. */
   close(): Promise<void>;
 }
 

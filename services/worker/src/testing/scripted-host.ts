@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { newSlotId } from '@cronium/contracts';
 import type {
   AttemptIdentity,
   ContainerEvidence,
@@ -93,6 +94,8 @@ export class ScriptedContainer {
       containerId: randomBytes(8).toString('hex'),
       sidecarId: randomBytes(8).toString('hex'),
       networkId: randomBytes(8).toString('hex'),
+      slot: newSlotId(),
+      holderId: randomBytes(8).toString('hex'),
       subnet: '10.201.0.0/28',
       nonce: randomBytes(16).toString('hex'),
       image: { reference: 'scripted', id: 'sha256:0' },

@@ -82,6 +82,8 @@ export class ScriptedRuntime implements SandboxRuntime {
     return container && this.#sandboxOf(container);
   }
 
+  expect(): void {}
+
   async observe(): Promise<ObservedSandbox[]> {
     return [...this.#host.containers.values()].map(({ identity, binding, exit, createdAt }) => ({
       ...identity,

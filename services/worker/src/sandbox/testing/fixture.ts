@@ -55,7 +55,6 @@ export class SandboxFixture implements AsyncDisposable {
   readonly images: MinimalImages;
   readonly options: DockerRuntimeOptions;
   readonly runtime: SandboxRuntime;
-  readonly #nodeKey: NodeKey;
   readonly #runtimes: SandboxRuntime[] = [];
 
   static async create(options: Partial<DockerRuntimeOptions> = {}): Promise<SandboxFixture> {
@@ -73,7 +72,6 @@ export class SandboxFixture implements AsyncDisposable {
     this.docker = docker;
     this.images = images;
     this.node = testNodeName();
-    this.#nodeKey = nodeKey;
     const [address = '', bits = ''] = testSubnetRange().split('/');
     this.options = {
       node: this.node,
@@ -87,6 +85,8 @@ export class SandboxFixture implements AsyncDisposable {
       subnetBits: 28,
       images: { ...testEnvironment().images, runtime: images.runtime },
       maskKey: Buffer.alloc(32, 1),
+      nodeKey,
+      idleSlots: 2,
       prefix: '{test}',
       egressAllowPrivate: [],
       logMaxBytes: 64 * 1024 * 1024,
@@ -145,8 +145,7 @@ export class SandboxFixture implements AsyncDisposable {
     };
     const attemptId = attemptIdOf(jobId, attempt);
     const executionToken = `token-of-${attemptId}`;
-    const nodeKey = this.#nodeKey;
-    return { jobId, attempt, attemptId, payload, spec, executionToken, secrets, nodeKey };
+    return { jobId, attempt, attemptId, payload, spec, executionToken, secrets };
   }
 
   prepare(

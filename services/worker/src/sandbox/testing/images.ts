@@ -23,6 +23,7 @@ while read -r line; do
   case $line in
     '{"type":"configure"'*) echo '{"type":"ready"}';;
     '{"type":"bind"'*) echo '{"type":"bound","attemptId":"-"}';;
+    '{"type":"unbind"'*) echo '{"type":"unbound"}';;
   esac
 done
 exec "$b" sleep 1000000`;

@@ -1,19 +1,18 @@
 import { readFile } from 'node:fs/promises';
-import { networkName } from '@cronium/contracts';
 import type { NetworkInspectInfo } from 'dockerode';
-import { parseCidr } from './cidr.ts';
-import { type DockerClient, isConnectionLost, statusOf } from './docker.ts';
-import { SandboxError } from './runtime.ts';
-import { parseRoutes, type Subnet, type SubnetAllocator, type TakenRange } from './subnets.ts';
+import { parseCidr } from '../cidr.ts';
+import { type DockerClient, isConnectionLost, statusOf } from '../docker.ts';
+import { SandboxError } from '../runtime.ts';
+import { parseRoutes, type Subnet, type SubnetAllocator, type TakenRange } from '../subnets.ts';
 
-/** A job's network as it stands. */
-export interface JobNetwork extends Subnet {
+/** A slot's network as it stands. */
+export interface SlotNetwork extends Subnet {
   readonly id: string;
   readonly name: string;
 }
 
 interface CreateNetwork {
-  readonly jobId: string;
+  readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   /** Docker says that a network of this name exists: remove what stands in the way. */
   clear(): Promise<void>;
@@ -24,15 +23,15 @@ const NAME_TAKEN = 409;
 const SUBNET_REFUSED = 403;
 
 /**
- * Makes a job's network: internal, a bridge without an address on the host (so that nothing on the host can be reached
+ * Makes a slot's network: internal, a bridge without an address on the host (so that nothing on the host can be reached
  * through it), with a subnet of its own.
  * @throws SandboxError `capacity` when no subnet is free
  */
-export async function createJobNetwork(
+export async function createSlotNetwork(
   client: DockerClient,
   subnets: SubnetAllocator,
   options: CreateNetwork,
-): Promise<JobNetwork> {
+): Promise<SlotNetwork> {
   for (let tries = 1; ; tries++) {
     const subnet = subnets.take();
     if (subnet === undefined) throw noSubnet(subnets);
@@ -45,8 +44,8 @@ export async function createJobNetwork(
   }
 }
 
-async function create(client: DockerClient, subnet: Subnet, options: CreateNetwork): Promise<JobNetwork> {
-  const name = networkName(options.jobId);
+async function create(client: DockerClient, subnet: Subnet, options: CreateNetwork): Promise<SlotNetwork> {
+  const { name } = options;
   const { Id: id } = await client.call<{ Id: string }>({
     operation: `create network ${name} with ${subnet.cidr}`,
     method: 'POST',

@@ -1,0 +1,150 @@
+import {
+  type EgressPolicy,
+  formatTraceparent,
+  type SidecarCommand,
+  SPAN,
+  sidecarName,
+  spanIdFor,
+} from '@cronium/contracts';
+import { deadline } from '@cronium/lifecycle';
+import type { ContainerCreateOptions } from 'dockerode';
+import { attachContainer, createContainer, startContainer } from '../containers.ts';
+import type { DockerClient } from '../docker.ts';
+import type { ImageFacts } from '../images.ts';
+import { HARDENED, JOB_USER, NO_FORWARDING } from '../job-container.ts';
+import type { DockerRuntimeOptions } from '../options.ts';
+import type { SandboxRequest } from '../runtime.ts';
+import type { SlotNetwork } from './network.ts';
+import { SidecarLine } from './sidecar-line.ts';
+
+const MIB = 1024 * 1024;
+
+export interface StartSidecar {
+  readonly slot: string;
+  readonly network: SlotNetwork;
+  readonly image: ImageFacts;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly options: DockerRuntimeOptions;
+  readonly readyMs: number;
+  /** May a container of the same name be removed? */
+  mayReplace(id: string, labels: Readonly<Record<string, string>>): boolean;
+  /** Told the container's id before it starts. */
+  onCreated(id: string): void;
+}
+
+/** A sidecar that is ready to be bound to an attempt. */
+export interface Sidecar {
+  readonly id: string;
+  readonly line: SidecarLine;
+}
+
+/**
+ * Creates a slot's sidecar on the shared network and on the slot's own, starts it, and hands it its configuration.
+ * @throws SandboxError `sidecar` when it ends or does not get ready in time
+ */
+export async function startSidecar(client: DockerClient, start: StartSidecar): Promise<Sidecar> {
+  const { network, mayReplace } = start;
+  const name = sidecarName(start.slot);
+  const id = await createContainer(client, { name, options: sidecarOptions(start), mayReplace });
+  start.onCreated(id);
+  await client.call({
+    operation: `connect sidecar ${name} to ${network.name}`,
+    method: 'POST',
+    path: `/networks/${network.id}/connect`,
+    body: { Container: id, EndpointConfig: { IPAMConfig: { IPv4Address: network.sidecarAddress } } },
+  });
+  const line = new SidecarLine(await attachContainer(client, id), name);
+  try {
+    await startContainer(client, id);
+    using limit = deadline(start.readyMs, 'the sidecar was not ready in time');
+    await line.ask(configureCommand(start), 'ready', limit);
+    return { id, line };
+  } catch (error) {
+    line.close();
+    throw error;
+  }
+}
+
+function sidecarOptions({ image, labels, options }: StartSidecar): ContainerCreateOptions {
+  return {
+    Image: image.id,
+    User: JOB_USER,
+    Labels: { ...labels },
+    Healthcheck: { Test: ['NONE'] },
+    AttachStdin: true,
+    AttachStdout: true,
+    AttachStderr: true,
+    OpenStdin: true,
+    StdinOnce: false,
+    HostConfig: {
+      ...HARDENED,
+      Sysctls: { ...NO_FORWARDING },
+      NetworkMode: options.sharedNetwork,
+      Tmpfs: { '/tmp': 'rw,noexec,nosuid,nodev,mode=1777,size=16m' },
+      Memory: 256 * MIB,
+      MemorySwap: 256 * MIB,
+      NanoCpus: 5e8,
+      PidsLimit: 64,
+      LogConfig: { Type: 'local', Config: { 'max-size': '1m', 'max-file': '1', compress: 'false' } },
+    },
+    NetworkingConfig: { EndpointsConfig: { [options.sharedNetwork]: {} } },
+  };
+}
+
+function configureCommand({ network, options }: StartSidecar): SidecarCommand {
+  const [valkey, results] = options.sharedNames;
+  const { kty, crv, x, kid } = options.nodeKey.publicJwk;
+  return {
+    type: 'configure',
+    address: network.sidecarAddress,
+    prefix: options.prefix,
+    valkeyUrl: options.valkeyUrl ?? `redis://${valkey?.host}:${valkey?.port}`,
+    resultsUrl: options.resultsUrl ?? `http://${results?.host}:${results?.port}`,
+    jwks: [{ kty: String(kty), crv, x, kid, alg: 'EdDSA', use: 'sig' }],
+  };
+}
+
+/** What a sidecar must know of the attempt that it serves. */
+export function bindCommand(request: SandboxRequest, options: DockerRuntimeOptions): SidecarCommand {
+  const { attemptId, jobId, attempt, spec, payload } = request;
+  return {
+    type: 'bind',
+    attemptId,
+    jobId,
+    input: spec.input,
+    context: {
+      executionId: attemptId,
+      jobId,
+      attempt,
+      name: spec.name,
+      type: spec.type,
+      tenant: payload.tenant,
+      startTime: new Date().toISOString(),
+      labels: spec.labels,
+      batchId: payload.batchId ?? null,
+      traceparent: formatTraceparent({
+        traceId: payload.traceId,
+        spanId: spanIdFor(attemptId, SPAN.run),
+        sampled: true,
+      }),
+    },
+    secrets: [...spec.secrets],
+    // What the log masks is what the job gets, also when it is changed while the job runs.
+    ...(spec.secrets.length > 0 && { secretValues: { ...request.secrets } }),
+    egress: egressPolicy(request, options.egressAllowPrivate),
+  };
+}
+
+/** What the sidecar's proxy lets through. An http job with no egress of its own may reach the address that it names. */
+export function egressPolicy(
+  { spec }: Pick<SandboxRequest, 'spec'>,
+  allowPrivate: readonly string[],
+): EgressPolicy {
+  const open = { allowPrivate: [...allowPrivate] };
+  if (spec.egress === 'internet') return { mode: 'internet', allow: [], ...open };
+  if (spec.egress !== 'none') return { mode: 'allow', allow: [...spec.egress.allow], ...open };
+  if (spec.type !== 'http') return { mode: 'none', allow: [], ...open };
+  const url = new URL(spec.http.url);
+  const port = url.port || (url.protocol === 'https:' ? '443' : '80');
+  return { mode: 'allow', allow: [`${url.hostname}:${port}`], ...open };
+}
