@@ -1,70 +1,12 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
+import { BIN, cronium, fleetThat, release, tempFolder } from './testing/fleet.ts';
 
-const BIN = join(import.meta.dirname, '../bin/cronium.mjs');
-const open: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close();
-});
-
-function tempFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'cronium-cli-'));
-  open.push(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
-
-type Routes = Record<string, unknown | ((request: IncomingMessage, response: ServerResponse) => void)>;
-
-/** Stands for both services: answers `METHOD /path` with JSON, or as the function does. */
-async function fleetThat(
-  routes: Routes,
-): Promise<{ env: Record<string, string>; seen: { route: string; body: string }[] }> {
-  const seen: { route: string; body: string }[] = [];
-  const server = createServer(async (request, response) => {
-    const route = `${request.method} ${request.url}`;
-    const answer = routes[route] ?? routes[route.replace(/\?.*$/, '')];
-    seen.push({ route, body: await text(request) });
-    if (typeof answer === 'function') return answer(request, response);
-    const body = answer ?? { type: 'about:blank', title: 'Not found', status: 404, detail: `no ${route}` };
-    response
-      .writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' })
-      .end(JSON.stringify(body));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  open.push(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { env: { CRONIUM_PRODUCER_URL: url, CRONIUM_RESULTS_URL: url, CRONIUM_API_KEY: 'k' }, seen };
-}
-
-interface Ran {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function cronium(
-  args: readonly string[],
-  {
-    env = {},
-    cwd = tmpdir(),
-    input = '',
-  }: { env?: Record<string, string>; cwd?: string; input?: string } = {},
-): Promise<Ran> {
-  const child = spawn(process.execPath, [BIN, ...args], { cwd, env: { PATH: '/usr/bin:/bin', ...env } });
-  child.stdin.end(input);
-  const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
-  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
-  return { code, stdout, stderr };
-}
+afterEach(release);
 
 const id = 'job_000000000001';
 const accepted = { id, state: 'queued', traceId: 'a'.repeat(32) };

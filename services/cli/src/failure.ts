@@ -50,6 +50,10 @@ function nextStep(error: CroniumApiError): string {
   if (error.status === 403) return '\nThis API key may not do that. Use one with another role.';
   if (error.status === 404 && /\/(jobs|batches)\/[^/]+$/.test(new URL(error.call.url).pathname))
     return '\nList what there is: cronium jobs';
+  if (error.status === 404 && /\/workers\//.test(error.call.url))
+    return '\nList what there is: cronium workers';
+  if (error.status === 404 && /\/death/.test(error.call.url)) return '\nHow it ended: cronium job <id>';
+  if (error.status === 429) return '\nThe fleet has too much to do. See what waits: cronium queues';
   if (error.status === 503) return `\nWhat is missing stands in ${originOf(error.call.url)}/ready`;
   return '';
 }

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { addAuditLog } from './commands/audit-log.ts';
 import { addBatch } from './commands/batch.ts';
+import { addCompletion } from './commands/completion.ts';
 import { addControl } from './commands/control.ts';
 import { addFleet } from './commands/fleet.ts';
 import { addInspect } from './commands/inspect.ts';
@@ -8,6 +9,7 @@ import { addJobs } from './commands/jobs.ts';
 import type { Run } from './commands/register.ts';
 import { addRun } from './commands/run.ts';
 import { addSubmit } from './commands/submit.ts';
+import { addTop } from './commands/top.ts';
 
 const EXAMPLES = `
 Examples:
@@ -15,6 +17,7 @@ Examples:
   cronium batch jobs.ndjson             many jobs, one a line
   cronium logs -f job_…                 follow a job's output
   cronium trace job_…                   where its time went
+  cronium top                           the fleet, live
   cronium jobs --state failed --json    for programs
 
 Which fleet: CRONIUM_PRODUCER_URL, CRONIUM_RESULTS_URL and CRONIUM_API_KEY, else the local fleet that "npm start" runs
@@ -29,7 +32,18 @@ export function buildProgram(run: Run): Command {
     .showHelpAfterError('(what there is: cronium --help)')
     .exitOverride()
     .addHelpText('after', EXAMPLES);
-  for (const add of [addRun, addSubmit, addBatch, addJobs, addInspect, addControl, addFleet, addAuditLog])
+  for (const add of [
+    addRun,
+    addSubmit,
+    addBatch,
+    addJobs,
+    addInspect,
+    addControl,
+    addFleet,
+    addTop,
+    addAuditLog,
+    addCompletion,
+  ])
     add(program, run);
   return program;
 }

@@ -17,10 +17,13 @@ export interface Terminal {
   readonly err: Output;
   /** Columns; for what is not a terminal, wide enough that nothing is cut. */
   readonly width: number;
+  /** Lines. It may change at any time. */
+  readonly height: number;
 }
 
 const UNLIMITED = 10_000;
 const BARS = 120;
+const LINES = 40;
 
 /** The terminal of this process. `NO_COLOR` (https://no-color.org) turns colours off, `FORCE_COLOR` on. */
 export function processTerminal(env: Readonly<Record<string, string | undefined>>): Terminal {
@@ -30,7 +33,12 @@ export function processTerminal(env: Readonly<Record<string, string | undefined>
     stdin,
     out: outputTo(stdout, env),
     err: outputTo(stderr, env),
-    width: stdout.isTTY ? stdout.columns || BARS : UNLIMITED,
+    get width() {
+      return stdout.isTTY ? stdout.columns || BARS : UNLIMITED;
+    },
+    get height() {
+      return stdout.isTTY ? stdout.rows || LINES : UNLIMITED;
+    },
   };
 }
 

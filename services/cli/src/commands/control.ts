@@ -1,5 +1,7 @@
-import { type Context, print } from '../context.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Context, note, print } from '../context.ts';
 import { EXIT, explain } from '../failure.ts';
+import { LiveLine } from '../render/index.ts';
 import type { Register } from './register.ts';
 
 /** Commands that change jobs, nodes and pools. */
@@ -19,7 +21,8 @@ export const addControl: Register = (program, run) => {
     .command('drain')
     .description('Lets a node finish what it runs and take nothing new.')
     .argument('<node>')
-    .action(run((context, node: string) => control(context, [node], 'draining', drainNode)));
+    .option('-w, --wait', 'until nothing runs there any more')
+    .action(run(drain));
   program
     .command('resume')
     .description('Lets a drained node take jobs again.')
@@ -36,6 +39,26 @@ export const addControl: Register = (program, run) => {
     .argument('<pool>')
     .action(run((context, pool: string) => control(context, [pool], 'goes on', unpausePool)));
 };
+
+const LOOK_EVERY_MS = 1000;
+
+async function drain(context: Context, node: string, { wait }: { wait?: boolean }): Promise<number> {
+  const code = await control(context, [node], 'draining', drainNode);
+  if (wait !== true) return code;
+  const line = new LiveLine(
+    context.terminal.err.isTerminal ? (text) => void context.terminal.err.write(text) : undefined,
+  );
+  for (;;) {
+    const { workers } = await context.client().workers({ signal: context.signal });
+    const worker = workers.find((one) => one.node === node);
+    if (worker === undefined || worker.busy === 0 || worker.state === 'gone') break;
+    line.show(`${worker.busy} of its jobs still run`);
+    await pause(LOOK_EVERY_MS, undefined, { signal: context.signal });
+  }
+  line.clear();
+  await note(context, `${node} is empty. Stop it, or let it go on: cronium resume ${node}`);
+  return code;
+}
 
 type Control = (context: Context, id: string) => Promise<unknown>;
 

@@ -2,6 +2,7 @@ import type { JobView } from '@cronium/contracts';
 import { type Context, print } from '../context.ts';
 import { between, duration, explainDeath, paintState, plain, waterfall } from '../render/index.ts';
 import { drawingWidth } from '../terminal.ts';
+import { writeBatchLogs } from './batch-logs.ts';
 import { writeLog } from './follow.ts';
 import { numberOption, type Register } from './register.ts';
 
@@ -16,8 +17,8 @@ export const addInspect: Register = (program, run) => {
   program.command('job').description('Shows one job.').argument('<id>').action(run(job));
   program
     .command('logs')
-    .description('Prints what a job wrote, each stream to its own.')
-    .argument('<id>')
+    .description('Prints what a job wrote, each stream to its own; of a batch, with the name of each job.')
+    .argument('<id>', 'a job’s id, or a batch’s')
     .option('-f, --follow', 'go on to the end of the job')
     .option(...attemptOption)
     .option('--stdout', 'only its standard output')
@@ -50,6 +51,10 @@ async function logs(context: Context, id: string, options: LogsOptions): Promise
   const { follow = false, attempt, after } = options;
   const stream =
     options.stdout === options.stderr ? undefined : options.stdout === true ? 'stdout' : 'stderr';
+  if (id.startsWith('batch_')) {
+    await writeBatchLogs(context, id, { follow, ...(stream !== undefined && { stream }) });
+    return;
+  }
   await writeLog(context, id, {
     follow,
     signal: context.signal,

@@ -4,4 +4,5 @@ export { columnsOf, cut, noPaint, type Paint, padTo, paintAlways, paintState } f
 export { LiveLine, type Progress, progressLine } from './progress.ts';
 export { type Column, table } from './table.ts';
 export { plain, plainLog } from './text.ts';
+export { type TopView, topLines } from './top.ts';
 export { type WaterfallOptions, waterfall } from './waterfall.ts';

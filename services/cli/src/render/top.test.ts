@@ -1,0 +1,88 @@
+import type { JobSummary } from '@cronium/contracts';
+import { expect, test } from 'vitest';
+import { columnsOf, noPaint } from './paint.ts';
+import { type TopView, topLines } from './top.ts';
+
+const now = Date.UTC(2026, 0, 1, 12, 0, 0);
+const job = (n: number, more: Partial<JobSummary> = {}): JobSummary => ({
+  id: `job_${String(n).padStart(12, '0')}`,
+  name: `resize ${n}`,
+  type: 'script',
+  state: 'running',
+  pool: 'default',
+  batchId: null,
+  labels: {},
+  attempts: 1,
+  exitCode: null,
+  cause: null,
+  node: 'a',
+  traceId: '0'.repeat(32),
+  acceptedAt: '2026-01-01T11:59:00.000Z',
+  startedAt: '2026-01-01T11:59:50.000Z',
+  endedAt: null,
+  ...more,
+});
+const worker = (node: string, more: object = {}): TopView['workers'][number] => ({
+  node,
+  state: 'ready',
+  reasons: [],
+  version: '1',
+  pools: ['default'],
+  labels: {},
+  slots: 4,
+  busy: 2,
+  images: [],
+  docker: null,
+  startedAt: null,
+  lastSeenAt: '2026-01-01T11:59:58.000Z',
+  ...more,
+});
+const view = (more: Partial<TopView> = {}): TopView => ({
+  workers: [worker('a'), worker('b', { state: 'not_ready', reasons: ['Docker does not answer'] })],
+  queues: [
+    {
+      name: 'default',
+      pool: 'default',
+      requires: {},
+      paused: false,
+      waiting: 120,
+      delayed: 3,
+      active: 2,
+      oldestSeconds: 75,
+    },
+  ],
+  running: Array.from({ length: 40 }, (_, n) => job(n)),
+  failed: [job(90, { state: 'failed', cause: 'oom', endedAt: '2026-01-01T11:59:55.000Z' })],
+  missing: [],
+  ...more,
+});
+const lines = (from: TopView, height: number, width = 100) =>
+  topLines(from, { width, height, paint: noPaint, nowMs: now });
+
+test('shows totals, nodes with their reasons, queues, running and failed jobs', () => {
+  const text = lines(view(), 100).join('\n');
+  expect(text).toContain(
+    '1/2 nodes ready · 4/4 slots taken · 120 waiting, the oldest for 1 m 15 s · 3 delayed',
+  );
+  expect(text).toMatch(/b +not_ready +█████░░░░░ 2\/4 .*Docker does not answer/);
+  expect(text).toMatch(/RUNNING \(40\)/);
+  expect(text).toMatch(/job_000000000090 +resize 90 +failed +oom/);
+});
+
+test.each([12, 20, 30])('fits a screen of %i lines and says what it leaves out', (height) => {
+  const shown = lines(view(), height, 80);
+  expect(shown.length).toBeLessThanOrEqual(height);
+  expect(shown.every((line) => columnsOf(line) <= 80)).toBe(true);
+  expect(shown.join('\n')).toMatch(/… and \d+ more/);
+});
+
+test('names what could not be read', () => {
+  const away = view({
+    workers: [],
+    queues: [],
+    running: [],
+    failed: [],
+    missing: ['nodes: cannot be reached'],
+  });
+  expect(lines(away, 20)).toEqual([expect.stringContaining('0/0 nodes ready'), 'nodes: cannot be reached']);
+});

@@ -1,0 +1,147 @@
+import type { JobSummary, QueueCounts, WorkersView } from '@cronium/contracts';
+import { ago, between, duration } from './duration.ts';
+import { columnsOf, type Paint, padTo, paintState } from './paint.ts';
+import { type Column, table } from './table.ts';
+
+/** What `cronium top` shows. */
+export interface TopView {
+  readonly workers: WorkersView['workers'];
+  readonly queues: QueueCounts['queues'];
+  readonly running: readonly JobSummary[];
+  /** That ended badly, newest first. */
+  readonly failed: readonly JobSummary[];
+  /** What could not be read, and why. */
+  readonly missing: readonly string[];
+}
+
+export interface TopOptions {
+  readonly width: number;
+  readonly height: number;
+  readonly paint: Paint;
+  readonly nowMs: number;
+}
+
+const MIN_ROWS = 2;
+
+/** The lines of a screen: totals, nodes, queues, running and failed jobs, each cut to its share of the height. */
+export function topLines(view: TopView, options: TopOptions): string[] {
+  const { paint } = options;
+  const head = [totals(view, options), ...view.missing.map((text) => paint('red', text))];
+  const sections = [
+    section('NODES', nodeTable(view, options), view.workers.length),
+    section('QUEUES', queueTable(view, options), view.queues.length),
+    section('RUNNING', jobTable(view.running, options), view.running.length),
+    section('FAILED', jobTable(view.failed, options), view.failed.length),
+  ].filter(({ rows }) => rows > 0);
+  const room = options.height - head.length - sections.length * 2;
+  const sizes = shares(
+    sections.map(({ lines }) => lines.length),
+    room,
+  );
+  return [
+    ...head,
+    ...sections.flatMap(({ title, lines }, index) => [
+      '',
+      paint('dim', title),
+      ...shortened(lines, sizes[index] ?? 0, paint),
+    ]),
+  ].slice(0, options.height);
+}
+
+interface Section {
+  readonly title: string;
+  readonly lines: readonly string[];
+  readonly rows: number;
+}
+
+function section(title: string, lines: readonly string[], rows: number): Section {
+  return { title: `${title} (${rows})`, lines, rows };
+}
+
+/** Gives each what it wants, and to the greedy ones equal shares of what is left. */
+function shares(wanted: readonly number[], room: number): number[] {
+  const sizes = wanted.map(() => 0);
+  let left = room;
+  for (let open = wanted.map((_, index) => index); open.length > 0 && left > 0; ) {
+    const each = Math.max(1, Math.floor(left / open.length));
+    for (const index of open) {
+      const more = Math.min(each, (wanted[index] ?? 0) - (sizes[index] ?? 0), left);
+      sizes[index] = (sizes[index] ?? 0) + more;
+      left -= more;
+    }
+    open = open.filter((index) => (sizes[index] ?? 0) < (wanted[index] ?? 0));
+  }
+  return sizes.map((size, index) => Math.max(size, Math.min(MIN_ROWS, wanted[index] ?? 0)));
+}
+
+function shortened(lines: readonly string[], size: number, paint: Paint): string[] {
+  if (lines.length <= size) return [...lines];
+  return [...lines.slice(0, size - 1), paint('dim', `… and ${lines.length - size + 1} more`)];
+}
+
+function totals({ workers, queues }: TopView, { paint, nowMs, width }: TopOptions): string {
+  const ready = workers.filter(({ state }) => state === 'ready');
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  const oldest = Math.max(0, ...queues.map(({ oldestSeconds }) => oldestSeconds ?? 0));
+  const waiting = sum(queues.map((queue) => queue.waiting));
+  const parts = [
+    paint(['bold', ready.length === 0 ? 'red' : 'green'], `${ready.length}/${workers.length} nodes ready`),
+    `${sum(workers.map(({ busy }) => busy))}/${sum(ready.map(({ slots }) => slots))} slots taken`,
+    `${waiting} waiting${waiting > 0 ? `, the oldest for ${duration(oldest * 1000)}` : ''}`,
+    `${sum(queues.map((queue) => queue.delayed))} delayed`,
+  ];
+  // On a narrow screen the last facts go first.
+  while (parts.length > 1 && columnsOf(parts.join(' · ')) > width) parts.pop();
+  const left = parts.join(' · ');
+  const clock = new Date(nowMs).toISOString().slice(11, 19);
+  const room = Math.min(width, 160) - clock.length;
+  return columnsOf(left) < room ? `${padTo(left, room)}${clock}` : left;
+}
+
+const BAR = 10;
+
+function nodeTable({ workers }: TopView, { paint, nowMs, width }: TopOptions): string[] {
+  const columns: Column<WorkersView['workers'][number]>[] = [
+    { title: 'NODE', value: ({ node }) => node },
+    { title: 'STATE', value: ({ state }) => state, paint: ({ state }) => paintState(paint, state) },
+    { title: 'SLOTS', value: ({ busy, slots }) => `${bar(busy, slots)} ${busy}/${slots}` },
+    { title: 'POOLS', value: ({ pools }) => pools.join(','), flexible: true },
+    { title: 'SEEN', value: ({ lastSeenAt }) => ago(lastSeenAt, nowMs), align: 'right' },
+    { title: 'WHY NOT READY', value: ({ reasons }) => reasons.join('; '), flexible: true },
+  ];
+  return table(workers, columns, { width, paint });
+}
+
+function bar(part: number, whole: number): string {
+  const full = whole === 0 ? 0 : Math.min(BAR, Math.round((part / whole) * BAR));
+  return '█'.repeat(full) + '░'.repeat(BAR - full);
+}
+
+function queueTable({ queues }: TopView, { paint, width }: TopOptions): string[] {
+  const columns: Column<QueueCounts['queues'][number]>[] = [
+    { title: 'QUEUE', value: ({ name }) => name, flexible: true },
+    { title: 'STATE', value: ({ paused }) => (paused ? 'paused' : 'open') },
+    { title: 'WAITING', value: ({ waiting }) => String(waiting), align: 'right' },
+    { title: 'DELAYED', value: ({ delayed }) => String(delayed), align: 'right' },
+    { title: 'ACTIVE', value: ({ active }) => String(active), align: 'right' },
+    {
+      title: 'OLDEST',
+      value: ({ oldestSeconds }) => (oldestSeconds === null ? '-' : duration(oldestSeconds * 1000)),
+      align: 'right',
+    },
+  ];
+  const busiest = [...queues].sort((a, b) => b.waiting - a.waiting);
+  return table(busiest, columns, { width, paint });
+}
+
+function jobTable(jobs: readonly JobSummary[], { paint, nowMs, width }: TopOptions): string[] {
+  const columns: Column<JobSummary>[] = [
+    { title: 'ID', value: ({ id }) => id },
+    { title: 'NAME', value: ({ name }) => name || '-', flexible: true },
+    { title: 'STATE', value: ({ state }) => state, paint: ({ state }) => paintState(paint, state) },
+    { title: 'CAUSE', value: ({ cause }) => cause ?? '-' },
+    { title: 'NODE', value: ({ node }) => node ?? '-', flexible: true },
+    { title: 'RAN', value: ({ startedAt, endedAt }) => between(startedAt, endedAt, nowMs), align: 'right' },
+  ];
+  return table(jobs, columns, { width, paint });
+}
