@@ -1,8 +1,16 @@
 /** The sidecar's metrics, in Prometheus' text format; a client library would cost more than it gives here. */
 export class Counters {
-  readonly #startedAt = Date.now();
+  #startedAt = Date.now();
   readonly #requests = new Map<number, number>();
   readonly #egress = { allowed: 0, refused: 0 };
+
+  /** Begins anew: a job reads these, and a former one's are none of its business. */
+  reset(): void {
+    this.#startedAt = Date.now();
+    this.#requests.clear();
+    this.#egress.allowed = 0;
+    this.#egress.refused = 0;
+  }
 
   request(status: number): void {
     this.#requests.set(status, (this.#requests.get(status) ?? 0) + 1);
@@ -27,7 +35,7 @@ export class Counters {
       '# HELP process_resident_memory_bytes Resident memory.',
       '# TYPE process_resident_memory_bytes gauge',
       `process_resident_memory_bytes ${process.memoryUsage.rss()}`,
-      '# HELP process_start_time_seconds Unix time of the start.',
+      '# HELP process_start_time_seconds Unix time since which these count: of the start, or of the present attempt.',
       '# TYPE process_start_time_seconds gauge',
       `process_start_time_seconds ${this.#startedAt / 1000}`,
     ];

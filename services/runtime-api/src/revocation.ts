@@ -12,6 +12,8 @@ export interface Revocations {
   /** @throws RefusedError 503 when the store can't be reached for as long as the request has patience */
   isRevoked(jti: string, patience: Patience): Promise<boolean>;
   reachable(): Promise<boolean>;
+  /** Forgets what was found: the attempt has ended. */
+  forget(): void;
   close(): void;
 }
 
@@ -42,6 +44,9 @@ export function valkeyRevocations({ url, prefix }: { url: string; prefix: string
       }
     },
     reachable,
+    forget() {
+      good = { jti: '', untilMs: 0 };
+    },
     close: () => valkey.close(),
   };
 }

@@ -8,7 +8,7 @@ import { compileEgress } from './egress.ts';
 import type { Log } from './log.ts';
 import { createEgressProxy, type EgressProxy } from './proxy.ts';
 import { resultsRelay } from './relay.ts';
-import { valkeyRevocations } from './revocation.ts';
+import { type Revocations, valkeyRevocations } from './revocation.ts';
 
 const MAX_CONNECTIONS = 256;
 /** The sidecar has 256 MiB. */
@@ -35,6 +35,7 @@ export class Sidecar {
   #settings: Settings | undefined;
   #api: Server | undefined;
   #proxy: EgressProxy | undefined;
+  #revocations: Revocations | undefined;
 
   constructor({ log, ports = { api: RUNTIME_PORT, egress: EGRESS_PORT }, limits }: SidecarOptions) {
     this.#log = log;
@@ -58,14 +59,14 @@ export class Sidecar {
         return { type: 'bound', attemptId: binding.attemptId };
       }
       case 'unbind':
-        this.#unbind();
+        await this.#unbind();
         return { type: 'unbound' };
     }
   }
 
   /** Closes its ports and connections. */
   async close(): Promise<void> {
-    this.#unbind();
+    await this.#unbind();
     await Promise.all(this.#closers.map((close) => close()));
   }
 
@@ -89,6 +90,8 @@ export class Sidecar {
     const server = createServer(app);
     server.maxConnections = MAX_CONNECTIONS;
     await this.#listen(server, settings.address, this.#ports.api);
+    this.#closers.push(() => closed(server));
+    this.#revocations = revocations;
     this.#api = server;
     this.#settings = settings;
   }
@@ -110,11 +113,16 @@ export class Sidecar {
     this.#proxy?.use(rules);
   }
 
-  #unbind(): void {
+  /** Nothing of the attempt stays: the next one meets a sidecar as if it were new. */
+  async #unbind(): Promise<void> {
     this.#binding.release();
-    this.#proxy?.use(undefined);
+    this.#revocations?.forget();
+    this.#counters.reset();
     this.#api?.closeAllConnections();
-    this.#proxy?.server.closeAllConnections();
+    const proxy = this.#proxy;
+    this.#proxy = undefined;
+    proxy?.use(undefined);
+    if (proxy !== undefined) await closed(proxy.server);
   }
 
   async #listen(server: Server, host: string, port: number): Promise<void> {
@@ -126,7 +134,6 @@ export class Sidecar {
     server.on('error', (error) =>
       this.#log({ level: 'error', msg: 'a server failed', error: String(error) }),
     );
-    this.#closers.push(() => closed(server));
   }
 }
 
