@@ -18,4 +18,3 @@ export * from './spans.ts';
 export * from './states.ts';
 export * from './tokens.ts';
 export * from './traceparent.ts';
-export * from './unreadable.ts';

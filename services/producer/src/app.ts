@@ -1,4 +1,5 @@
-import { keysFor, PROBLEM_TYPE, parseTraceparent } from '@cronium/contracts';
+import { keysFor, parseTraceparent } from '@cronium/contracts';
+import { HttpProblem, requireRole } from '@cronium/http';
 import { inSpan, type Logger, withParent } from '@cronium/telemetry';
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
@@ -6,7 +7,7 @@ import { matchedRoutes } from 'hono/route';
 import type { Redis } from 'ioredis';
 import type { App, AppEnv, Services } from './app-env.ts';
 import { ApiKeys } from './auth.ts';
-import { HttpProblem, problemFor, UploadCutOffError } from './errors.ts';
+import { problemFor, UploadCutOffError } from './errors.ts';
 import { Budget, Slots } from './http/budget.ts';
 import type { AppContext } from './http/request.ts';
 import { Idempotency } from './intake/idempotency.ts';
@@ -47,8 +48,8 @@ export function createApp(deps: AppDeps): { readonly app: App; close(): Promise<
   queueRoutes(app, services);
   systemRoutes(app, services);
   const allowed = methodsByPath(app);
-  app.notFound((context) => answer(missing(context, allowed)));
-  app.onError((error, context) => answer(problemOf(error, context, deps.log)));
+  app.notFound((context) => missing(context, allowed).response());
+  app.onError((error, context) => problemOf(error, context, deps.log).response());
   return { app, close: () => services.queues.close() };
 }
 
@@ -95,11 +96,7 @@ function observed({ metrics }: Services): MiddlewareHandler<AppEnv> {
 function authenticated({ apiKeys }: Services): MiddlewareHandler<AppEnv> {
   return async (context, next) => {
     const caller = await apiKeys.caller(context.req.header('authorization'));
-    if (caller.role === 'reader' && context.req.method !== 'GET' && context.req.method !== 'HEAD') {
-      throw problems.forbidden(
-        `The API key ${JSON.stringify(caller.name)} may only read. Use one with the role submitter or admin.`,
-      );
-    }
+    if (context.req.method !== 'GET' && context.req.method !== 'HEAD') requireRole(caller, 'submitter');
     context.set('caller', caller);
     await next();
   };
@@ -145,11 +142,4 @@ function problemOf(error: unknown, context: AppContext, log: Logger): HttpProble
     log.warn({ ...request, status: problem.status, code: problem.code, ...why }, problem.message);
   }
   return problem;
-}
-
-function answer({ status, problem, headers }: HttpProblem): Response {
-  return new Response(`${JSON.stringify(problem)}\n`, {
-    status,
-    headers: { ...headers, 'Content-Type': PROBLEM_TYPE },
-  });
 }

@@ -1,14 +1,10 @@
-import { createHash } from 'node:crypto';
 import { problem } from '@cronium/contracts';
+import { hashApiKey } from '@cronium/http';
 import { describe, expect, it } from 'vitest';
 import { JOB, startApp, type TestApp } from './test/harness.ts';
 
 async function store(app: TestApp, key: string, record: object): Promise<void> {
-  await app.valkey.hset(
-    app.keys.apiKeys,
-    createHash('sha256').update(key).digest('hex'),
-    JSON.stringify(record),
-  );
+  await app.valkey.hset(app.keys.apiKeys, hashApiKey(key), JSON.stringify(record));
 }
 
 describe('an API key', () => {
@@ -59,7 +55,7 @@ describe('an API key', () => {
     const response = await app.post('/v1/jobs', JOB, { authorization });
     expect([response.status, problem.parse(await response.json()).detail]).toEqual([
       403,
-      expect.stringMatching(/"screen" may only read/),
+      expect.stringMatching(/"screen" has the role reader/),
     ]);
   });
 });

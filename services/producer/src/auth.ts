@@ -1,11 +1,9 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { type ApiKeyRecord, apiKeyRecord, type Keys } from '@cronium/contracts';
+import { BootstrapKeys, bearerToken, hashApiKey } from '@cronium/http';
 import type { Redis } from 'ioredis';
 import { problems } from './problems.ts';
 import { withValkey } from './valkey/connection.ts';
 
-/** The tenant of the keys that come with the configuration. */
-export const BOOTSTRAP_TENANT = 'default';
 /** A key that was deleted is refused after this time at the latest. */
 const CACHE_MS = 3000;
 const CACHE_ENTRIES = 1000;
@@ -14,25 +12,17 @@ const HOW = 'Send the header "Authorization: Bearer <api key>".';
 /** Who calls. */
 export type Caller = ApiKeyRecord;
 
-interface Known {
-  readonly hash: Buffer;
-  readonly caller: Caller;
-}
-
 /** Tells callers by their API keys: those of the configuration, and those stored in Valkey. */
 export class ApiKeys {
   readonly #valkey: Redis;
   readonly #keys: Keys;
-  readonly #bootstrap: readonly Known[];
+  readonly #bootstrap: BootstrapKeys;
   readonly #cache = new Map<string, { readonly caller: Caller | undefined; readonly until: number }>();
 
   constructor(options: { valkey: Redis; keys: Keys; bootstrap: Readonly<Record<string, string>> }) {
     this.#valkey = options.valkey;
     this.#keys = options.keys;
-    this.#bootstrap = Object.entries(options.bootstrap).map(([name, key]) => ({
-      hash: sha256(key),
-      caller: Object.freeze({ name, tenant: BOOTSTRAP_TENANT, role: 'admin' as const }),
-    }));
+    this.#bootstrap = new BootstrapKeys(options.bootstrap);
   }
 
   /**
@@ -41,20 +31,12 @@ export class ApiKeys {
    */
   async caller(header: string | undefined): Promise<Caller> {
     if (header === undefined || header === '') throw problems.unauthorized(`This needs an API key. ${HOW}`);
-    const key = /^Bearer +(\S+)$/i.exec(header)?.[1];
+    const key = bearerToken(header);
     if (key === undefined) throw problems.unauthorized(`The Authorization header has another form. ${HOW}`);
-    const hash = sha256(key);
-    const caller = this.#bootstrapCaller(hash) ?? (await this.#storedCaller(hash.toString('hex')));
+    const hash = hashApiKey(key);
+    const caller = this.#bootstrap.find(hash) ?? (await this.#storedCaller(hash));
     if (caller === undefined) throw problems.unauthorized(`This API key is not known here. ${HOW}`);
     return caller;
-  }
-
-  /** Compares with every key, each in constant time. */
-  #bootstrapCaller(hash: Buffer): Caller | undefined {
-    return this.#bootstrap.reduce<Caller | undefined>(
-      (found, known) => (timingSafeEqual(known.hash, hash) ? known.caller : found),
-      undefined,
-    );
   }
 
   async #storedCaller(hash: string): Promise<Caller | undefined> {
@@ -71,8 +53,4 @@ export class ApiKeys {
     }
     return caller;
   }
-}
-
-function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }

@@ -1,69 +1,4 @@
-import { type FieldError, makeProblem, type Problem } from '@cronium/contracts';
-
-/** What {@link HttpProblem} is made of. */
-export interface ProblemOptions {
-  /** The stable kind of error; ends the problem's `type`. */
-  readonly slug: string;
-  readonly status: number;
-  readonly title: string;
-  /** What happened, to what, and what to do next. */
-  readonly detail?: string;
-  readonly errors?: readonly FieldError[];
-  /** Sent as the `Retry-After` header. */
-  readonly retryAfterSeconds?: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  /** More members of the problem document. */
-  readonly members?: Readonly<Record<string, unknown>>;
-  readonly cause?: unknown;
-}
-
-/** Thrown when a request gets a problem document for an answer. */
-export class HttpProblem extends Error {
-  override readonly name = 'HttpProblem';
-  readonly code: string;
-  readonly status: number;
-  readonly problem: Problem;
-  readonly headers: Readonly<Record<string, string>>;
-
-  constructor(options: ProblemOptions) {
-    const {
-      slug,
-      status,
-      title,
-      detail,
-      errors,
-      retryAfterSeconds,
-      headers = {},
-      members = {},
-      cause,
-    } = options;
-    super(detail ?? title, { cause });
-    this.code = slug;
-    this.status = status;
-    this.problem = makeProblem(slug, status, title, {
-      ...(detail !== undefined && { detail }),
-      ...(errors && { errors: [...errors] }),
-      ...members,
-    });
-    this.headers =
-      retryAfterSeconds === undefined ? headers : { ...headers, 'Retry-After': String(retryAfterSeconds) };
-  }
-
-  /** The same problem with more members, such as how far a batch had come. */
-  with(members: Readonly<Record<string, unknown>>): HttpProblem {
-    const { title, detail, errors } = this.problem;
-    return new HttpProblem({
-      slug: this.code,
-      status: this.status,
-      title,
-      ...(detail !== undefined && { detail }),
-      ...(errors && { errors }),
-      headers: this.headers,
-      members,
-      cause: this.cause,
-    });
-  }
-}
+import { HttpProblem, type ProblemOptions } from '@cronium/http';
 
 /** Thrown when Valkey can't be reached, answers nothing in time, or is not able to serve now. */
 export class ValkeyUnavailableError extends Error {
@@ -124,7 +59,7 @@ const VALKEY_FULL: ProblemOptions = {
   retryAfterSeconds: 10,
 };
 
-const RESULTS_AWAY: ProblemOptions = {
+const RESULTS_AWAY: Omit<ProblemOptions, 'detail'> = {
   slug: 'results-unavailable',
   status: 503,
   title: 'The results service is away',

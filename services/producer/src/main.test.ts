@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createConnection } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { acceptedBatch, jobIdForLine, problem } from '@cronium/contracts';
+import { acceptedBatch, fleetEvent, jobIdForLine, keysFor, problem } from '@cronium/contracts';
 import {
   dropKeys,
   eventually,
@@ -132,6 +132,21 @@ describe('the process', () => {
     await using help = await startProcess({ script: MAIN, args: ['--help'] });
     expect(await help.exited).toEqual({ code: 0, signal: null });
     expect(help.lines().join('\n')).toContain('CRONIUM_VALKEY_URL');
+  });
+
+  it('tells the audit log where a request came from', async () => {
+    await using keys = await ownKeys();
+    await using producer = await startProducer(keys.prefix);
+    const response = await fetch(`${producer.url}/v1/jobs`, {
+      method: 'POST',
+      headers: { ...HEADERS, 'content-type': 'application/json' },
+      body: JSON.stringify(JOB),
+    });
+    expect(response.status).toBe(202);
+    const entries = await keys.valkey.xrange(keysFor(keys.prefix).events, '-', '+');
+    const events = entries.map(([, fields]) => fleetEvent.parse(JSON.parse(fields[1] ?? '')));
+    const deeds = events.flatMap((event) => (event.type === 'audit' ? [event.entry] : []));
+    expect(deeds).toEqual([expect.objectContaining({ action: 'job.submit', from: '127.0.0.1' })]);
   });
 
   it('refuses to start with a Valkey that could lose jobs, and says what to set', async () => {

@@ -1,10 +1,10 @@
 import { type ProducerConfig, producerConfig, runMain } from '@cronium/config';
+import { listen } from '@cronium/http';
 import { type Lifecycle, runService } from '@cronium/lifecycle';
 import { createLogger, type Logger, startTelemetry } from '@cronium/telemetry';
 import manifest from '../package.json' with { type: 'json' };
 import { createApp } from './app.ts';
 import { problems } from './problems.ts';
-import { serve } from './serve.ts';
 import { ValkeyLink } from './valkey/link.ts';
 
 const { version } = manifest;
@@ -39,10 +39,14 @@ async function start(
   });
   lifecycle.own('queues', close);
 
-  const server = await serve(app, { host: config.CRONIUM_HOST, port: config.CRONIUM_PORT });
-  const withinMs = config.CRONIUM_SHUTDOWN_SECONDS * 1000 * 0.8;
+  const server = await listen(app, { host: config.CRONIUM_HOST, port: config.CRONIUM_PORT });
+  const shutdownMs = config.CRONIUM_SHUTDOWN_SECONDS * 1000;
   lifecycle.own('http server', () =>
-    server.drain({ withinMs, hurry: () => uploads.abort(problems.stopping()) }),
+    server.drain({
+      patienceMs: shutdownMs * 0.5,
+      hurry: () => uploads.abort(problems.stopping()),
+      graceMs: shutdownMs * 0.15,
+    }),
   );
   log.info({ host: config.CRONIUM_HOST, port: server.port }, 'listening');
 }

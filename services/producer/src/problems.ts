@@ -1,20 +1,8 @@
-import type { FieldError } from '@cronium/contracts';
-import { HttpProblem } from './errors.ts';
+import { commonProblems, HttpProblem } from '@cronium/http';
 
 /** The problem documents that requests get; `slug`s are stable. */
 export const problems = {
-  unauthorized: (detail: string) =>
-    new HttpProblem({
-      slug: 'unauthorized',
-      status: 401,
-      title: 'No valid API key',
-      detail,
-      headers: { 'WWW-Authenticate': 'Bearer realm="cronium"' },
-    }),
-  forbidden: (detail: string) =>
-    new HttpProblem({ slug: 'forbidden', status: 403, title: 'Not allowed', detail }),
-  notFound: (what: string) =>
-    new HttpProblem({ slug: 'not-found', status: 404, title: 'Not found', detail: `There is no ${what}.` }),
+  ...commonProblems,
   methodNotAllowed: (method: string, allowed: readonly string[]) =>
     new HttpProblem({
       slug: 'method-not-allowed',
@@ -22,16 +10,6 @@ export const problems = {
       title: 'Method not allowed',
       detail: `${method} is not possible here; use ${allowed.join(' or ')}.`,
       headers: { Allow: allowed.join(', ') },
-    }),
-  conflict: (detail: string, members: Readonly<Record<string, unknown>> = {}) =>
-    new HttpProblem({ slug: 'conflict', status: 409, title: 'Not possible in this state', detail, members }),
-  badBody: (detail: string, errors?: readonly FieldError[]) =>
-    new HttpProblem({
-      slug: 'bad-body',
-      status: 400,
-      title: 'The body cannot be read',
-      detail,
-      ...(errors && { errors }),
     }),
   badHeader: (header: string, message: string) =>
     new HttpProblem({
@@ -41,31 +19,8 @@ export const problems = {
       detail: `${header}: ${message}`,
       errors: [{ path: header, message }],
     }),
-  badQuery: (errors: readonly FieldError[]) =>
-    new HttpProblem({
-      slug: 'bad-query',
-      status: 400,
-      title: 'The query is wrong',
-      errors,
-      detail: 'See errors for each parameter.',
-    }),
   timeout: (detail: string) =>
     new HttpProblem({ slug: 'timeout', status: 408, title: 'The body came too slowly', detail }),
-  tooLarge: (detail: string) =>
-    new HttpProblem({ slug: 'too-large', status: 413, title: 'The body is too large', detail }),
-  mediaType: (detail: string) =>
-    new HttpProblem({ slug: 'media-type', status: 415, title: 'Wrong content type or encoding', detail }),
-  invalid: (errors: readonly FieldError[], what = 'job') =>
-    new HttpProblem({
-      slug: 'invalid',
-      status: 422,
-      title: `The ${what} is not valid`,
-      detail: errors
-        .map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
-        .join('; ')
-        .slice(0, 1000),
-      errors,
-    }),
   keyReused: (detail: string) =>
     new HttpProblem({
       slug: 'idempotency-key-reused',

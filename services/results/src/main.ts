@@ -47,7 +47,9 @@ async function start(
   lifecycle.own('background work', () => background);
 
   const server = await serve(createApp(deps), { host: config.CRONIUM_HOST, port: config.CRONIUM_PORT });
-  lifecycle.own('http server', () => server.drain(config.CRONIUM_SHUTDOWN_SECONDS * 1000 * 0.6));
+  lifecycle.own('http server', () =>
+    server.drain({ patienceMs: config.CRONIUM_SHUTDOWN_SECONDS * 1000 * 0.6 }),
+  );
   log.info({ host: config.CRONIUM_HOST, port: server.port }, 'listening');
 }
 

@@ -23,6 +23,6 @@ test('a reader that hangs up is forgotten at once; a drain ends those that stay'
   const staying = fetch(url, { headers }).then((response) => response.text());
   await eventually(() => changes.listeners === 1, { what: 'the second reader listens' });
   const cut = expect(staying).rejects.toThrow();
-  await server.drain(200);
+  await server.drain({ patienceMs: 200 });
   await cut;
 });

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { runMain, type WorkerConfig, workerConfig } from '@cronium/config';
+import { listen } from '@cronium/http';
 import { type Lifecycle, runService } from '@cronium/lifecycle';
 import { createLogger, createMetrics, type Logger, startTelemetry } from '@cronium/telemetry';
 import manifest from '../package.json' with { type: 'json' };
@@ -15,7 +16,6 @@ import { nodeTokens } from './report/node-token.ts';
 import { httpResults } from './report/results-client.ts';
 import { createDockerRuntime } from './sandbox/docker-runtime.ts';
 import { maskKeyOf } from './sandbox/masked-values.ts';
-import { serve } from './serve.ts';
 
 const { version } = manifest;
 
@@ -65,8 +65,8 @@ async function start(
     metrics: node.metrics.registry,
     readiness: () => readinessOf(node, results),
   });
-  const server = await serve(app, { host: config.CRONIUM_HOST, port: config.CRONIUM_PORT });
-  lifecycle.own('http server', () => server.close());
+  const server = await listen(app, { host: config.CRONIUM_HOST, port: config.CRONIUM_PORT });
+  lifecycle.own('http server', () => server.drain({ patienceMs: 0 }));
 
   node.start();
   lifecycle.own('node', () => node.stop());

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type AuditAction, type FleetEvent, remoteAddress } from '@cronium/contracts';
+import type { AuditAction, FleetEvent } from '@cronium/contracts';
+import { remoteAddress } from '@cronium/http';
 import type { AppContext } from './request.ts';
 
 /** What was done, to what. */

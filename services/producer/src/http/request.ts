@@ -1,6 +1,6 @@
-import { type FieldError, fieldErrors, JsonSyntaxError, parseJsonBytes } from '@cronium/contracts';
+import { decodeJson, readQuery } from '@cronium/http';
 import type { Context } from 'hono';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { AppEnv, Services } from '../app-env.ts';
 import { problems } from '../problems.ts';
 import { openBody, readWhole, refuseDeclaredLength } from './body.ts';
@@ -39,35 +39,12 @@ export async function withJsonBody<T>(
   const bytes = openBody(context.req.raw, { idleMs: limits.idleMs, inflatedBytes: maxBytes, signal });
   const { body, held } = await readWhole(bytes, { maxBytes, withinMs: limits.bodyMs, budget });
   using _held = held;
-  if (body.length === 0) throw problems.badBody('The body is empty; send a JSON document.');
-  return await run(parseBody(body));
+  return await run(decodeJson(body));
 }
 
-function parseBody(body: Uint8Array): unknown {
-  try {
-    return parseJsonBytes(body);
-  } catch (error) {
-    if (!(error instanceof JsonSyntaxError)) throw error;
-    const at: FieldError = { path: error.path, message: error.message.slice(0, 300) };
-    throw problems.badBody(at.path === '' ? `${at.message}.` : `${at.path}: ${at.message}.`, [at]);
-  }
-}
-
-/**
- * Reads the query by a schema; unknown parameters are named.
- * @throws HttpProblem 400
- */
-export function query<S extends z.ZodObject>(context: AppContext, schema: S): z.output<S> {
-  const { searchParams } = new URL(context.req.url);
-  const names = [...new Set(searchParams.keys())];
-  const given = Object.fromEntries(names.map((name) => [name, searchParams.get(name)]));
-  const errors: FieldError[] = names
-    .filter((name) => searchParams.getAll(name).length > 1)
-    .map((name) => ({ path: name.slice(0, 100), message: 'stands twice' }));
-  const result = z.strictObject(schema.shape).safeParse(given);
-  if (!result.success) errors.push(...fieldErrors(result.error));
-  if (errors.length > 0 || !result.success) throw problems.badQuery(errors);
-  return schema.parse(given);
+/** Reads the query by a strict schema. */
+export function query<T>(context: AppContext, schema: z.ZodType<T>): T {
+  return readQuery(context.req.url, schema);
 }
 
 /** A path parameter of a form; another form is something that does not exist. */

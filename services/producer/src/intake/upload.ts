@@ -1,5 +1,6 @@
+import { HttpProblem } from '@cronium/http';
 import type { Logger } from '@cronium/telemetry';
-import { HttpProblem, problemFor, UploadCutOffError } from '../errors.ts';
+import { problemFor, UploadCutOffError } from '../errors.ts';
 import { requestBatchCancel } from '../queue/cancel.ts';
 import { type Batch, type BatchProgress, BatchWriter, type BatchWriterDeps } from './batch-writer.ts';
 import type { ReadLine } from './read-job.ts';

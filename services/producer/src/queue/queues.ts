@@ -7,9 +7,9 @@ import {
   queueName,
   toQueuePriority,
 } from '@cronium/contracts';
+import { HttpProblem } from '@cronium/http';
 import { type BulkJobOptions, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { HttpProblem } from '../errors.ts';
 import type { NewJob } from '../intake/new-job.ts';
 import { problems } from '../problems.ts';
 import { replies, withValkey } from '../valkey/connection.ts';

@@ -6,9 +6,9 @@ import {
   newBatchId,
   TERMINAL_STATES,
 } from '@cronium/contracts';
+import { HttpProblem } from '@cronium/http';
 import { z } from 'zod';
 import type { App, Services } from '../app-env.ts';
-import { HttpProblem } from '../errors.ts';
 import { auditEvent } from '../http/audit.ts';
 import { openBody } from '../http/body.ts';
 import { linesOf } from '../http/lines.ts';
@@ -37,11 +37,11 @@ const NDJSON = ['application/x-ndjson', 'application/ndjson', 'application/jsonl
 const MEDIA_TYPES = [...NDJSON, 'application/json'];
 const RETRY_CHUNK = 500;
 
-const batchQuery = z.object({
+const batchQuery = z.strictObject({
   name: z.string().max(200).optional(),
   atomic: z.enum(['true', 'false']).default('false'),
 });
-const retryQuery = z.object({ state: z.enum(TERMINAL_STATES).default('failed') });
+const retryQuery = z.strictObject({ state: z.enum(TERMINAL_STATES).default('failed') });
 const batchCancelling = z.object({ batchId: z.string(), cancelling: z.literal(true) });
 const batchRetried = z.object({ batchId: z.string(), retried: z.int().nonnegative() });
 

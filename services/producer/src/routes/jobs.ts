@@ -83,7 +83,7 @@ async function submit(context: AppContext, services: Services): Promise<Response
     maxBytes: services.limits.jobBytes,
     run: async (value) => {
       const read = readJob(value);
-      if (read.errors) throw problems.invalid(read.errors);
+      if (read.errors) throw problems.invalid(read.errors, 'job');
       const submission: Submission = {
         tenant: context.var.caller.tenant,
         trace: context.var.trace,

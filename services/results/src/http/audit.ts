@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type AuditAction, remoteAddress } from '@cronium/contracts';
+import type { AuditAction } from '@cronium/contracts';
+import { remoteAddress } from '@cronium/http';
 import type { Context } from 'hono';
 import { withRetry } from '../db/retry.ts';
 import type { Deps } from '../deps.ts';

@@ -1,4 +1,5 @@
 import type { ExecutionClaims, Keys } from '@cronium/contracts';
+import { bearerToken, requireRole } from '@cronium/http';
 import type { Context, MiddlewareHandler } from 'hono';
 import { getCookie } from 'hono/cookie';
 import type { Redis } from 'ioredis';
@@ -14,11 +15,7 @@ export type Env = {
 /** The cookie of a signed-in dashboard. */
 export const SESSION_COOKIE = 'cronium_session';
 
-function bearer(c: Context): string | undefined {
-  return /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
-}
-
-const RANK = { reader: 0, submitter: 1, admin: 2 } as const;
+const bearer = (c: Context) => bearerToken(c.req.header('authorization'));
 
 /** The API key that a request brings: in its Authorization header, or in the dashboard's cookie. */
 export function keyOf(c: Context<Env>): string | undefined {
@@ -49,17 +46,10 @@ export function requireApiKey(apiKeys: ApiKeys): MiddlewareHandler<Env> {
     c.set('principal', principal);
     if (c.req.method !== 'GET' && c.req.method !== 'HEAD') {
       if (bearer(c) === undefined) requireOwnPage(c);
-      requireRole(c, 'submitter');
+      requireRole(principal, 'submitter');
     }
     return next();
   };
-}
-
-/** @throws HttpProblem 403 when the key's role is a lower one */
-export function requireRole(c: Context<Env>, role: Principal['role']): void {
-  const own = c.get('principal').role;
-  if (RANK[own] < RANK[role])
-    throw problems.forbidden(`The API key is a ${own}'s; this needs one of a ${role}.`);
 }
 
 /** Asks for a node's token. */

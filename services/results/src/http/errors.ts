@@ -1,8 +1,9 @@
 import { LogFormatError, TokenRefusedError } from '@cronium/contracts';
+import { HttpProblem } from '@cronium/http';
 import type { Logger } from '@cronium/telemetry';
 import type { Context } from 'hono';
 import { isAway, isBadValue, isCollision } from '../db/retry.ts';
-import { HttpProblem, problems } from './problems.ts';
+import { problems } from './problems.ts';
 
 /** What ioredis throws when the connection is not there or does not answer. */
 const VALKEY_AWAY = /Stream isn't writeable|Connection is closed|max retries per request|Command timed out/;

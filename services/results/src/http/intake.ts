@@ -1,5 +1,5 @@
+import { HttpProblem } from '@cronium/http';
 import type { MiddlewareHandler } from 'hono';
-import { HttpProblem } from './problems.ts';
 
 /**
  * Bounds the bodies that are in memory at once over all requests. What is too much is put off with 503 before a byte of

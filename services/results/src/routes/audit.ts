@@ -1,8 +1,9 @@
 import type { AuditEntry, AuditPage } from '@cronium/contracts';
+import { requireRole } from '@cronium/http';
 import { Hono } from 'hono';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
-import { type Env, requireRole } from '../http/auth.ts';
+import type { Env } from '../http/auth.ts';
 import { readQuery } from '../http/body.ts';
 import { type AuditRow, exportAudit, listAudit } from '../queries/audit.ts';
 import { cursorOf, readCursor } from './cursor.ts';
@@ -31,7 +32,7 @@ export const auditQuery = z.strictObject({
 export function auditRoutes({ db }: Deps): Hono<Env> {
   const app = new Hono<Env>();
   app.get('/', async (c) => {
-    requireRole(c, 'admin');
+    requireRole(c.get('principal'), 'admin');
     const { cursor, limit, ...rest } = readQuery(c, auditQuery);
     const filter = { ...rest, tenant: c.get('principal').tenant };
     if (c.req.header('accept')?.includes('application/x-ndjson')) {

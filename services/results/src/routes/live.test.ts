@@ -1,9 +1,10 @@
 import { type JobSummary, type LiveMessage, newBatchId, newJobId } from '@cronium/contracts';
+import type { HttpServer } from '@cronium/http';
 import { eventually } from '@cronium/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { ingestAttempts } from '../ingest/attempts.ts';
-import { type HttpServer, serve } from '../serve.ts';
+import { serve } from '../serve.ts';
 import { failureOf, payloadOf, successOf, updateOf } from '../test/fleet.ts';
 import { ADMIN_KEY, openService, type TestService } from '../test/service.ts';
 
@@ -15,7 +16,7 @@ beforeAll(async () => {
   server = await serve(service.app, { host: '127.0.0.1', port: 0 });
 });
 afterAll(async () => {
-  await server.drain(100);
+  await server.drain({ patienceMs: 100 });
   await service[Symbol.asyncDispose]();
 });
 

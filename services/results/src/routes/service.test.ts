@@ -1,6 +1,6 @@
 import type { Readiness, WorkersView } from '@cronium/contracts';
+import { hashApiKey } from '@cronium/http';
 import { describe, expect, test } from 'vitest';
-import { hashApiKey } from '../auth/api-keys.ts';
 import { endpoints } from '../docs/endpoints.ts';
 import { internalEndpoints } from '../docs/internal-endpoints.ts';
 import { ADMIN_KEY, bodyOf, openService, type ProblemBody } from '../test/service.ts';

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { shortName, variablePut } from '@cronium/contracts';
+import { hashApiKey, requireRole } from '@cronium/http';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
-import { hashApiKey, mirrorApiKeys } from '../auth/api-keys.ts';
+import { mirrorApiKeys } from '../auth/api-keys.ts';
 import type { Deps } from '../deps.ts';
 import { audit } from '../http/audit.ts';
-import { type Env, requireRole } from '../http/auth.ts';
+import type { Env } from '../http/auth.ts';
 import { readJson, readQuery } from '../http/body.ts';
 import { problems } from '../http/problems.ts';
 import { deleteApiKey, insertApiKey, listApiKeys } from '../queries/api-keys.ts';
@@ -85,7 +86,7 @@ export function sealedRoutes(deps: Deps, kind: SealedName['kind']): Hono<Env> {
     return c.json({ [`${kind}s`]: list });
   });
   app.put('/:name', async (c) => {
-    requireRole(c, 'admin');
+    requireRole(c.get('principal'), 'admin');
     const name = nameParameter(c);
     const text =
       kind === 'secret'
@@ -100,7 +101,7 @@ export function sealedRoutes(deps: Deps, kind: SealedName['kind']): Hono<Env> {
     return c.body(null, 204);
   });
   app.delete('/:name', async (c) => {
-    requireRole(c, 'admin');
+    requireRole(c.get('principal'), 'admin');
     const name = nameParameter(c);
     const there = await deleteSealed(db, { tenant: c.get('principal').tenant, kind, name });
     if (!there) throw problems.notFound(`${kind} ${name}`);
@@ -114,7 +115,7 @@ export function sealedRoutes(deps: Deps, kind: SealedName['kind']): Hono<Env> {
 export function apiKeyRoutes({ db, valkey, keys, apiKeys }: Deps): Hono<Env> {
   const app = new Hono<Env>();
   app.use(async (c, next) => {
-    requireRole(c, 'admin');
+    requireRole(c.get('principal'), 'admin');
     return next();
   });
   app.get('/', async (c) => {

@@ -1,8 +1,9 @@
 import type { ControlMessage, WorkersView } from '@cronium/contracts';
+import { requireRole } from '@cronium/http';
 import { type Context, Hono } from 'hono';
 import type { Deps } from '../deps.ts';
 import { audit } from '../http/audit.ts';
-import { type Env, requireRole } from '../http/auth.ts';
+import type { Env } from '../http/auth.ts';
 import { problems } from '../http/problems.ts';
 import { type KnownNode, knownNodes } from '../queue/nodes.ts';
 import { isoTime } from './views.ts';
@@ -26,7 +27,7 @@ async function wish(
   c: Context<Env>,
   type: 'drain' | 'resume',
 ): Promise<Response> {
-  requireRole(c, 'admin');
+  requireRole(c.get('principal'), 'admin');
   const node = c.req.param('node') ?? '';
   if ((await valkey.hexists(keys.nodes, node)) === 0) throw problems.notFound(`worker ${node.slice(0, 100)}`);
   if (type === 'drain') await valkey.hset(keys.drains, node, 'drain');

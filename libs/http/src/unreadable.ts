@@ -1,4 +1,4 @@
-import { makeProblem, PROBLEM_TYPE } from './problem.ts';
+import { makeProblem, PROBLEM_TYPE } from '@cronium/contracts';
 
 /** What Node's HTTP parser refuses by a code of its own; everything else it refuses is no HTTP at all. */
 const REFUSALS: Readonly<Record<string, readonly [status: number, reason: string, detail: string]>> = {
