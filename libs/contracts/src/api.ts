@@ -102,7 +102,7 @@ export const jobView = jobSummary.extend({
   condition: z.boolean().nullable(),
   progress: z.object({ percent: z.number().nullable(), message: z.string().nullable() }).nullable(),
   attemptList: z.array(attemptView),
-  /** Milliseconds by phase of the newest attempt: queued, prepare, setup, preTask, run, drain, teardown, total. */
+  /** Milliseconds by phase of the newest attempt: queued, prepare, tenantPreTask, setup, preTask, run, drain, teardown, total. */
   timings: z.record(z.string(), z.number()),
 });
 export type JobView = z.infer<typeof jobView>;

@@ -62,6 +62,8 @@ export const TIMELINE_MOMENTS = [
   'create_ended',
   'start_started',
   'start_ended',
+  'tenant_pre_task_started',
+  'tenant_pre_task_ended',
   'setup_started',
   'setup_ended',
   'pre_task_started',

@@ -16,6 +16,8 @@ export const AUDIT_ACTIONS = [
   'pool.resume',
   'worker.drain',
   'worker.resume',
+  'pre-task.put',
+  'pre-task.delete',
   'secret.put',
   'secret.delete',
   'credential.put',

@@ -34,7 +34,7 @@ export interface Keys {
   idempotency(tenant: string, key: string): string;
   /** String: a tenant's cached variable, as one run of the Valkey server knows it. */
   variable(run: string, tenant: string, key: string): string;
-  /** Hash: tenant -> the source of the script that runs before all its jobs. */
+  /** Hash: tenant -> the source of the script that runs before all its jobs; a copy of what results has. */
   readonly preTasks: string;
 }
 

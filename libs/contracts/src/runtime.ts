@@ -54,6 +54,15 @@ export const sidecarReply = z.discriminatedUnion('type', [
 ]);
 export type SidecarReply = z.infer<typeof sidecarReply>;
 
+/** `PUT /v1/pre-task` on results: a shell script that runs before all jobs of a tenant, in every image. */
+export const preTaskBody = z.strictObject({
+  source: z
+    .string()
+    .min(1)
+    .max(64 * 1024)
+    .refine((source) => !source.includes('\0'), { error: 'must not contain a NUL byte' }),
+});
+
 /** `POST /executions/{id}/output`: the serialised data may have this many bytes. */
 export const MAX_OUTPUT_BYTES = 5 * 1024 * 1024;
 

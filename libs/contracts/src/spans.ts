@@ -39,6 +39,7 @@ export const SPAN = {
   sidecar: 'sidecar',
   create: 'container create',
   start: 'container start',
+  tenantPreTask: 'tenant pre-task',
   setup: 'setup',
   preTask: 'pre-task',
   run: 'run',
@@ -189,6 +190,15 @@ export const ATTEMPT_SPANS: readonly PhaseDefinition[] = [
     describes: 'the job container is started and waits for its script',
     attributes: [...OF_ATTEMPT],
     sometimes: ['cronium.warm'],
+  },
+  {
+    name: SPAN.tenantPreTask,
+    begins: 'tenant_pre_task_started',
+    ends: 'tenant_pre_task_ended',
+    parent: SPAN.attempt,
+    describes: "the tenant's own script runs, which comes before all its jobs",
+    attributes: [...OF_ATTEMPT],
+    sometimes: ['process.exit.code'],
   },
   {
     name: SPAN.setup,

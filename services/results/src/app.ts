@@ -14,6 +14,7 @@ import { jobRoutes } from './routes/jobs.ts';
 import { liveRoutes } from './routes/live.ts';
 import { otlpRoutes } from './routes/otlp.ts';
 import { overviewRoutes } from './routes/overview.ts';
+import { preTaskRoutes } from './routes/pre-task.ts';
 import { relayRoutes } from './routes/relay.ts';
 import { runtimeRoutes } from './routes/runtime.ts';
 import { scalingRoutes } from './routes/scaling.ts';
@@ -56,6 +57,7 @@ export function createApp(deps: Deps): Hono<Env> {
   app.route('/v1/variables', variableRoutes(deps));
   app.route('/v1/secrets', sealedRoutes(deps, 'secret'));
   app.route('/v1/credentials', sealedRoutes(deps, 'credential'));
+  app.route('/v1/pre-task', preTaskRoutes(deps));
   app.route('/v1/api-keys', apiKeyRoutes(deps));
   app.route('/v1/audit', auditRoutes(deps));
   app.all('/v1/*', () => {

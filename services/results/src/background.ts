@@ -8,6 +8,7 @@ import { EventStream } from './ingest/event-stream.ts';
 import { consumeEvents } from './ingest/events.ts';
 import { followChanges } from './live/changes.ts';
 import { readFleet } from './metrics.ts';
+import { mirrorPreTasks } from './pre-tasks.ts';
 import { keepRetention } from './retention.ts';
 
 /** How the background work of a results process is set up. */
@@ -48,6 +49,11 @@ export async function runBackground(deps: Deps, options: BackgroundOptions): Pro
     consumeEvents({ stream, applier, log, signal }),
     deps.traces?.run(signal),
     followChanges(changes, { url: options.databaseUrl, log, signal }),
+    repeat(() => mirrorPreTasks(deps), {
+      everyMs: MIRROR_EVERY_MS,
+      signal,
+      onError: onError('copying the pre-task scripts to Valkey'),
+    }),
     repeat(() => mirrorApiKeys(db, valkey, keys), {
       everyMs: MIRROR_EVERY_MS,
       signal,

@@ -56,6 +56,25 @@ test('a job that prints and succeeds ends as succeeded with its whole log and it
   );
 });
 
+test('the tenant’s script before all its jobs goes with each job; a failing one is named, and the job never runs', async () => {
+  await using set = await fleetWith();
+  await set.fleet.valkey.hset(set.fleet.keys.preTasks, 'test', 'echo before', 'other', 'exit 1');
+  const end = await set.run([step.started('tenantPreTask'), step.ended('tenantPreTask', 7), step.exit(7)]);
+  expect(set.worker.host.requests.at(-1)?.tenantPreTask).toBe('echo before');
+  expect(end.outcome).toMatchObject({
+    state: 'failed',
+    exitCode: 7,
+    death: {
+      cause: 'setup',
+      phase: 'preTask',
+      message: expect.stringContaining("tenant's pre-task script failed with exit code 7"),
+    },
+  });
+  expect(end.timeline.map(({ moment }) => moment)).toEqual(
+    expect.arrayContaining(['tenant_pre_task_started', 'tenant_pre_task_ended']),
+  );
+});
+
 test('a job that names secrets waits in the queue while results is away, and then gets what is set', async () => {
   await using set = await fleetWith();
   const { results } = set.fleet;

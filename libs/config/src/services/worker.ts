@@ -98,7 +98,7 @@ const attempts = {
     default: '5',
   }),
   CRONIUM_SETUP_TIMEOUT_SECONDS: field(positiveSeconds, {
-    doc: 'How long a script’s setup and preTask may take together. The job’s own timeout counts from the main program alone.',
+    doc: 'How long a tenant’s pre-task script, a job’s setup and its preTask may take together. The job’s own timeout counts from the main program alone.',
     default: '120',
   }),
   CRONIUM_STOP_GRACE_SECONDS: field(positiveSeconds, {

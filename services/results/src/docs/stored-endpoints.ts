@@ -1,4 +1,4 @@
-import { auditPage, variablePut, variableView } from '@cronium/contracts';
+import { auditPage, preTaskBody, variablePut, variableView } from '@cronium/contracts';
 import { z } from 'zod';
 import { auditQuery } from '../routes/audit.ts';
 import { credentialBody } from '../tools/credentials.ts';
@@ -84,6 +84,29 @@ export const storedEndpoints: readonly Endpoint[] = [
     method: 'delete',
     path: '/v1/credentials/{name}',
     summary: 'Removes a credential. Admins.',
+    answer: { status: 204 },
+    auth: 'key',
+  },
+  {
+    method: 'get',
+    path: '/v1/pre-task',
+    summary: 'The script that runs before all jobs of the tenant.',
+    answer: json(preTaskBody.extend({ updatedAt: z.string() })),
+    auth: 'key',
+  },
+  {
+    method: 'put',
+    path: '/v1/pre-task',
+    summary:
+      'Sets the script that runs before all jobs of the tenant: POSIX shell, in the job’s own container. Admins.',
+    body: jsonBody(preTaskBody),
+    answer: { status: 204 },
+    auth: 'key',
+  },
+  {
+    method: 'delete',
+    path: '/v1/pre-task',
+    summary: 'Removes the script that runs before all jobs. Admins.',
     answer: { status: 204 },
     auth: 'key',
   },

@@ -19,6 +19,8 @@ export interface Origin {
   readonly tenant: string;
   readonly jobId?: string;
   readonly attemptId?: string;
+  /** The trace of the job, and its run span: what a job sends belongs below it. */
+  readonly home?: { readonly traceId: string; readonly spanId: string };
 }
 
 /** What of a request is stored, and how much was not right. */
@@ -54,14 +56,18 @@ function spanRow(
   const traceId = hexId(span.traceId, 32);
   const spanId = hexId(span.spanId, 16);
   if (traceId === undefined || spanId === undefined) return undefined;
-  const attributes = { ...withoutService(shared), ...plainAttributes(span.attributes) };
+  const attributes = {
+    ...withoutService(shared),
+    ...plainAttributes(span.attributes),
+    ...sentAs(traceId, origin),
+  };
   const startMs = nanosToMs(span.startTimeUnixNano);
   const endMs = nanosToMs(span.endTimeUnixNano);
   return {
     day: dayWithin(startMs, window, nowMs),
-    trace_id: traceId,
+    trace_id: origin.home?.traceId ?? traceId,
     span_id: spanId,
-    parent_span_id: hexId(span.parentSpanId, 16) ?? null,
+    parent_span_id: hexId(span.parentSpanId, 16) ?? origin.home?.spanId ?? null,
     ...ownerOf(origin, attributes),
     tenant: origin.tenant,
     name: pgText(span.name).slice(0, 1000),
@@ -111,7 +117,7 @@ function logRow(
     day: dayWithin(timeMs, window, nowMs),
     id,
     tenant: origin.tenant,
-    trace_id: hexId(record.traceId, 32) ?? null,
+    trace_id: origin.home?.traceId ?? hexId(record.traceId, 32) ?? null,
     span_id: hexId(record.spanId, 16) ?? null,
     ...ownerOf(origin, attributes),
     time_ms: timeMs,
@@ -119,6 +125,14 @@ function logRow(
     body: pgText(typeof body === 'string' ? body : JSON.stringify(body)),
     attributes: JSON.stringify(attributes),
   };
+}
+
+/**
+ * An SDK that knows nothing of TRACEPARENT begins a trace of its own. It becomes a part of the job's, and its id is kept
+ * for those who have it in their own logs.
+ */
+function sentAs(traceId: string, { home }: Origin): Record<string, string> {
+  return home === undefined || home.traceId === traceId ? {} : { 'cronium.sent_trace_id': traceId };
 }
 
 /** JSON has ids as hex digits; from protobuf they come as base64. All zeros is no id. */

@@ -6,6 +6,8 @@ import {
   MAX_OUTPUT_BYTES,
   outputBody,
   progressBody,
+  SPAN,
+  spanIdFor,
   variablePut,
 } from '@cronium/contracts';
 import { type Context, Hono } from 'hono';
@@ -15,6 +17,7 @@ import { type Env, requireExecution } from '../http/auth.ts';
 import { readJson } from '../http/body.ts';
 import { problems } from '../http/problems.ts';
 import { readPayload } from '../ingest/payload.ts';
+import type { Origin } from '../otlp/rows.ts';
 import { tellOfAttempt } from '../queries/attempt-data.ts';
 import { openAllSealed, openSealed } from '../queries/sealed.ts';
 import { append, increment, MAX_VALUE_BYTES, put, variableKey } from '../variables/changes.ts';
@@ -79,8 +82,8 @@ export function runtimeRoutes(deps: Deps): Hono<Env> {
   );
 
   app.post('/tool-actions/execute', requireExecution(deps.nodeKeys, deps), (c) => runTool(deps, c));
-  app.post('/executions/:id/otlp/v1/traces', (c) => receiveTraces(deps, c, originOf(c.get('claims'))));
-  app.post('/executions/:id/otlp/v1/logs', (c) => receiveLogs(deps, c, originOf(c.get('claims'))));
+  app.post('/executions/:id/otlp/v1/traces', async (c) => receiveTraces(deps, c, await originOf(deps, c)));
+  app.post('/executions/:id/otlp/v1/logs', async (c) => receiveLogs(deps, c, await originOf(deps, c)));
   return app;
 }
 
@@ -118,8 +121,15 @@ function writeOf(c: Context<Env>): WriteOptions {
   return { writer: claims, request: key && `${claims.executionId} ${pgText(key).slice(0, 200)}` };
 }
 
-function originOf({ tenant, jobId, executionId }: ExecutionClaims) {
-  return { tenant, jobId, attemptId: executionId };
+async function originOf(deps: Deps, c: Context<Env>): Promise<Origin> {
+  const { tenant, jobId, executionId } = c.get('claims');
+  const { trace_id: traceId } = await locateJob(deps, tenant, jobId);
+  return {
+    tenant,
+    jobId,
+    attemptId: executionId,
+    home: { traceId, spanId: spanIdFor(executionId, SPAN.run) },
+  };
 }
 
 function variableOf(c: Context<Env>): { tenant: string; key: string } {

@@ -3,6 +3,7 @@ import { hashApiKey } from '@cronium/http';
 import { describe, expect, test } from 'vitest';
 import { endpoints } from '../docs/endpoints.ts';
 import { internalEndpoints } from '../docs/internal-endpoints.ts';
+import { mirrorPreTasks } from '../pre-tasks.ts';
 import { ADMIN_KEY, bodyOf, openService, type ProblemBody } from '../test/service.ts';
 
 interface OpenApi {
@@ -47,6 +48,28 @@ test('API keys: made once, mirrored to producers, bound by their role, gone when
   expect((await service.send('DELETE', '/v1/api-keys/ci')).status).toBe(204);
   expect((await service.get('/v1/jobs', asReader)).status).toBe(401);
   expect(await valkey.hexists(keys.apiKeys, hashApiKey(key))).toBe(0);
+});
+
+test('the script before all jobs: workers read it from the moment of the answer, and after Valkey lost it', async () => {
+  await using service = await openService();
+  const { valkey, keys } = service.deps;
+  const seen = () => valkey.hgetall(keys.preTasks);
+  expect((await service.get('/v1/pre-task')).status).toBe(404);
+  expect((await service.send('PUT', '/v1/pre-task', { source: 'a\0' })).status).toBe(400);
+  expect((await service.send('PUT', '/v1/pre-task', { source: 'echo first' })).status).toBe(204);
+  expect((await service.send('PUT', '/v1/pre-task', { source: 'echo hi' })).status).toBe(204);
+  expect(await seen()).toEqual({ default: 'echo hi' });
+  expect(await bodyOf(service.get('/v1/pre-task'))).toEqual({
+    source: 'echo hi',
+    updatedAt: expect.any(String),
+  });
+  await valkey.del(keys.preTasks);
+  await valkey.hset(keys.preTasks, 'gone', 'echo');
+  await mirrorPreTasks(service.deps);
+  expect(await seen()).toEqual({ default: 'echo hi' });
+  expect((await service.send('DELETE', '/v1/pre-task')).status).toBe(204);
+  expect(await seen()).toEqual({});
+  expect((await service.send('DELETE', '/v1/pre-task')).status).toBe(404);
 });
 
 test('without a key for secrets the endpoints say what to set', async () => {

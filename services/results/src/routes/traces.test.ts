@@ -95,6 +95,7 @@ test('one trace from the submitter’s span over both attempts to the job’s ow
         'sidecar',
         'container create',
         'container start',
+        'tenant pre-task',
         'setup',
         'run',
         'run/first byte',
@@ -166,6 +167,32 @@ test('protobuf and gzip are read, repeats stored once, bad ids counted as reject
       attributes: { n: '9007199254740993', list: [false, 0], 'status.message': 'broke' },
       events: [{ name: 'e', atMs: 1_700_000_000_100, attributes: {} }],
     }),
+  ]);
+});
+
+test('a job whose SDK begins a trace of its own has its spans below the run span of the attempt', async () => {
+  const id = newJobId();
+  await ingestAttempts(service.deps.db, [updateOf(id, 1)]);
+  const auth = await service.fleet.executionAuth(id);
+  const traceId = 'e'.repeat(32);
+  const [root, child] = ['1'.repeat(16), '2'.repeat(16)];
+  const spans = [
+    { traceId, spanId: root, name: 'root' },
+    { traceId, spanId: child, parentSpanId: root, name: 'child' },
+  ];
+  const path = `/runtime/v1/executions/${id}.1/otlp/v1/`;
+  await service.send('POST', `${path}traces`, { resourceSpans: [{ scopeSpans: [{ spans }] }] }, auth);
+  const logRecords = [{ timeUnixNano: '5000000', body: { stringValue: 'hm' }, traceId, spanId: child }];
+  await service.send('POST', `${path}logs`, { resourceLogs: [{ scopeLogs: [{ logRecords }] }] }, auth);
+  const found = (await spansOf(id)).filter(({ spanId }) => [root, child].includes(spanId));
+  expect(found).toMatchObject([
+    {
+      name: 'root',
+      traceId: traceIdForJob(id),
+      parentSpanId: spanIdFor(`${id}.1`, SPAN.run),
+      attributes: { 'cronium.sent_trace_id': traceId },
+    },
+    { name: 'child', traceId: traceIdForJob(id), parentSpanId: root, events: [{ name: 'hm' }] },
   ]);
 });
 

@@ -94,6 +94,7 @@ function timingsOf(job: JobRow, newest: AttemptFacts, previousEnd: number | null
   const phases: [string, number | null, number | null][] = [
     ['queued', previousEnd ?? job.accepted_ms, at('claimed')],
     ['prepare', at('claimed'), at('start_ended')],
+    ['tenantPreTask', at('tenant_pre_task_started'), at('tenant_pre_task_ended')],
     ['setup', at('setup_started'), at('setup_ended')],
     ['preTask', at('pre_task_started'), at('pre_task_ended')],
     ['run', at('main_started'), at('main_ended')],

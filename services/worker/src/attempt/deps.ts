@@ -22,6 +22,8 @@ export interface AttemptLimits {
 
 /** The fleet's shared store as an attempt needs it. */
 export interface AttemptStore {
+  /** The script that a tenant runs before all its jobs. */
+  preTask(tenant: string): Promise<string | undefined>;
   /** Does someone want this job cancelled? */
   cancelRequest(jobId: string): Promise<CancelRequest | undefined>;
   /** Makes an execution token void for as long as it would be good; tries in the background until that is over. */

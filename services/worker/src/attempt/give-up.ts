@@ -5,7 +5,7 @@ import type { AttemptLog } from '../logs/attempt-log.ts';
 import { type Attempt, HandOverError, SupersededError } from './attempt.ts';
 import type { AttemptDeps } from './deps.ts';
 import { settle } from './finish.ts';
-import { NoCapacityError } from './prepare.ts';
+import { NoCapacityError } from './provisions.ts';
 
 /** How long a job waits that this node had no room for. */
 const NO_CAPACITY_DELAY_MS = 1000;

@@ -5,8 +5,18 @@ import type { Attempt } from './attempt.ts';
 
 type Phase = PhaseMarker['phase'];
 
-const STARTED = { setup: 'setup_started', preTask: 'pre_task_started', main: 'main_started' } as const;
-const ENDED = { setup: 'setup_ended', preTask: 'pre_task_ended', main: 'main_ended' } as const;
+const STARTED = {
+  tenantPreTask: 'tenant_pre_task_started',
+  setup: 'setup_started',
+  preTask: 'pre_task_started',
+  main: 'main_started',
+} as const;
+const ENDED = {
+  tenantPreTask: 'tenant_pre_task_ended',
+  setup: 'setup_ended',
+  preTask: 'pre_task_ended',
+  main: 'main_ended',
+} as const;
 
 /** Turns a phase marker into moments of the attempt. A marker that was seen before changes nothing. */
 export function recordMarker(attempt: Attempt, marker: PhaseMarker): void {
@@ -24,14 +34,13 @@ export function recordMarker(attempt: Attempt, marker: PhaseMarker): void {
 
 /** What the markers said, read back from the timeline: so an adopted attempt knows as much as one seen from the start. */
 export function phasesOf(attempt: Attempt): Phases {
-  const setup = factsOf(attempt, 'setup');
-  const preTask = factsOf(attempt, 'preTask');
-  const main = factsOf(attempt, 'main');
-  return {
-    ...(setup === undefined ? {} : { setup }),
-    ...(preTask === undefined ? {} : { preTask }),
-    ...(main === undefined ? {} : { main }),
-  };
+  const phases = Object.keys(STARTED) as Phase[];
+  return Object.fromEntries(
+    phases.flatMap((phase) => {
+      const facts = factsOf(attempt, phase);
+      return facts === undefined ? [] : [[phase, facts]];
+    }),
+  );
 }
 
 function factsOf(attempt: Attempt, phase: Phase): PhaseFacts | undefined {

@@ -1,19 +1,12 @@
 import { type ExecutionClaims, signExecutionToken } from '@cronium/contracts';
-import { retry } from '@cronium/lifecycle';
 import type { Ending } from '../outcome/evidence.ts';
 import { type PreparationObserver, type Sandbox, SandboxError } from '../sandbox/runtime.ts';
 import type { Attempt } from './attempt.ts';
 import type { AttemptDeps } from './deps.ts';
-
-/** Thrown when the job cannot be prepared on this node now: it goes back, and this was no attempt. */
-export class NoCapacityError extends Error {
-  override readonly name = 'NoCapacityError';
-  readonly code = 'NO_CAPACITY';
-}
+import { NoCapacityError, provisionsOf } from './provisions.ts';
 
 /** Beyond the job's own time: for queues of helpers and the log's drain. */
 const TOKEN_SPARE_SECONDS = 60;
-const SECRETS_TRIES = 6;
 
 /** How long the attempt's execution token may be needed. */
 export function tokenSeconds(attempt: Attempt, { limits }: AttemptDeps): number {
@@ -34,7 +27,7 @@ export async function prepare(attempt: Attempt, deps: AttemptDeps): Promise<Sand
   const signal = AbortSignal.any([dropped, stopping]);
   const executionToken = await signExecutionToken(deps.nodeKey, claimsOf(attempt, deps));
   try {
-    const secrets = await secretsOf(attempt, { executionToken, signal }, deps);
+    const provisions = await provisionsOf(attempt, { executionToken, signal }, deps);
     const request = {
       jobId: claim.jobId,
       attempt: claim.attempt,
@@ -42,7 +35,7 @@ export async function prepare(attempt: Attempt, deps: AttemptDeps): Promise<Sand
       payload: claim.payload,
       spec: claim.payload.spec,
       executionToken,
-      secrets,
+      ...provisions,
     };
     const sandbox = await deps.runtime.prepare(request, observer(attempt), signal);
     attempt.image = sandbox.binding.image;
@@ -53,25 +46,6 @@ export async function prepare(attempt: Attempt, deps: AttemptDeps): Promise<Sand
     if (!(error instanceof SandboxError) || error.code === 'aborted') throw error;
     if (error.code === 'capacity') throw new NoCapacityError(error.message, { cause: error });
     return { type: 'unprepared', code: error.code, message: error.message, statusCode: error.statusCode };
-  }
-}
-
-/** While results is away a job that names secrets can't begin. @throws NoCapacityError, or the signal's reason */
-async function secretsOf(
-  attempt: Attempt,
-  { executionToken, signal }: { executionToken: string; signal: AbortSignal },
-  { results, log }: AttemptDeps,
-): Promise<Readonly<Record<string, string>>> {
-  const { attemptId, payload } = attempt.claim;
-  if (payload.spec.secrets.length === 0) return {};
-  const ask = () => results.secrets({ attemptId, executionToken }, signal);
-  const onRetry = ({ error }: { error: unknown }) =>
-    log.warn({ err: error, attempt: attemptId }, "the job's secrets cannot be fetched yet");
-  try {
-    return await retry(ask, { signal, attempts: SECRETS_TRIES, maxMs: 2000, onRetry });
-  } catch (error) {
-    signal.throwIfAborted();
-    throw new NoCapacityError(`the secrets of ${attemptId} cannot be fetched`, { cause: error });
   }
 }
 

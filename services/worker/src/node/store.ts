@@ -50,6 +50,11 @@ export class FleetStore {
     await this.#commands.hset(this.#keys.nodes, record.node, JSON.stringify(record));
   }
 
+  /** The script that a tenant runs before all its jobs. */
+  async preTask(tenant: string): Promise<string | undefined> {
+    return (await this.#commands.hget(this.#keys.preTasks, tenant)) ?? undefined;
+  }
+
   async cancelRequest(jobId: string): Promise<CancelRequest | undefined> {
     const [only] = await this.cancelRequests([jobId]);
     return only?.request;

@@ -150,7 +150,7 @@ function outOfMemory({ mainEnd, exit }: Ran, base: Base, facts: Circumstances): 
 type Base = Pick<Verdict, 'phase'> & { readonly exitCode: number; readonly signal: string | null };
 
 function failedSetup(phases: Phases, base: Base): Verdict | undefined {
-  for (const phase of ['setup', 'preTask'] as const) {
+  for (const phase of ['tenantPreTask', 'setup', 'preTask'] as const) {
     const facts = phases[phase];
     if (!facts?.ended || !facts.exitCode) continue;
     const { exitCode } = facts;
@@ -161,7 +161,7 @@ function failedSetup(phases: Phases, base: Base): Verdict | undefined {
       state: 'failed',
       cause: 'setup',
       certainty: 'certain',
-      phase,
+      phase: phase === 'tenantPreTask' ? 'preTask' : phase,
       exitCode,
       signal,
       message,
@@ -235,7 +235,8 @@ function matchingKill({ kills }: ContainerEvidence, exitCode: number): string | 
 function phaseOf(phases: Phases): DeathPhase {
   if (phases.main) return 'main';
   if (phases.preTask) return 'preTask';
-  return phases.setup ? 'setup' : 'preparing';
+  if (phases.setup) return 'setup';
+  return phases.tenantPreTask ? 'preTask' : 'preparing';
 }
 
 function evidenceOf(ending: Ending, facts: Circumstances): DeathRecord['evidence'] {

@@ -10,6 +10,7 @@ export type Stop =
 
 /** What the entry program's markers said. */
 export interface Phases {
+  readonly tenantPreTask?: PhaseFacts;
   readonly setup?: PhaseFacts;
   readonly preTask?: PhaseFacts;
   readonly main?: PhaseFacts;

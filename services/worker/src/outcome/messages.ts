@@ -51,8 +51,14 @@ export function oomOfHost(): string {
   return 'The job was killed by the kernel for want of memory on the host, not for its own limit; run fewer jobs at once on this node, or give it more memory.';
 }
 
-export function setupFailed(phase: 'setup' | 'preTask', exitCode: number): string {
-  return `The ${phase} script failed with exit code ${exitCode}, so the main program was not run; see the log for what it printed.`;
+const SCRIPTS = {
+  tenantPreTask: "tenant's pre-task",
+  setup: 'setup',
+  preTask: 'preTask',
+} as const;
+
+export function setupFailed(phase: keyof typeof SCRIPTS, exitCode: number): string {
+  return `The ${SCRIPTS[phase]} script failed with exit code ${exitCode}, so the main program was not run; see the log for what it printed.`;
 }
 
 export function unrunnable(exitCode: number, image: string | undefined): string {

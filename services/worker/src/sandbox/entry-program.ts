@@ -20,7 +20,7 @@ export const BOOT_ENTRYPOINT: readonly string[] = [
 ];
 
 export interface EntryPhase {
-  readonly phase: 'setup' | 'preTask';
+  readonly phase: 'tenantPreTask' | 'setup' | 'preTask';
   readonly argv: readonly string[];
 }
 

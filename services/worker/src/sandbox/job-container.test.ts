@@ -113,6 +113,8 @@ describe("a job's environment", () => {
       TRACEPARENT: expect.stringMatching(/^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01$/),
       OTEL_EXPORTER_OTLP_ENDPOINT: 'http://runtime-api:8081/otlp',
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+      OTEL_METRICS_EXPORTER: 'none',
+      OTEL_SERVICE_NAME: 'job',
       OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20the-token',
       CRONIUM_JOB_ID: 'job_AAAAAAAAAAAA',
       CRONIUM_JOB_TYPE: 'script',

@@ -57,7 +57,7 @@ const EGRESS: Readonly<Record<string, string>> = {
 };
 
 /** With these the OpenTelemetry SDKs of any language send to the sidecar, below the attempt's `run` span. */
-function tracing({ attemptId, executionToken, payload }: SandboxRequest): Record<string, string> {
+function tracing({ attemptId, executionToken, payload, spec }: SandboxRequest): Record<string, string> {
   return {
     TRACEPARENT: formatTraceparent({
       traceId: payload.traceId,
@@ -66,6 +66,9 @@ function tracing({ attemptId, executionToken, payload }: SandboxRequest): Record
     }),
     OTEL_EXPORTER_OTLP_ENDPOINT: `${RUNTIME_URL}/otlp`,
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+    // An SDK that is not told sends these as well, and complains of the answer.
+    OTEL_METRICS_EXPORTER: 'none',
+    OTEL_SERVICE_NAME: spec.name === '' ? 'job' : spec.name,
     OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer%20${executionToken}`,
   };
 }

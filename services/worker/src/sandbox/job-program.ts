@@ -1,4 +1,4 @@
-import type { JobSpec, ScriptJob, ScriptLanguage } from '@cronium/contracts';
+import { type JobSpec, type ScriptJob, type ScriptLanguage, TOOLKIT_BUSYBOX } from '@cronium/contracts';
 import { type EntryPhase, type EntryPlan, RUN_PATH } from './entry-program.ts';
 import type { ImageFacts } from './images.ts';
 import { jobEnvironment } from './job-environment.ts';
@@ -26,17 +26,44 @@ const LANGUAGES: Readonly<
 /** What an attempt's container shall do: its programs, their files, their environment. */
 export function jobProgram(request: SandboxRequest, image: ImageFacts, nonce: string): EntryPlan {
   const env = jobEnvironment(request, image.env);
-  const { spec } = request;
+  const { phases, ...program } = ownProgram(request, image, env);
+  const first = tenantPhase(request.tenantPreTask);
+  return {
+    nonce,
+    env,
+    ...program,
+    phases: [...first.phases, ...phases],
+    files: [...first.files, ...program.files],
+  };
+}
+
+type Program = Pick<EntryPlan, 'phases' | 'files' | 'main'> & Partial<Pick<EntryPlan, 'env'>>;
+
+function ownProgram(
+  { spec }: SandboxRequest,
+  image: ImageFacts,
+  env: Readonly<Record<string, string>>,
+): Program {
   switch (spec.type) {
     case 'script':
-      return { nonce, env, ...scriptProgram(spec) };
+      return scriptProgram(spec);
     case 'container':
-      return { nonce, env, phases: [], files: [], main: containerCommand(spec, image) };
+      return { phases: [], files: [], main: containerCommand(spec, image) };
     case 'http':
-      return { nonce, phases: [], ...builtIn('http-job', 'CRONIUM_HTTP_REQUEST', spec.http, env) };
+      return { phases: [], ...builtIn('http-job', 'CRONIUM_HTTP_REQUEST', spec.http, env) };
     case 'tool':
-      return { nonce, phases: [], ...builtIn('tool-job', 'CRONIUM_TOOL_CALL', spec.tool, env) };
+      return { phases: [], ...builtIn('tool-job', 'CRONIUM_TOOL_CALL', spec.tool, env) };
   }
+}
+
+/** The tenant's script runs in any image: its shell is the toolkit's. */
+function tenantPhase(source: string | undefined): Pick<EntryPlan, 'phases' | 'files'> {
+  if (source === undefined) return { phases: [], files: [] };
+  const name = 'tenant-pre-task.sh';
+  return {
+    phases: [{ phase: 'tenantPreTask', argv: [TOOLKIT_BUSYBOX, 'sh', `${RUN_PATH}/${name}`] }],
+    files: [{ name, bytes: Buffer.from(source) }],
+  };
 }
 
 /** The folder in which a job's programs start; `undefined` for the image's own. */
@@ -44,7 +71,7 @@ export function runsInWorkspace(spec: JobSpec): boolean {
   return spec.type !== 'container';
 }
 
-function scriptProgram({ script }: ScriptJob): Pick<EntryPlan, 'phases' | 'main' | 'files'> {
+function scriptProgram({ script }: ScriptJob): Program {
   const { extension, interpreter } = LANGUAGES[script.language];
   const phases: EntryPhase[] = [];
   const files: TarEntry[] = [];

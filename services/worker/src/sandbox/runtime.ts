@@ -13,6 +13,8 @@ export interface SandboxRequest extends AttemptIdentity {
   readonly spec: JobSpec;
   /** The attempt's execution token; travels over stdin, never in a container's configuration. */
   readonly executionToken: string;
+  /** The script that the tenant runs before all its jobs. */
+  readonly tenantPreTask?: string;
   /** The values of the secrets that the spec names and that are set, by name. */
   readonly secrets: Readonly<Record<string, string>>;
 }
@@ -42,7 +44,7 @@ export interface SandboxBinding extends AttemptIdentity {
 
 /** A phase marker of the entry program, cut out of the job's output. */
 export interface PhaseMarker {
-  readonly phase: 'setup' | 'preTask' | 'main';
+  readonly phase: 'tenantPreTask' | 'setup' | 'preTask' | 'main';
   readonly event: 'started' | 'ended' | 'unrunnable';
   /** With `ended`: the phase's exit code; with `unrunnable` of main: 127 (no such program) or 126. */
   readonly exitCode?: number;

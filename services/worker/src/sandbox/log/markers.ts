@@ -2,9 +2,9 @@ import type { PhaseMarker } from '../runtime.ts';
 
 const RECORD_SEPARATOR = 0x1e;
 const NEWLINE = 0x0a;
-/** The longest text that can follow the nonce: `preTask unrunnable 2147483647`. */
+/** The longest text that can follow the nonce: `tenantPreTask unrunnable 2147483647`. */
 const MAX_TEXT_BYTES = 40;
-const TEXT = /^(boot|setup|preTask|main) (start|exit|unrunnable) (\d{1,10})$/;
+const TEXT = /^(boot|tenantPreTask|setup|preTask|main) (start|exit|unrunnable) (\d{1,10})$/;
 const EMPTY = Buffer.alloc(0);
 
 /** A phase marker as the entry program prints it; `boot` is the first thing on each stream. */
