@@ -1,8 +1,9 @@
 import { preTaskBody } from '@cronium/contracts';
+import { requireRole } from '@cronium/http';
 import { Hono } from 'hono';
 import type { Deps } from '../deps.ts';
 import { audit } from '../http/audit.ts';
-import { type Env, requireRole } from '../http/auth.ts';
+import type { Env } from '../http/auth.ts';
 import { readJson } from '../http/body.ts';
 import { problems } from '../http/problems.ts';
 import { preTaskOf, removePreTask, savePreTask } from '../pre-tasks.ts';
