@@ -20,14 +20,14 @@ export function preTaskRoutes(deps: Deps): Hono<Env> {
     return c.json({ source: found.source, updatedAt: isoTime(found.updated_ms) });
   });
   app.put('/', async (c) => {
-    requireRole(c, 'admin');
+    requireRole(c.get('principal'), 'admin');
     const { source } = await readJson(c, preTaskBody, MAX_BYTES);
     await savePreTask(deps, c.get('principal').tenant, source);
     await audit(deps, c, { action: 'pre-task.put', target: 'pre-task' });
     return c.body(null, 204);
   });
   app.delete('/', async (c) => {
-    requireRole(c, 'admin');
+    requireRole(c.get('principal'), 'admin');
     const there = await removePreTask(deps, c.get('principal').tenant);
     if (!there) throw problems.notFound('pre-task script of this tenant');
     await audit(deps, c, { action: 'pre-task.delete', target: 'pre-task' });
