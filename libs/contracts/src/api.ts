@@ -219,6 +219,10 @@ export type VariableView = z.infer<typeof variableView>;
 
 // ── Health ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** `GET /health`: the process is up. */
+export const health = z.object({ status: z.literal('ok'), version: z.string() });
+export type Health = z.infer<typeof health>;
+
 /** `GET /ready`: 200 when ready, else 503. Each missing dependency is named with what to do. */
 export const readiness = z.object({
   ready: z.boolean(),

@@ -1,4 +1,5 @@
-import { type Readiness, readiness } from '@cronium/contracts';
+import { health, type Readiness, readiness } from '@cronium/contracts';
+import { docsPage } from '@cronium/http';
 import type { Metrics } from '@cronium/telemetry';
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import { z } from 'zod';
@@ -9,7 +10,6 @@ export interface AppDeps {
   readiness(): Promise<Readiness>;
 }
 
-const health = z.object({ status: z.literal('ok'), version: z.string() });
 const json = <T extends z.ZodType>(description: string, schema: T) => ({
   description,
   content: { 'application/json': { schema } },
@@ -58,15 +58,12 @@ export function createApp({ version, metrics, readiness: state }: AppDeps) {
   app.openapi(routes.metrics, async (context) =>
     context.body(await metrics.text(), 200, { 'content-type': metrics.contentType }),
   );
-  app.openapi(routes.docs, (context) => context.html(PAGE, 200, { 'content-security-policy': POLICY }));
-  app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'Cronium Fleet worker', version } });
+  app.openAPIRegistry.registerPath(routes.docs);
+  const document = app.getOpenAPI31Document({
+    openapi: '3.1.0',
+    info: { title: 'Cronium Fleet worker', version },
+  });
+  app.get('/openapi.json', (context) => context.json(document));
+  app.get('/docs', docsPage(document));
   return app;
 }
-
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
-const ROWS = Object.values(routes)
-  .map(({ method, path, summary }) => `<tr><td><code>${method.toUpperCase()} ${path}</code><td>${summary}`)
-  .join('');
-const PAGE = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Cronium Fleet worker</title>
-<style>body{font:16px/1.5 system-ui;max-width:50rem;margin:2rem auto;padding:0 1rem}td{padding:.2rem 1rem .2rem 0}</style>
-<h1>Cronium Fleet worker</h1><table>${ROWS}</table><p>As a document: <a href="openapi.json">openapi.json</a>.</html>`;

@@ -1,10 +1,7 @@
-import { type Readiness, readiness } from '@cronium/contracts';
-import { z } from 'zod';
+import { health, type Readiness, readiness } from '@cronium/contracts';
+import { docsPage } from '@cronium/http';
 import type { App, Services } from '../app-env.ts';
-import { docsPage } from './docs-page.ts';
 import { describe, json, openApiDocument, type RouteDescription } from './openapi.ts';
-
-const health = z.object({ status: z.literal('ok'), version: z.string() });
 
 const HEALTH: RouteDescription = {
   method: 'get',
@@ -69,9 +66,6 @@ export function systemRoutes(app: App, services: Services): void {
   describe(app, OPENAPI);
   describe(app, DOCS);
   const document = openApiDocument(app, version);
-  const page = docsPage(document);
   app.get('/openapi.json', (context) => context.json(document));
-  app.get('/docs', (context) =>
-    context.html(page, 200, { 'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'" }),
-  );
+  app.get('/docs', docsPage(document));
 }

@@ -2,6 +2,7 @@ import {
   batchResult,
   batchView,
   deathRecord,
+  health,
   jobPage,
   jobView,
   logLine,
@@ -48,7 +49,7 @@ const drained = z.object({ node: z.string(), drained: z.boolean() });
 
 /** What people and programs call. */
 export const endpoints: readonly Endpoint[] = [
-  { method: 'get', path: '/health', summary: 'Is the process alive.', auth: 'open' },
+  { method: 'get', path: '/health', summary: 'Is the process up?', answer: json(health), auth: 'open' },
   {
     method: 'get',
     path: '/ready',

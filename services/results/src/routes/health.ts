@@ -1,6 +1,8 @@
-import type { Readiness } from '@cronium/contracts';
+import type { Health, Readiness } from '@cronium/contracts';
+import { deadline, waitFor } from '@cronium/lifecycle';
 import { Hono } from 'hono';
 import { sql } from 'kysely';
+import manifest from '../../package.json' with { type: 'json' };
 import type { Deps } from '../deps.ts';
 
 const CHECK_MS = 3000;
@@ -8,7 +10,7 @@ const CHECK_MS = 3000;
 /** `/health`, `/ready` and `/metrics`, open to all. */
 export function healthRoutes(deps: Deps): Hono {
   const app = new Hono();
-  app.get('/health', (c) => c.json({ ok: true }));
+  app.get('/health', (c) => c.json({ status: 'ok', version: manifest.version } satisfies Health));
   app.get('/ready', async (c) => {
     const readiness = await readinessOf(deps);
     return c.json(readiness, readiness.ready ? 200 : 503);
@@ -49,15 +51,12 @@ async function check(
   ask: () => Promise<unknown>,
   advice: string,
 ): Promise<Readiness['checks'][number]> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${CHECK_MS} ms`)), CHECK_MS);
+  using limit = deadline(CHECK_MS, 'no answer');
   try {
-    await Promise.race([ask(), late.promise]);
+    await waitFor(ask(), limit);
     return { name, ok: true };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     return { name, ok: false, message: `${advice} (${why})` };
-  } finally {
-    clearTimeout(timer);
   }
 }

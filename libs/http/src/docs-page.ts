@@ -9,7 +9,7 @@ const operation = z.object({
     .default([]),
   requestBody: z.object({ content: media }).optional(),
   responses: z.record(z.string(), z.object({ description: z.string(), content: media.optional() })),
-  security: z.array(z.unknown()).optional(),
+  security: z.array(z.unknown()).default([]),
 });
 const documentShape = z.object({
   info: z.object({ title: z.string(), version: z.string(), description: z.string().default('') }),
@@ -24,8 +24,17 @@ td{border-top:1px solid #ddd;padding:.25rem .5rem .25rem 0;vertical-align:top}td
 pre{background:#f4f5f7;padding:.75rem;overflow:auto;max-height:24rem;font-size:.85rem}
 @media(prefers-color-scheme:dark){body{background:#16181c;color:#e4e6ea}pre{background:#22252b}td{border-color:#3a3d44}h2 b{color:#6db3f2}}`;
 
-/** A page that shows an OpenAPI document; it needs nothing but itself. */
-export function docsPage(document: unknown): string {
+/** A page that shows an OpenAPI document. It needs nothing but itself, and is told to the browser so. */
+export function docsPage(document: unknown): () => Response {
+  const page = pageOf(document);
+  const headers = {
+    'Content-Type': 'text/html; charset=UTF-8',
+    'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  };
+  return () => new Response(page, { headers });
+}
+
+function pageOf(document: unknown): string {
   const { info, paths, components } = documentShape.parse(document);
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, one]) => section(method, path, one)),
@@ -53,9 +62,13 @@ function section(method: string, path: string, one: Operation): string {
     .flatMap(([status, { content = {} }]) =>
       Object.values(content).map(({ schema }) => schemaOf(`Answer ${status}`, schema)),
     );
-  return `<h2><b>${escapeHtml(method.toUpperCase())}</b> ${escapeHtml(path)}</h2><p>${escapeHtml(one.summary)}. ${escapeHtml(one.description)}${
-    one.security ? '' : ' No API key.'
+  return `<h2><b>${escapeHtml(method.toUpperCase())}</b> ${escapeHtml(path)}</h2><p>${escapeHtml(sentence(one.summary))} ${escapeHtml(one.description)}${
+    one.security.length > 0 ? '' : ' No API key.'
   }</p><table>${[...parameters, ...responses].join('')}</table>${[...bodies, ...answers].join('')}`;
+}
+
+function sentence(text: string): string {
+  return /[.?!]$/.test(text) ? text : `${text}.`;
 }
 
 function schemaOf(title: string, schema: unknown): string {
