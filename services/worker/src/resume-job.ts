@@ -3,7 +3,7 @@ import { retry } from '@cronium/lifecycle';
 import { Attempt } from './attempt/attempt.ts';
 import type { AttemptDeps } from './attempt/deps.ts';
 import { bringHome, finish } from './attempt/finish.ts';
-import { follow } from './attempt/follow.ts';
+import { follow, servedBy } from './attempt/follow.ts';
 import { keepFenced } from './attempt/freezer.ts';
 import { giveUp } from './attempt/give-up.ts';
 import { openLog } from './attempt/log.ts';
@@ -107,7 +107,7 @@ async function takeBack({ attempt, entry, log, position }: Taking, deps: Attempt
 }
 
 function adopt(binding: SandboxBinding, attempt: Attempt, deps: AttemptDeps) {
-  return retry(() => deps.runtime.adopt(binding), {
+  return retry(() => deps.runtime.adopt(binding, servedBy(attempt)), {
     signal: attempt.dropped,
     attempts: Number.POSITIVE_INFINITY,
     maxMs: 2000,
@@ -120,6 +120,8 @@ const NO_EVIDENCE: ContainerEvidence = {
   oomKills: undefined,
   kills: [],
   sidecarDied: false,
+  sidecarRestarts: 0,
+  sidecarIsDown: false,
   memoryPeakBytes: undefined,
 };
 

@@ -218,6 +218,18 @@ test('no free subnet is back-pressure: the job waits, and the wait is no attempt
   expect(end.payload.postponed).toBe(2);
 });
 
+test('a job that lost its sidecar for good is stopped with that cause, and run again', async () => {
+  await using set = await fleetWith();
+  set.fleet.scripts.job = (attempt) =>
+    attempt === 1 ? [step.started('main'), step.loseSidecar(), step.wait()] : succeeds('again');
+  const end = await set.ended(await set.fleet.submit({ name: 'job' }));
+  expect(end).toMatchObject({ state: 'succeeded', attempt: 2 });
+  expect(set.fleet.results.latest(`${end.jobId}.1`)?.outcome).toMatchObject({
+    state: 'lost',
+    death: { cause: 'sidecar', certainty: 'certain', phase: 'main', signal: 'SIGTERM' },
+  });
+});
+
 test('a retry policy tries again after its delay, and the last failure is final', async () => {
   await using set = await fleetWith();
   const retry = { attempts: 2, backoff: { type: 'fixed', delaySeconds: 0.1 } };

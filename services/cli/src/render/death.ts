@@ -60,7 +60,11 @@ function evidenceLines(record: DeathRecord): string[] {
     ...exitLine(record),
     ...(more.mainEnd === undefined ? [] : [MAIN_END[more.mainEnd]]),
     ...memoryLine(evidence),
-    ...(more.sidecarDied ? ['its sidecar, which serves the runtime API, died while it ran'] : []),
+    ...(more.sidecarDied
+      ? [
+          `its sidecar, which serves the runtime API, died while it ran; started again: ${more.sidecarRestarts ?? 0}`,
+        ]
+      : []),
     ...evidence.events.flatMap(eventLine),
     ...hostLine(evidence.host),
     `all this was recorded at ${record.at}`,
@@ -70,6 +74,7 @@ function evidenceLines(record: DeathRecord): string[] {
 const extra = z.looseObject({
   mainEnd: z.enum(['exited', 'signalled']).optional(),
   sidecarDied: z.boolean().optional(),
+  sidecarRestarts: z.int().optional(),
 });
 
 const MAIN_END = {

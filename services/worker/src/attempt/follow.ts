@@ -9,8 +9,8 @@ import {
   type LogOffsets,
   type MainEnd,
   type Sandbox,
-  type SandboxBinding,
   SandboxError,
+  type ServedAttempt,
 } from '../sandbox/runtime.ts';
 import type { Attempt } from './attempt.ts';
 import type { AttemptDeps } from './deps.ts';
@@ -38,6 +38,7 @@ export interface Following {
 export async function follow(following: Following, deps: AttemptDeps): Promise<Ending> {
   const { attempt, sandbox } = following;
   using timers = new PhaseTimers(following);
+  using _sidecar = keepSidecar(following);
   const pumped = pump(following, deps, timers);
   pumped.catch(() => undefined);
   const exit = await untilExit(attempt, sandbox, deps);
@@ -59,6 +60,16 @@ export async function follow(following: Following, deps: AttemptDeps): Promise<E
     mainEnd,
     host,
   };
+}
+
+/** A job without its runtime API cannot come to a good end: it is stopped, and run again. */
+function keepSidecar({ attempt, sandbox }: Following): Disposable {
+  const over = new AbortController();
+  const signal = AbortSignal.any([over.signal, attempt.dropped]);
+  void sandbox.keepSidecar(signal).then((reason) => {
+    if (reason !== undefined && !signal.aborted) attempt.requestStop({ type: 'sidecar_lost', reason });
+  });
+  return { [Symbol.dispose]: () => over.abort() };
 }
 
 async function untilExit(attempt: Attempt, sandbox: Sandbox, deps: AttemptDeps): Promise<ExitReport> {
@@ -143,7 +154,7 @@ async function pump(
       dropped.throwIfAborted();
       if (!isDaemonAway(error)) throw error;
       deps.log.warn({ err: error, attempt: attempt.id }, 'the log broke off; taking it up again');
-      sandbox = await reattach(following.sandbox.binding, deps, dropped);
+      sandbox = await reattach(following, deps, dropped);
     }
   }
   return mainEnd;
@@ -151,18 +162,26 @@ async function pump(
 
 /** @returns undefined when the container is gone, and with it the rest of its log */
 async function reattach(
-  binding: SandboxBinding,
+  following: Following,
   deps: AttemptDeps,
   signal: AbortSignal,
 ): Promise<Sandbox | undefined> {
   for (;;) {
     await pause(REATTACH_MS, signal);
     try {
-      return await waitFor(deps.runtime.adopt(binding), signal);
+      return await waitFor(
+        deps.runtime.adopt(following.sandbox.binding, servedBy(following.attempt)),
+        signal,
+      );
     } catch (error) {
       if (!isDaemonAway(error)) throw error;
     }
   }
+}
+
+/** What the attempt's sidecar must know, should it have to be started again. */
+export function servedBy({ claim }: Attempt): ServedAttempt {
+  return { payload: claim.payload, spec: claim.payload.spec };
 }
 
 function isDaemonAway(error: unknown): boolean {

@@ -20,6 +20,8 @@ const QUIET: ContainerEvidence = {
   oomKills: undefined,
   kills: [],
   sidecarDied: false,
+  sidecarRestarts: 0,
+  sidecarIsDown: false,
   memoryPeakBytes: undefined,
 };
 const MAIN: Phases = { main: { ended: false } };
@@ -144,14 +146,29 @@ test('a setup’s failure carries the setup’s own code', () => {
 });
 
 test('a sidecar that died under a failing job is named, and the job is tried again', () => {
-  const container = { ...QUIET, sidecarDied: true };
+  const container = { ...QUIET, sidecarDied: true, sidecarIsDown: true };
   expect(verdict(ran(exited(1), { container }))).toMatchObject({
     state: 'lost',
     cause: 'sidecar',
     certainty: 'likely',
   });
   expect(verdict(ran(exited(0), { container }))).toMatchObject({ state: 'succeeded' });
+  const revived = { ...container, sidecarIsDown: false, sidecarRestarts: 1 };
+  expect(verdict(ran(exited(1), { container: revived }))).toMatchObject({ state: 'failed', cause: 'exit' });
+  const stop: Stop = { type: 'sidecar_lost', reason: 'it died again' };
+  expect(verdict(ran(exited(143), { container, stop }))).toMatchObject({
+    state: 'lost',
+    cause: 'sidecar',
+    certainty: 'certain',
+  });
 });
+
+const STOPPED = {
+  cancelled: 'cancelled',
+  timed_out: 'timed_out',
+  setup_timeout: 'timed_out',
+  sidecar_lost: 'lost',
+} as const;
 
 const anyPhase = fc.record(
   {
@@ -181,6 +198,7 @@ const anyStop = fc.constantFrom<Stop | undefined>(
   { type: 'cancelled', by: 'ada' },
   { type: 'timed_out', seconds: 5 },
   { type: 'setup_timeout', seconds: 5 },
+  { type: 'sidecar_lost', reason: 'it died twice' },
 );
 const anyContainer: fc.Arbitrary<ContainerEvidence> = fc.record({
   events: fc.constant([]),
@@ -188,6 +206,8 @@ const anyContainer: fc.Arbitrary<ContainerEvidence> = fc.record({
   oomKills: fc.constantFrom(undefined, 0, 2),
   kills: fc.constantFrom([], [{ signal: 'SIGKILL', at: 1 }], [{ signal: '15', at: 1 }]),
   sidecarDied: fc.boolean(),
+  sidecarRestarts: fc.constantFrom(0, 1),
+  sidecarIsDown: fc.boolean(),
   memoryPeakBytes: fc.constantFrom(undefined, 1000),
 });
 const anyEnding: fc.Arbitrary<Ending> = fc.oneof(
@@ -256,7 +276,7 @@ describe('for every combination of evidence', () => {
           expect(phases.main).toBeDefined();
           expect(stop).toBeUndefined();
         }
-        if (stop) expect(state).toBe(stop.type === 'cancelled' ? 'cancelled' : 'timed_out');
+        if (stop) expect(state).toBe(STOPPED[stop.type]);
         if (!stop && exit.type === 'daemon') expect(state).toBe('lost');
       }),
       { numRuns: 3000 },

@@ -98,6 +98,8 @@ function stopped(stop: Stop, phase: DeathPhase, exitCode: number | null): Verdic
       return { ...rest, state: 'cancelled', cause: 'cancelled', message: say.cancelled(stop) };
     case 'timed_out':
       return { ...rest, state: 'timed_out', cause: 'timed_out', message: say.timedOut(stop.seconds) };
+    case 'sidecar_lost':
+      return { ...rest, state: 'lost', cause: 'sidecar', message: say.sidecarLost(stop.reason) };
     case 'setup_timeout':
       return { ...rest, state: 'timed_out', cause: 'setup', message: say.setupTimedOut(stop.seconds, phase) };
   }
@@ -185,7 +187,7 @@ function unstartable(exit: Exited, { phases }: Ran, base: Base, facts: Circumsta
 }
 
 function sidecarGone({ container }: Ran, base: Base): Verdict | undefined {
-  if (!container.sidecarDied || base.exitCode === 0) return undefined;
+  if (!container.sidecarIsDown || base.exitCode === 0) return undefined;
   return {
     ...base,
     state: 'lost',
@@ -254,7 +256,7 @@ function evidenceOf(ending: Ending, facts: Circumstances): DeathRecord['evidence
       attributes: { ...attributes },
     })),
     ...(ending.mainEnd === undefined ? {} : { mainEnd: ending.mainEnd }),
-    ...(container.sidecarDied ? { sidecarDied: true } : {}),
+    ...(container.sidecarDied ? { sidecarDied: true, sidecarRestarts: container.sidecarRestarts } : {}),
     ...(container.memoryPeakBytes === undefined ? {} : { memoryPeakBytes: container.memoryPeakBytes }),
   };
 }

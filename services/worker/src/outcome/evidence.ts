@@ -5,6 +5,8 @@ export type Stop =
   | { readonly type: 'cancelled'; readonly by: string; readonly reason?: string | undefined }
   /** The running phase took longer than the job's own timeout. */
   | { readonly type: 'timed_out'; readonly seconds: number }
+  /** The sidecar died, and could not be brought back. */
+  | { readonly type: 'sidecar_lost'; readonly reason: string }
   /** Preparation, setup and preTask took longer than the node allows. */
   | { readonly type: 'setup_timeout'; readonly seconds: number };
 

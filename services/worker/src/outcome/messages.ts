@@ -76,6 +76,10 @@ export function endedBeforeProgram(exitCode: number): string {
   return `The container ended with exit code ${exitCode} before any of the job's program began, and why is not known; it is tried again.`;
 }
 
+export function sidecarLost(reason: string): string {
+  return `The job's sidecar, which serves the runtime API, was lost (${reason}), so the job was stopped and is run again; look at the node's memory and at who stops containers on it.`;
+}
+
 export function sidecarDied(exitCode: number): string {
   return `The job's sidecar died while the job ran and the job then failed with exit code ${exitCode}, probably because the runtime API was gone.`;
 }

@@ -56,7 +56,7 @@ describe('a daemon that goes away', { timeout: 2 * LIMIT_MS }, () => {
       // What ended before is known, and a reader who comes late gets its whole log.
       expect(await before.exit(signal())).toMatchObject({ type: 'exited', exitCode: 6 });
       expect(bytesOf(await collect(before.output(ZERO, signal())), 'stdout').toString()).toBe('fine\n');
-      const adopted = await fixture.anotherRuntime().adopt(sandbox.binding);
+      const adopted = await fixture.anotherRuntime().adopt(sandbox.binding, fixture.served);
       expect(await adopted?.exit(signal())).toMatchObject({ type: 'daemon' });
       await Promise.all([sandbox.release(), before.release()]);
       await fixture.docker.getNetwork(fixture.options.sharedNetwork).inspect();

@@ -54,7 +54,9 @@ describe("a job's output", () => {
     expectSame(bytesOf(await collect(sandbox.output(ZERO, signal())), 'stdout'), wanted);
     expectSame(bytesOf(await collect(sandbox.output(ZERO, signal())), 'stdout'), wanted);
     expect(JSON.stringify(sandbox.binding)).not.toContain('sesame');
-    const adopted = await fixture.anotherRuntime().adopt(JSON.parse(JSON.stringify(sandbox.binding)));
+    const adopted = await fixture
+      .anotherRuntime()
+      .adopt(JSON.parse(JSON.stringify(sandbox.binding)), fixture.served);
     const rest = adopted?.output({ stdout: 8, stderr: 0 }, signal()) ?? [];
     expectSame(bytesOf(await collect(rest), 'stdout'), wanted.subarray(8));
     await sandbox.release();

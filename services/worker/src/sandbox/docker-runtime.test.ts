@@ -26,7 +26,7 @@ describe('a sandbox', () => {
     const sandbox = await fixture.prepare(fixture.shell('echo ran'));
     await fixture.runtime.observe();
     const other = fixture.anotherRuntime();
-    const adopted = await other.adopt(sandbox.binding);
+    const adopted = await other.adopt(sandbox.binding, fixture.served);
     await fixture.runtime.close();
     Object.assign(fixture, { runtime: fixture.anotherRuntime() });
     expect(await adopted?.exit(signal())).toMatchObject({ type: 'exited', exitCode: 125 });
@@ -186,11 +186,31 @@ describe('the end of a job', () => {
     await sandbox.thaw();
   });
 
-  test('a sidecar that dies is in the evidence', async () => {
+  test('a sidecar that dies is started again once, and serves again; the second time it is gone', async () => {
     const sandbox = await fixture.prepare(fixture.shell('sleep 1000'));
     await sandbox.launch();
+    const sidecar = fixture.docker.getContainer(sandbox.binding.sidecarId);
+    const kept = sandbox.keepSidecar(signal());
+    await sidecar.kill();
+    await eventually(() => sandbox.evidence().sidecarRestarts === 1, { what: 'it was started again' });
+    expect(sandbox.evidence()).toMatchObject({ sidecarDied: true, sidecarIsDown: false });
+    const job = fixture.docker.getContainer(sandbox.binding.containerId);
+    const reach = await job.exec({ Cmd: ['nc', '-w', '5', 'runtime-api', '8081', '-e', '/bin/true'] });
+    await reach.start({ Detach: true });
+    await eventually(async () => (await reach.inspect()).ExitCode === 0, { what: 'the job reaches it' });
+    await sidecar.kill();
+    expect(await kept).toMatch(/died again/);
+    expect(sandbox.evidence()).toMatchObject({ sidecarRestarts: 1, sidecarIsDown: true });
+    await sandbox.release();
+  });
+
+  test('a sidecar that dies with its job, or after it, is left alone', async () => {
+    const sandbox = await fixture.prepare(fixture.shell('exit 0'));
+    await sandbox.launch();
+    await sandbox.exit(signal());
     await fixture.docker.getContainer(sandbox.binding.sidecarId).kill();
-    await eventually(() => sandbox.evidence().sidecarDied, { what: 'the death of the sidecar' });
+    expect(await sandbox.keepSidecar(signal())).toBeUndefined();
+    expect(sandbox.evidence().sidecarRestarts).toBe(0);
     await sandbox.release();
   });
 });
@@ -275,7 +295,7 @@ describe('names and remains', () => {
       fixture.shell('echo one; echo two; sleep 2; echo three; printf end; exit 4'),
     );
     await sandbox.launch();
-    const adopted = await fixture.anotherRuntime().adopt(sandbox.binding);
+    const adopted = await fixture.anotherRuntime().adopt(sandbox.binding, fixture.served);
     const items = await collect(adopted?.output({ stdout: 4, stderr: 0 }, signal()) ?? []);
     expect(bytesOf(items, 'stdout').toString()).toBe('two\nthree\nend');
     expect(items.flatMap((item) => (item.type === 'marker' ? [item.marker] : []))).toMatchObject([
@@ -283,7 +303,7 @@ describe('names and remains', () => {
     ]);
     expect(await adopted?.exit(signal())).toMatchObject({ type: 'exited', exitCode: 4 });
     await adopted?.release();
-    expect(await fixture.runtime.adopt(sandbox.binding)).toBeUndefined();
+    expect(await fixture.runtime.adopt(sandbox.binding, fixture.served)).toBeUndefined();
     await sandbox.release();
   });
 });

@@ -22,11 +22,13 @@ import {
   SandboxError,
   type SandboxRequest,
   type SandboxRuntime,
+  type ServedAttempt,
 } from './runtime.ts';
 import { takenRanges } from './slot/network.ts';
+import type { SidecarDuty } from './slot/sidecar.ts';
 import type { Slot } from './slot/slot.ts';
 import { SlotPool } from './slot/slots.ts';
-import { SubnetAllocator } from './subnets.ts';
+import { SubnetAllocator, subnetFromCidr } from './subnets.ts';
 import { Toolkit } from './toolkit.ts';
 
 /** Runs attempts in containers of the local Docker daemon. */
@@ -65,6 +67,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
       limits,
       losesNewlines,
       maskKey,
+      logger: options.logger,
     };
     this.#context = context;
     this.#slots = new SlotPool({ context, options, images, maxIdle: () => options.idleSlots });
@@ -104,7 +107,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     this.#context.subnets.hold(binding.subnet);
   }
 
-  async adopt(binding: SandboxBinding): Promise<Sandbox | undefined> {
+  async adopt(binding: SandboxBinding, served: ServedAttempt): Promise<Sandbox | undefined> {
     const { client, events } = this.#context;
     const found = await inspectContainer(client, binding.containerId);
     if (found === undefined) return undefined;
@@ -117,7 +120,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
       this.#sandboxes.delete(sandbox);
       if (!isOurs) await this.#removeSlotOf(binding);
     };
-    const sandbox = new DockerSandbox(this.#context, binding, { leave });
+    const sandbox = new DockerSandbox(this.#context, binding, { leave, duty: this.#dutyOf(binding, served) });
     this.#sandboxes.add(sandbox);
     return sandbox;
   }
@@ -194,6 +197,11 @@ export class DockerSandboxRuntime implements SandboxRuntime {
         'a failed preparation could not be removed; reconciliation will',
       );
     }
+  }
+
+  #dutyOf({ jobId, attempt, attemptId, subnet }: SandboxBinding, served: ServedAttempt): SidecarDuty {
+    const sidecarAddress = subnetFromCidr(subnet)?.sidecarAddress ?? '';
+    return { request: { jobId, attempt, attemptId, ...served }, sidecarAddress, options: this.#options };
   }
 
   /** A slot of a former process is not used again: the line to its sidecar is gone. */

@@ -1,4 +1,5 @@
 import { deadline, waitFor } from '@cronium/lifecycle';
+import type { Logger } from '@cronium/telemetry';
 import { inspectContainer, setPaused, signalContainer } from './containers.ts';
 import type { DaemonEpoch } from './daemon-epoch.ts';
 import type { DockerClient } from './docker.ts';
@@ -21,6 +22,8 @@ import {
   type SandboxBinding,
   SandboxError,
 } from './runtime.ts';
+import { SidecarGuard } from './sidecar-guard.ts';
+import { reviveSidecar, type SidecarDuty } from './slot/sidecar.ts';
 import type { SubnetAllocator } from './subnets.ts';
 
 const SEND_MS = 30_000;
@@ -37,6 +40,7 @@ export interface SandboxContext {
   readonly limits: Limits;
   /** Opens what a binding keeps sealed. */
   readonly maskKey: Buffer;
+  readonly logger: Pick<Logger, 'warn'>;
   /** Does this engine leave out the newline of a long line's last piece in its stored log? */
   losesNewlines(): boolean;
 }
@@ -48,6 +52,7 @@ export interface Fresh {
 }
 
 export interface SandboxOptions {
+  readonly duty: SidecarDuty;
   readonly fresh?: Fresh;
   readonly startedIn?: string | undefined;
   /** Called when the program was sent. */
@@ -63,6 +68,7 @@ export class DockerSandbox implements Sandbox {
   readonly #leave: () => Promise<void>;
   readonly #onLaunched: (() => void) | undefined;
   readonly #over = new AbortController();
+  readonly #guard: SidecarGuard;
   #isReleased = false;
   #live: LiveOutput | undefined;
   #plan: EntryPlan | undefined;
@@ -77,6 +83,7 @@ export class DockerSandbox implements Sandbox {
     this.binding = binding;
     this.#leave = options.leave;
     this.#onLaunched = options.onLaunched;
+    this.#guard = guardOf(context, binding, { duty: options.duty, signal: this.#over.signal });
     this.#live = options.fresh?.live;
     this.#plan = options.fresh?.plan;
     this.#startedIn = options.startedIn;
@@ -157,9 +164,15 @@ export class DockerSandbox implements Sandbox {
       kills: [...kills],
       oomEvents,
       sidecarDied: [sidecarId, holderId].some((id) => events.of(id).hasDied),
+      sidecarRestarts: this.#guard.state.restarts,
+      sidecarIsDown: this.#guard.state.isDown,
       oomKills: counts.oomKills,
       memoryPeakBytes: counts.peakBytes,
     };
+  }
+
+  keepSidecar(signal: AbortSignal): Promise<string | undefined> {
+    return this.#guard.run(AbortSignal.any([signal, this.#over.signal]));
   }
 
   async release(): Promise<void> {
@@ -215,4 +228,18 @@ export class DockerSandbox implements Sandbox {
     const found = await inspectContainer(this.#context.client, this.binding.containerId, { signal });
     return found && (found.State.Running || found.State.Paused);
   }
+}
+
+function guardOf(
+  { client, events, limits, logger }: SandboxContext,
+  { sidecarId, holderId, containerId, attemptId }: SandboxBinding,
+  { duty, signal }: { readonly duty: SidecarDuty; readonly signal: AbortSignal },
+): SidecarGuard {
+  return new SidecarGuard({
+    ...{ client, events, sidecarId, holderId },
+    jobId: containerId,
+    inspectEveryMs: limits.inspectEveryMs,
+    revive: () => reviveSidecar(client, sidecarId, { duty, readyMs: limits.sidecarReadyMs, signal }),
+    onRevived: () => logger.warn({ attempt: attemptId }, 'the sidecar had died and was started again'),
+  });
 }

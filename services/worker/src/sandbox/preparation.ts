@@ -73,7 +73,9 @@ export class Preparation {
     this.#check();
     const plan = jobProgram(this.#request, job.image, binding.nonce);
     const naming = new Naming(() => slot.nameFor(binding.jobId));
+    const { sidecarAddress } = await slot.network;
     return new DockerSandbox(context, binding, {
+      duty: { request: this.#request, sidecarAddress, options: this.#tools.options },
       fresh: { live: job.live, plan },
       startedIn,
       onLaunched: () => naming.begin(),

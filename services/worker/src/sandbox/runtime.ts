@@ -19,6 +19,9 @@ export interface SandboxRequest extends AttemptIdentity {
   readonly secrets: Readonly<Record<string, string>>;
 }
 
+/** What a sidecar must know of the attempt that it serves. */
+export type ServedAttempt = Pick<SandboxRequest, 'payload' | 'spec'>;
+
 /** What preparation reports while it goes on; each becomes a timeline moment. */
 export type PreparationStep = 'network' | 'image' | 'sidecar' | 'create' | 'start';
 export interface PreparationObserver {
@@ -100,7 +103,11 @@ export interface ContainerEvidence {
   readonly oomKills: number | undefined;
   /** Signals sent through the Docker API, by anybody. */
   readonly kills: readonly { readonly signal: string; readonly at: number }[];
+  /** The sidecar, or what holds its network, died at least once. */
   readonly sidecarDied: boolean;
+  /** How often the sidecar was started again, and whether it was gone at the job's end. */
+  readonly sidecarRestarts: number;
+  readonly sidecarIsDown: boolean;
   readonly memoryPeakBytes: number | undefined;
 }
 
@@ -134,6 +141,11 @@ export interface Sandbox {
   kill(graceMs: number): Promise<void>;
   evidence(): ContainerEvidence;
   /**
+   * Keeps the sidecar alive until the signal aborts or the job container ends: one that dies is started again, once.
+   * @returns why it is gone for good; `undefined` when nobody needs it any more
+   */
+  keepSidecar(signal: AbortSignal): Promise<string | undefined>;
+  /**
    * Removes the job container and waits until it is gone; then its slot is taken back for other jobs, or removed too.
    * Idempotent, retried by status code, bounded. The log is gone afterwards: call it only when the log has been
    * acknowledged or is not wanted.
@@ -161,7 +173,7 @@ export interface SandboxRuntime {
    */
   prepare(request: SandboxRequest, observer: PreparationObserver, signal: AbortSignal): Promise<Sandbox>;
   /** Takes back a sandbox of a former process of this node; `undefined` when its job container is gone. */
-  adopt(binding: SandboxBinding): Promise<Sandbox | undefined>;
+  adopt(binding: SandboxBinding, served: ServedAttempt): Promise<Sandbox | undefined>;
   /**
    * Tells of a sandbox of a former process that the journal knows. From now on it is found by `observe` and `purge`, and
    * spared by `reconcile` while its attempt lives.

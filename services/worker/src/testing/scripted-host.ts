@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { newSlotId } from '@cronium/contracts';
+import { waitFor } from '@cronium/lifecycle';
 import type {
   AttemptIdentity,
   ContainerEvidence,
@@ -28,6 +29,7 @@ export type Step =
   /** Goes on when the promise does, or never: until it is killed. */
   | { readonly do: 'wait'; readonly until?: Promise<unknown>; readonly ignoresTerm?: boolean }
   | { readonly do: 'oom-kill-child' }
+  /** It is gone and could not be started again. */
   | { readonly do: 'lose-sidecar' }
   | { readonly do: 'exit'; readonly code: number; readonly oomKilled?: boolean; readonly error?: string }
   /** Someone runs `docker kill` with this signal. */
@@ -79,6 +81,7 @@ export class ScriptedContainer {
   #changed = Promise.withResolvers<void>();
   #oomEvents = 0;
   #sidecarDied = false;
+  readonly #sidecarGone = Promise.withResolvers<string>();
   #ignoresTerm = false;
   #launched = false;
   exit: ExitReport | undefined;
@@ -150,8 +153,16 @@ export class ScriptedContainer {
       oomKills: undefined,
       kills: [...this.#kills],
       sidecarDied: this.#sidecarDied,
+      sidecarRestarts: 0,
+      sidecarIsDown: this.#sidecarDied,
       memoryPeakBytes: undefined,
     };
+  }
+
+  /** @returns why the sidecar is gone; `undefined` when nobody needs it any more */
+  sidecarGone(signal: AbortSignal): Promise<string | undefined> {
+    const over = this.#exited.promise.then(() => undefined);
+    return waitFor(Promise.race([this.#sidecarGone.promise, over]), signal).catch(() => undefined);
   }
 
   async #live(): Promise<void> {
@@ -194,6 +205,7 @@ export class ScriptedContainer {
         return;
       case 'lose-sidecar':
         this.#sidecarDied = true;
+        this.#sidecarGone.resolve('the script says so');
         return;
       case 'exit':
         return this.#end(exitedWith(one.code, one));

@@ -151,6 +151,7 @@ export class ScriptedRuntime implements SandboxRuntime {
         await container.exited;
       },
       evidence: () => container.evidence(),
+      keepSidecar: (signal) => container.sidecarGone(signal),
       release: async () => {
         await at('release');
         this.#host.remove(container);

@@ -57,11 +57,47 @@ export async function startSidecar(client: DockerClient, start: StartSidecar): P
   try {
     await startContainer(client, id);
     using limit = deadline(start.readyMs, 'the sidecar was not ready in time');
-    await line.ask(configureCommand(start), 'ready', limit);
+    await line.ask(configureCommand(network.sidecarAddress, start.options), 'ready', limit);
     return { id, line };
   } catch (error) {
     line.close();
     throw error;
+  }
+}
+
+/** What a sidecar serves: enough to give it to one that was started again. */
+export interface SidecarDuty {
+  /** After a crash of the worker the values of secrets are not known: the sidecar asks results for them then. */
+  readonly request: Pick<SandboxRequest, 'jobId' | 'attempt' | 'attemptId' | 'payload' | 'spec'> &
+    Partial<Pick<SandboxRequest, 'secrets'>>;
+  /** Its own, on the slot's network. */
+  readonly sidecarAddress: string;
+  readonly options: DockerRuntimeOptions;
+}
+
+/**
+ * Starts a sidecar that died again and gives it the attempt that it served.
+ * @throws SandboxError `sidecar` when it ends or does not get ready in time
+ */
+export async function reviveSidecar(
+  client: DockerClient,
+  id: string,
+  {
+    duty,
+    readyMs,
+    signal,
+  }: { readonly duty: SidecarDuty; readonly readyMs: number; readonly signal: AbortSignal },
+): Promise<void> {
+  const { request, sidecarAddress, options } = duty;
+  const line = new SidecarLine(await attachContainer(client, id), sidecarName(request.jobId));
+  try {
+    await startContainer(client, id);
+    using limit = deadline(readyMs, 'the sidecar was not ready in time', signal);
+    await line.ask(configureCommand(sidecarAddress, options), 'ready', limit);
+    await line.ask(bindCommand(request, options), 'bound', limit);
+  } finally {
+    // Its stdin stays open without us: a sidecar outlives its worker.
+    line.close();
   }
 }
 
@@ -91,12 +127,12 @@ function sidecarOptions({ image, labels, options }: StartSidecar): ContainerCrea
   };
 }
 
-function configureCommand({ network, options }: StartSidecar): SidecarCommand {
+function configureCommand(address: string, options: DockerRuntimeOptions): SidecarCommand {
   const [valkey, results] = options.sharedNames;
   const { kty, crv, x, kid } = options.nodeKey.publicJwk;
   return {
     type: 'configure',
-    address: network.sidecarAddress,
+    address,
     prefix: options.prefix,
     valkeyUrl: options.valkeyUrl ?? `redis://${valkey?.host}:${valkey?.port}`,
     resultsUrl: options.resultsUrl ?? `http://${results?.host}:${results?.port}`,
@@ -105,7 +141,7 @@ function configureCommand({ network, options }: StartSidecar): SidecarCommand {
 }
 
 /** What a sidecar must know of the attempt that it serves. */
-export function bindCommand(request: SandboxRequest, options: DockerRuntimeOptions): SidecarCommand {
+export function bindCommand(request: SidecarDuty['request'], options: DockerRuntimeOptions): SidecarCommand {
   const { attemptId, jobId, attempt, spec, payload } = request;
   return {
     type: 'bind',
@@ -130,7 +166,7 @@ export function bindCommand(request: SandboxRequest, options: DockerRuntimeOptio
     },
     secrets: [...spec.secrets],
     // What the log masks is what the job gets, also when it is changed while the job runs.
-    ...(spec.secrets.length > 0 && { secretValues: { ...request.secrets } }),
+    ...(spec.secrets.length > 0 && request.secrets !== undefined && { secretValues: { ...request.secrets } }),
     egress: egressPolicy(request, options.egressAllowPrivate),
   };
 }

@@ -29,6 +29,7 @@ import type {
   Sandbox,
   SandboxRequest,
   SandboxRuntime,
+  ServedAttempt,
 } from '../runtime.ts';
 import { type MinimalImages, minimalImages, testLabels } from './images.ts';
 
@@ -146,6 +147,11 @@ export class SandboxFixture implements AsyncDisposable {
     const attemptId = attemptIdOf(jobId, attempt);
     const executionToken = `token-of-${attemptId}`;
     return { jobId, attempt, attemptId, payload, spec, executionToken, secrets };
+  }
+
+  /** For an adoption whose sidecar lives. */
+  get served(): ServedAttempt {
+    return this.request(this.shell('true'));
   }
 
   prepare(
