@@ -1,15 +1,21 @@
 import { expect, test } from 'vitest';
+import { shortName } from './job.ts';
 import { keysFor, queueName, serves, toQueuePriority } from './keys.ts';
 import { formatTraceparent, parseTraceparent } from './traceparent.ts';
 
-test('every key carries the hash tag', () => {
-  const keys = keysFor('{abc}');
-  const names = Object.entries(keys).map(([name, key]) => {
-    if (typeof key !== 'function') return key;
-    return key(/batch/i.test(name) ? 'batch_000000000000' : 'job_000000000000', 'b');
-  });
+const names = Object.entries(keysFor('{abc}')).map(([name, key]) =>
+  typeof key === 'string'
+    ? key
+    : key(/batch/i.test(name) ? 'batch_000000000000' : 'job_000000000000', 'b', 'c'),
+);
+
+test('every key carries the hash tag, and none is another', () => {
   for (const name of names) expect(name).toMatch(/^\{abc\}:/);
   expect(new Set(names).size).toBe(names.length);
+});
+
+test('none is the key of a queue, whatever people call their pools', () => {
+  for (const name of names) expect(shortName.safeParse(name.split(':')[1]).success, name).toBe(false);
 });
 
 test.each(['', 'abc', '{a}{b}', '{}', '{a:b}'])('not a key prefix: %j', (prefix) => {

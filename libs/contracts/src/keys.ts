@@ -51,7 +51,8 @@ export function keysFor(prefix: string): Keys {
   if (!PREFIX.test(prefix)) {
     throw new RangeError(`a key prefix is one hash tag such as {cronium}, not ${JSON.stringify(prefix)}`);
   }
-  const of = (...parts: readonly string[]) => [prefix, ...parts].join(':');
+  // BullMQ's keys are <prefix>:<queue>:…, and people name queues: the empty part is a name that no queue has.
+  const of = (...parts: readonly string[]) => [prefix, '', ...parts].join(':');
   return Object.freeze({
     events: of('events'),
     queues: of('queues'),

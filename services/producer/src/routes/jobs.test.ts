@@ -257,6 +257,13 @@ describe('an Idempotency-Key', () => {
 });
 
 describe('cancel', () => {
+  it('leaves the job in its queue for results to end, whatever its pool is called', async () => {
+    await using app = await startApp();
+    const { id } = await submit(app, { ...JOB, pool: 'cancel' });
+    expect((await app.post(`/v1/jobs/${id}/cancel`, '')).status).toBe(202);
+    expect([...(await app.payloads('cancel')).keys()]).toEqual([id]);
+  });
+
   it('leaves a wish that workers and results see', async () => {
     await using app = await startApp();
     const { id } = await submit(app, JOB);
