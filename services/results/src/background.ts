@@ -10,6 +10,7 @@ import { followChanges } from './live/changes.ts';
 import { readFleet } from './metrics.ts';
 import { mirrorPreTasks } from './pre-tasks.ts';
 import { keepRetention } from './retention.ts';
+import { resealStored } from './tools/reseal.ts';
 
 /** How the background work of a results process is set up. */
 export interface BackgroundOptions {
@@ -49,6 +50,11 @@ export async function runBackground(deps: Deps, options: BackgroundOptions): Pro
     consumeEvents({ stream, applier, log, signal }),
     deps.traces?.run(signal),
     followChanges(changes, { url: options.databaseUrl, log, signal }),
+    repeat(async () => void (await resealStored(db, { box: deps.secrets, log })), {
+      everyMs: RETENTION_EVERY_MS,
+      signal,
+      onError: onError('sealing values with the present key'),
+    }),
     repeat(() => mirrorPreTasks(deps), {
       everyMs: MIRROR_EVERY_MS,
       signal,

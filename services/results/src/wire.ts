@@ -11,7 +11,8 @@ import type { Database } from './db/schema.ts';
 import type { Deps } from './deps.ts';
 import { Changes } from './live/changes.ts';
 import { Queues } from './queue/queues.ts';
-import { databaseArtifacts, folderArtifacts } from './routes/artifact-store.ts';
+import { type ArtifactStore, databaseArtifacts, folderArtifacts } from './routes/artifact-store.ts';
+import { s3Artifacts } from './routes/s3-artifacts.ts';
 import { SchemaGate } from './schema-gate.ts';
 import { TraceExport } from './trace/export.ts';
 import { VariableCache } from './variables/cache.ts';
@@ -33,6 +34,9 @@ type Settings = Pick<
   | 'CRONIUM_SECRETS_KEY'
   | 'CRONIUM_RETENTION_DAYS'
   | 'CRONIUM_ARTIFACTS_DIR'
+  | 'CRONIUM_ARTIFACTS_S3_BUCKET'
+  | 'CRONIUM_ARTIFACTS_S3_ENDPOINT'
+  | 'CRONIUM_ARTIFACTS_S3_REGION'
   | 'CRONIUM_ARTIFACT_MAX_BYTES'
   | 'CRONIUM_TRACE_SAMPLE_RATIO'
   | 'CRONIUM_TRACE_SLOW_SECONDS'
@@ -47,7 +51,6 @@ export function wire(
   { db, valkey, log, signal, metrics = createMetrics('results') }: Resources,
 ): Deps {
   const queues = new Queues(valkey, config.CRONIUM_PREFIX);
-  const { CRONIUM_ARTIFACTS_DIR: folder, CRONIUM_ARTIFACT_MAX_BYTES: maxBytes } = config;
   return {
     db,
     valkey,
@@ -59,7 +62,7 @@ export function wire(
     nodeKeys: new NodeKeys(valkey, queues.keys),
     secrets: new SecretBox(config.CRONIUM_SECRETS_KEY),
     variables: new Variables(db, new VariableCache(valkey, queues.keys)),
-    artifacts: folder === undefined ? databaseArtifacts(maxBytes) : folderArtifacts(folder, maxBytes),
+    artifacts: artifactStore(config),
     changes: new Changes(),
     schema: new SchemaGate(),
     log,
@@ -85,4 +88,17 @@ function traceExport(
     slowMs: config.CRONIUM_TRACE_SLOW_SECONDS * 1000,
   };
   return new TraceExport({ ...parts, sender, rule });
+}
+
+/** A bucket, else a folder, else the database. */
+function artifactStore(config: Settings): ArtifactStore {
+  const {
+    CRONIUM_ARTIFACT_MAX_BYTES: maxBytes,
+    CRONIUM_ARTIFACTS_DIR: folder,
+    CRONIUM_ARTIFACTS_S3_BUCKET: bucket,
+    CRONIUM_ARTIFACTS_S3_ENDPOINT: endpoint,
+    CRONIUM_ARTIFACTS_S3_REGION: region,
+  } = config;
+  if (bucket !== undefined) return s3Artifacts({ bucket, region, endpoint }, maxBytes);
+  return folder === undefined ? databaseArtifacts(maxBytes) : folderArtifacts(folder, maxBytes);
 }

@@ -32,6 +32,18 @@ export const resultsConfig = defineConfig({
     doc: 'A folder for the bytes of artifacts, shared by all results processes. Without it they are kept in PostgreSQL.',
     example: '/var/lib/cronium/artifacts',
   }),
+  CRONIUM_ARTIFACTS_S3_BUCKET: optionalField(text, {
+    doc: 'The bucket for the bytes of artifacts in an S3-compatible store; it comes before the folder. Credentials are found as the AWS SDK does: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or the instance’s role.',
+    example: 'cronium-artifacts',
+  }),
+  CRONIUM_ARTIFACTS_S3_ENDPOINT: optionalField(url('http', 'https'), {
+    doc: 'Where an S3-compatible store other than AWS answers.',
+    example: 'http://minio:9000',
+  }),
+  CRONIUM_ARTIFACTS_S3_REGION: field(text, {
+    doc: 'The region of the bucket.',
+    default: 'us-east-1',
+  }),
   CRONIUM_ARTIFACT_MAX_BYTES: field(bytes, {
     doc: 'The largest artifact that is taken. Longer ones are refused with 413.',
     default: '64MiB',

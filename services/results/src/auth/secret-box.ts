@@ -29,6 +29,11 @@ export class SecretBox {
     return this.#keys.length > 0;
   }
 
+  /** The id of the key that seals now. */
+  get keyId(): string | undefined {
+    return this.#keys[0]?.id;
+  }
+
   seal(text: string, place: string): Sealed {
     const [first] = this.#keys;
     if (first === undefined) throw new UnsealError('no key is configured');

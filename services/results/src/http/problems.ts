@@ -36,6 +36,16 @@ export const problems = {
       detail: 'Valkey does not answer. Send the request again.',
       retryAfterSeconds: 2,
     }),
+  artifactsAway: (cause: unknown) =>
+    new HttpProblem({
+      slug: 'artifact-store-unavailable',
+      status: 503,
+      title: 'The artifact store is away',
+      detail:
+        'The store of artifacts does not answer or refuses; see the log of the results service, and its CRONIUM_ARTIFACTS_S3_ settings. Send the request again.',
+      retryAfterSeconds: 2,
+      cause,
+    }),
   producerAway: (url: string) =>
     new HttpProblem({
       slug: 'producer-unavailable',

@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { SecretBox } from '../auth/secret-box.ts';
+import type { Sealed, SecretBox } from '../auth/secret-box.ts';
 import type { Database } from '../db/schema.ts';
 
 /** A secret or a credential. */
@@ -88,4 +88,36 @@ export async function deleteSealed(
     .where('name', '=', name)
     .executeTakeFirst();
   return numDeletedRows === 1n;
+}
+
+/** A stored value, sealed. */
+export type SealedRow = SealedName & Sealed;
+
+/** Values that another key than this one sealed. */
+export async function rowsNotSealedWith(db: Kysely<Database>, keyId: string): Promise<SealedRow[]> {
+  const rows = await db
+    .selectFrom('sealed')
+    .select(['tenant', 'kind', 'name', 'key_id', 'nonce', 'sealed'])
+    .where('key_id', '!=', keyId)
+    .execute();
+  return rows.map(({ key_id, ...row }) => ({ ...row, keyId: key_id }));
+}
+
+/** @throws UnsealError */
+function openRow(row: SealedRow, box: SecretBox): string {
+  return box.open(row, placeOf(row));
+}
+
+/** Seals a value with the present key, unless it was changed meanwhile. Returns whether it did. */
+export async function resealRow(db: Kysely<Database>, row: SealedRow, box: SecretBox): Promise<boolean> {
+  const { keyId, nonce, sealed } = box.seal(openRow(row, box), placeOf(row));
+  const { numUpdatedRows } = await db
+    .updateTable('sealed')
+    .set({ key_id: keyId, nonce, sealed })
+    .where('tenant', '=', row.tenant)
+    .where('kind', '=', row.kind)
+    .where('name', '=', row.name)
+    .where('nonce', '=', row.nonce)
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
 }
