@@ -51,6 +51,14 @@ export interface TestFleetOptions {
   readonly workers?: readonly WorkerOptions[];
   /** For all services. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Where Valkey and PostgreSQL (its administrator) are. Default: those of this run. */
+  readonly stores?: Stores;
+}
+
+/** The stores of a fleet. */
+export interface Stores {
+  readonly valkeyUrl: string;
+  readonly databaseUrl: string;
 }
 
 vi.setConfig({ testTimeout: 2 * WAIT_MS, hookTimeout: 2 * WAIT_MS });
@@ -103,11 +111,12 @@ export class TestFleet extends Jobs implements AsyncDisposable {
   }
 
   /** Resolves when all services are ready. */
-  static async start({ workers = [{}], env = {} }: TestFleetOptions = {}): Promise<TestFleet> {
+  static async start(options: TestFleetOptions = {}): Promise<TestFleet> {
+    const { workers = [{}], env = {}, stores = testEnvironment() } = options;
     const stack = new AsyncDisposableStack();
     try {
       const range = testSubnetRange();
-      const facts = await bringFacts(stack, { range, env });
+      const facts = await bringFacts(stack, { range, env, stores });
       const { dockerHost } = testEnvironment();
       const host = await openHost(stack, { facts, dockerHost });
       const fleet = new TestFleet({ ...facts, gateways: [host.shared.gateway] }, { host, range, stack });
@@ -173,12 +182,17 @@ export class TestFleet extends Jobs implements AsyncDisposable {
 
 async function bringFacts(
   stack: AsyncDisposableStack,
-  { range, env }: { readonly range: string; readonly env: Readonly<Record<string, string>> },
+  options: {
+    readonly range: string;
+    readonly env: Readonly<Record<string, string>>;
+    readonly stores: Stores;
+  },
 ): Promise<FleetFacts> {
-  const { valkeyUrl } = testEnvironment();
-  const database = stack.use(await createTestDatabase());
+  const { range, env, stores } = options;
+  const { valkeyUrl } = stores;
+  const database = stack.use(await createTestDatabase(stores.databaseUrl));
   const prefix = testPrefix();
-  stack.defer(async () => void (await dropKeys(prefix)));
+  stack.defer(async () => void (await dropKeys(prefix, valkeyUrl)));
   const home = await mkdtemp(join(tmpdir(), 'fleet-'));
   stack.defer(() => rm(home, { recursive: true, force: true, maxRetries: 5 }));
   return {

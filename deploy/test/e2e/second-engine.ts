@@ -13,6 +13,12 @@ export interface SecondEngine extends AsyncDisposable {
   readonly dockerHost: string;
   /** Where its containers reach this machine. */
   readonly hostAddress: string;
+  /** Ends its daemon, and waits for that. Containers that it leaves behind are its successor's. */
+  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  /** Starts a daemon on the same data; resolves when it answers. */
+  start(): Promise<void>;
+  /** Sends a signal to the daemon alone and does not wait: SIGSTOP, SIGCONT. */
+  signal(signal: NodeJS.Signals): void;
 }
 
 const START_MS = 120_000;
@@ -30,9 +36,19 @@ export async function startSecondEngine(images: readonly string[]): Promise<Seco
     const folder = await mkdtemp(join(tmpdir(), 'engine-'));
     stack.defer(() => removeFolder(folder));
     const dockerHost = `unix://${folder}/docker.sock`;
-    stack.use(await startDaemon(place.pid, folder));
+    let daemon = await startDaemon(place.pid, folder);
+    stack.defer(() => end(daemon));
     await copyImages({ from: testEnvironment().dockerHost, to: dockerHost, tags: images });
-    return { dockerHost, hostAddress: place.gateway, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+    return {
+      dockerHost,
+      hostAddress: place.gateway,
+      end: (signal) => end(daemon, signal),
+      start: async () => {
+        if (hasEnded(daemon)) daemon = await startDaemon(place.pid, folder);
+      },
+      signal: (signal) => void daemon.kill(signal),
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
   } catch (error) {
     await stack.disposeAsync();
     throw error;
@@ -62,9 +78,9 @@ async function openNamespace(
   return { pid: State.Pid, gateway };
 }
 
-async function startDaemon(namespaceOf: number, folder: string): Promise<AsyncDisposable> {
+async function startDaemon(namespaceOf: number, folder: string): Promise<ChildProcess> {
   const [data, exec] = [join(folder, 'data'), join(folder, 'exec')];
-  await Promise.all([mkdir(data), mkdir(exec)]);
+  await Promise.all([data, exec].map((path) => mkdir(path, { recursive: true })));
   const child = spawn(
     'nsenter',
     [
@@ -93,13 +109,19 @@ async function startDaemon(namespaceOf: number, folder: string): Promise<AsyncDi
     await end(child);
     throw new Error(`${Buffer.concat(log).toString().slice(-3000)}`, { cause: error });
   }
-  return { [Symbol.asyncDispose]: () => end(child) };
+  return child;
 }
 
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  if (hasEnded(child)) return;
   const ended = once(child, 'exit');
-  child.kill('SIGTERM');
+  // A stopped daemon takes no other signal.
+  child.kill('SIGCONT');
+  child.kill(signal);
   await ended;
 }
 

@@ -69,6 +69,11 @@ export class Service {
     this.#forget();
   }
 
+  /** Sends a signal and does not wait: SIGSTOP, SIGCONT. Nothing happens when it does not run. */
+  signal(signal: NodeJS.Signals): void {
+    this.#process?.signal(signal);
+  }
+
   /** Ends it somehow. */
   async end(): Promise<void> {
     if (this.#process !== undefined) await this.kill();

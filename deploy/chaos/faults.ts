@@ -1,0 +1,194 @@
+import { jobContainerName, LABEL, sidecarName } from '@cronium/contracts';
+import type { LocalService } from '../local/bootstrap.ts';
+import type { Service } from '../test/e2e/service.ts';
+import { type Bed, killStore, LOCK_SECONDS, startStore } from './bed.ts';
+import type { FaultKind } from './plan.ts';
+import { signalTree } from './processes.ts';
+import type { Random } from './random.ts';
+
+/** Makes whole again what a fault broke. */
+type Mend = () => Promise<void>;
+
+/** A way to break something of a bed. */
+export interface Fault extends FaultKind {
+  /** The rows of the failure matrix that it stands for. */
+  readonly rows: string;
+  break(bed: Bed, context: FaultContext): Promise<Mend>;
+}
+
+/** What a fault draws from and writes down. */
+export interface FaultContext {
+  readonly random: Random;
+  /** Jobs whose container or sidecar someone meddled with. */
+  readonly interfered: Set<string>;
+}
+
+type Of<T> = (bed: Bed) => T;
+
+const LOCK_MS = LOCK_SECONDS * 1000;
+const MENDED: Mend = async () => undefined;
+
+const SERVICES: readonly { readonly target: string; readonly of: Of<Service>; readonly weight: number }[] = [
+  { target: 'worker 1', of: ({ workers }) => workers[0], weight: 3 },
+  { target: 'worker 2', of: ({ workers }) => workers[1], weight: 3 },
+  { target: 'producer', of: ({ fleet }) => fleet.producer, weight: 2 },
+  { target: 'results', of: ({ fleet }) => fleet.results, weight: 3 },
+];
+
+const STORES: readonly { readonly target: string; readonly of: Of<LocalService> }[] = [
+  { target: 'Valkey', of: ({ valkey }) => valkey },
+  { target: 'PostgreSQL', of: ({ postgres }) => postgres },
+];
+
+const serviceFaults = SERVICES.flatMap(({ target, of, weight }): Fault[] => [
+  {
+    ...{ name: `SIGKILL ${target}`, target, weight, rows: rowsOf(target, '1', '6', '7') },
+    lastsMs: [0, 5000],
+    break: async (bed) => {
+      await of(bed).kill();
+      return () => of(bed).start();
+    },
+  },
+  {
+    ...{ name: `SIGSTOP ${target}`, target, weight: weight / 2, rows: rowsOf(target, '5', '6', '7') },
+    lastsMs: [500, 8000],
+    break: async (bed) => pauseService(of(bed)),
+  },
+  {
+    ...{ name: `SIGTERM ${target}`, target, weight: weight / 2, rows: '9' },
+    lastsMs: [0, 3000],
+    break: async (bed) => {
+      await of(bed).stop();
+      return () => of(bed).start();
+    },
+  },
+]);
+
+const longAbsences = SERVICES.slice(0, 2).flatMap(({ target, of }): Fault[] => [
+  {
+    ...{ name: `SIGKILL ${target} past its locks`, target, weight: 1, rows: '2' },
+    lastsMs: [LOCK_MS + 1000, LOCK_MS + 10_000],
+    break: async (bed) => {
+      await of(bed).kill();
+      return () => of(bed).start();
+    },
+  },
+  {
+    ...{ name: `SIGSTOP ${target} past its locks`, target, weight: 1, rows: '4' },
+    lastsMs: [LOCK_MS + 1000, LOCK_MS + 10_000],
+    break: async (bed) => pauseService(of(bed)),
+  },
+]);
+
+const storeFaults = STORES.flatMap(({ target, of }): Fault[] => [
+  {
+    ...{ name: `SIGKILL ${target}`, target, weight: 2, rows: rowsOf(target, '', '', '', '22', '27') },
+    lastsMs: [0, 2000],
+    break: async (bed) => {
+      await killStore(of(bed));
+      return () => startStore(of(bed));
+    },
+  },
+  {
+    ...{ name: `${target} away`, target, weight: 1, rows: rowsOf(target, '', '', '', '23', '27') },
+    lastsMs: [4000, 20_000],
+    break: async (bed) => {
+      await of(bed).stop();
+      return () => startStore(of(bed));
+    },
+  },
+  {
+    ...{ name: `SIGSTOP ${target}`, target, weight: 1, rows: '35' },
+    lastsMs: [500, 15_000],
+    break: async (bed) => {
+      const { pid } = of(bed);
+      if (pid === undefined) return MENDED;
+      await signalTree(pid, 'SIGSTOP');
+      return () => signalTree(pid, 'SIGCONT');
+    },
+  },
+]);
+
+const engineFaults: readonly Fault[] = [
+  {
+    ...{ name: 'SIGKILL dockerd', target: 'dockerd', weight: 1, rows: '10' },
+    lastsMs: [500, 5000],
+    break: async ({ engine }) => {
+      await engine.end('SIGKILL');
+      return () => engine.start();
+    },
+  },
+  {
+    ...{ name: 'SIGTERM dockerd', target: 'dockerd', weight: 1, rows: '10, 21b' },
+    lastsMs: [500, 5000],
+    break: async ({ engine }) => {
+      await engine.end('SIGTERM');
+      return () => engine.start();
+    },
+  },
+  {
+    ...{ name: 'SIGSTOP dockerd', target: 'dockerd', weight: 1, rows: '11' },
+    lastsMs: [1000, 20_000],
+    break: async ({ engine }) => {
+      engine.signal('SIGSTOP');
+      return async () => engine.signal('SIGCONT');
+    },
+  },
+];
+
+const containerFaults: readonly Fault[] = [
+  {
+    ...{ name: 'docker rm -f of a job', target: 'a container', weight: 1, rows: '13' },
+    lastsMs: [0, 0],
+    break: (bed, context) => onContainer(bed, context, 'remove'),
+  },
+  {
+    ...{ name: 'docker kill of a sidecar', target: 'a container', weight: 1, rows: '14' },
+    lastsMs: [0, 0],
+    break: (bed, context) => onContainer(bed, context, 'kill'),
+  },
+];
+
+/** All that a round may do. */
+export const FAULTS: readonly Fault[] = [
+  ...serviceFaults,
+  ...longAbsences,
+  ...storeFaults,
+  ...engineFaults,
+  ...containerFaults,
+];
+
+function rowsOf(target: string, ...rows: readonly string[]): string {
+  const [worker = '', producer = '', results = '', valkey = '', postgres = ''] = rows;
+  if (target.startsWith('worker')) return worker;
+  return { producer, results, Valkey: valkey, PostgreSQL: postgres }[target] ?? '';
+}
+
+function pauseService(service: Service): Mend {
+  service.signal('SIGSTOP');
+  return async () => service.signal('SIGCONT');
+}
+
+/** Someone interferes with a container of a running job on the first engine. */
+async function onContainer(bed: Bed, context: FaultContext, act: 'remove' | 'kill'): Promise<Mend> {
+  const { docker } = bed.workers[0].host;
+  const filters = {
+    label: [`${LABEL.node}=${bed.workers[0].node}`, `${LABEL.role}=job`],
+    status: ['running'],
+  };
+  const jobs = (await docker.listContainers({ filters })).map(({ Labels }) => Labels[LABEL.job] ?? '');
+  if (jobs.length === 0) return MENDED;
+  const jobId = context.random.pick(jobs);
+  context.interfered.add(jobId);
+  // It may have ended since it was listed.
+  if (act === 'remove')
+    await docker.getContainer(jobContainerName(jobId)).remove({ force: true }).catch(ended);
+  else await docker.getContainer(sidecarName(jobId)).kill().catch(ended);
+  return MENDED;
+}
+
+/** @throws the error, when it says anything else than that the container has ended */
+function ended(error: unknown): void {
+  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
+  if (status !== 404 && status !== 409) throw error;
+}

@@ -1,0 +1,32 @@
+/** One round to be run. */
+export interface RoundPlan {
+  readonly seed: number;
+  readonly durationMs: number;
+}
+
+/** The environment in which `npm run chaos` runs the rounds; without it the short round of `npm test` is meant. */
+export const CHAOS_VARIABLES = {
+  minutes: 'CHAOS_MINUTES',
+  seed: 'CHAOS_SEED',
+  rounds: 'CHAOS_ROUNDS',
+} as const;
+
+const SHORT_MS = 15_000;
+const SHORT_SEED = 1;
+
+/** Reads which rounds are to be run: one after the other, each with the seed after the former's. */
+export function roundsFrom(env: Readonly<Record<string, string | undefined>>): {
+  readonly rounds: readonly RoundPlan[];
+  tell(line: string): void;
+} {
+  const { [CHAOS_VARIABLES.minutes]: minutes, [CHAOS_VARIABLES.seed]: seed } = env;
+  const durationMs = minutes === undefined ? SHORT_MS : Number(minutes) * 60_000;
+  const first = seed === undefined ? SHORT_SEED : Number(seed);
+  const rounds = Array.from({ length: Number(env[CHAOS_VARIABLES.rounds] ?? 1) }, (_, index) => ({
+    seed: first + index,
+    durationMs,
+  }));
+  // A test that passes says nothing; a round that was asked for tells its story.
+  const tell = (line: string) => void (minutes !== undefined && process.stdout.write(`${line}\n`));
+  return { rounds, tell };
+}

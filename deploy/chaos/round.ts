@@ -1,0 +1,156 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { CroniumApiError } from '@cronium/client';
+import { jobPage, LABEL } from '@cronium/contracts';
+import { eventually } from '@cronium/testing';
+import type { Worker } from '../test/e2e/harness.ts';
+import type { Bed } from './bed.ts';
+import { Breaker } from './breaker.ts';
+import { countEffects } from './effects.ts';
+import { FAULTS } from './faults.ts';
+import type { ChaosJob } from './jobs.ts';
+import { Load } from './load.ts';
+import { Monitor } from './monitor.ts';
+import { planFaults } from './plan.ts';
+import { Random } from './random.ts';
+import { type Ended, judge, type Verdict } from './verdict.ts';
+
+export interface RoundOptions {
+  readonly seed: number;
+  readonly durationMs: number;
+  /** Receives the story of the round, a line at a time. */
+  say(line: string): void;
+}
+
+/** What a round did, and what is held against the fleet. */
+export interface RoundReport extends Verdict {
+  readonly seed: number;
+  readonly accepted: number;
+  readonly containers: number;
+  readonly faults: Readonly<Record<string, number>>;
+  /** What is left in Docker after the quiet. */
+  readonly orphans: readonly string[];
+  readonly contradictions: readonly string[];
+  /** Processes that did not end or start as they should. */
+  readonly failures: readonly string[];
+  readonly settledMs: number;
+}
+
+const GAP_MS = [800, 4000] as const;
+const MOST_OPEN = 20;
+const SETTLE_MS = 180_000;
+const QUIET_MS = 60_000;
+const OPEN_STATES = 'queued,claimed,preparing,running,draining';
+
+/** Breaks a bed for a while under load, mends it, waits until it is quiet, and judges what came of it. */
+export async function runRound(bed: Bed, { seed, durationMs, say }: RoundOptions): Promise<RoundReport> {
+  const random = new Random(seed);
+  const plan = planFaults(random.fork(), { faults: FAULTS, durationMs, gapMs: GAP_MS });
+  const { fleet, workers } = bed;
+  await using effects = await countEffects(fleet.webAddress);
+  const monitors = workers.map(({ host, node }) => new Monitor(host.docker, node));
+  const watching = new AbortController();
+  const watched = monitors.map((monitor) => monitor.run(watching.signal));
+  const interfered = new Set<string>();
+  const breaker = new Breaker(bed, { random: random.fork(), interfered }, say);
+  const { accepted, contradictions } = await loadAndBreak(bed, {
+    random,
+    durationMs,
+    run: () => breaker.run(plan),
+  });
+  say(`${accepted.size} jobs were accepted; waiting for their ends`);
+  const mendedMs = performance.now();
+  await settle(bed, say);
+  const settledMs = Math.round(performance.now() - mendedMs);
+  const jobs = await Promise.all([...accepted].map(([id, job]) => endOf(bed, id, job)));
+  const orphans = await orphansOf(workers);
+  watching.abort();
+  await Promise.all(watched);
+  const lives = monitors.flatMap((monitor) => monitor.lives);
+  return {
+    ...judge({ jobs, lives, marks: effects.marks, away: breaker.away(), interfered }),
+    ...{ seed, accepted: accepted.size, containers: lives.length, orphans, contradictions, settledMs },
+    faults: Object.fromEntries(breaker.made),
+    failures: breaker.failures,
+  };
+}
+
+async function loadAndBreak(
+  bed: Bed,
+  { random, durationMs, run }: { readonly random: Random; readonly durationMs: number; run(): Promise<void> },
+): Promise<Pick<Load, 'accepted' | 'contradictions'>> {
+  const { fleet } = bed;
+  const load = new Load({
+    producerUrl: fleet.producer.url,
+    apiKey: fleet.facts.apiKey,
+    effects: fleet.webAddress,
+  });
+  const loading = new AbortController();
+  const open = openCounter(bed);
+  const loaded = load.run({ random: random.fork(), signal: loading.signal, open, mostOpen: MOST_OPEN });
+  const stopLoad = pause(durationMs).then(() => loading.abort());
+  await Promise.all([run(), stopLoad]);
+  await loaded;
+  return load;
+}
+
+/** How many jobs are open, as far as results says; the last known number while it is away. */
+function openCounter(bed: Bed): () => Promise<number> {
+  let known = 0;
+  return async () => {
+    try {
+      const response = await bed.fleet.request(`/v1/jobs?state=${OPEN_STATES}&limit=500`, {
+        signal: AbortSignal.timeout(2000),
+      });
+      if (response.ok) known = jobPage.parse(await response.json()).jobs.length;
+    } catch {
+      // Results is broken at the moment.
+    }
+    return known;
+  };
+}
+
+/** Waits until no job is open any more; goes on when that takes too long: the verdict names those that are. */
+async function settle(bed: Bed, say: RoundOptions['say']): Promise<void> {
+  const open = async () => {
+    const response = await bed.fleet.request(`/v1/jobs?state=${OPEN_STATES}&limit=500`);
+    if (!response.ok) return false;
+    return jobPage.parse(await response.json()).jobs.length === 0;
+  };
+  const options = { what: 'every job has ended', timeoutMs: SETTLE_MS, everyMs: 500 };
+  await eventually(open, options).catch((error: Error) => say(error.message));
+}
+
+async function endOf({ fleet }: Bed, id: string, job: ChaosJob): Promise<Ended> {
+  const log = (stream: string) =>
+    fleet.log(id, { stream }).catch((error: Error) => Buffer.from(`no log: ${error.message}`));
+  const view = fleet.client.job(id).catch((error) => {
+    if (error instanceof CroniumApiError && error.status === 404) return undefined;
+    throw error;
+  });
+  return { id, job, view: await view, stdout: await log('stdout'), stderr: await log('stderr') };
+}
+
+/** What carries the labels of the nodes' jobs and does not go within the quiet. */
+async function orphansOf(workers: readonly Worker[]): Promise<string[]> {
+  let left: string[] = [];
+  const look = async () => {
+    left = (await Promise.all(workers.map(jobObjects))).flat();
+    return left.length === 0;
+  };
+  await eventually(look, { what: 'nothing is left', timeoutMs: QUIET_MS, everyMs: 500 }).catch(
+    () => undefined,
+  );
+  return left;
+}
+
+async function jobObjects({ host: { docker }, node }: Worker): Promise<string[]> {
+  const filters = { label: [`${LABEL.node}=${node}`, LABEL.job] };
+  const [containers, networks] = await Promise.all([
+    docker.listContainers({ all: true, filters }),
+    docker.listNetworks({ filters }),
+  ]);
+  return [
+    ...containers.map(({ Names, State }) => `${node}: container ${Names[0]?.slice(1)} (${State})`),
+    ...networks.map(({ Name }) => `${node}: network ${Name}`),
+  ];
+}
