@@ -42,7 +42,7 @@ try {
   else
     await main({ keep: values.keep, workers: Number(values.workers), portBase: Number(values['port-base']) });
 } catch (error) {
-  const { exitCode, message } = explainStart(error);
+  const { exitCode, message } = explainStart(error, 'npm run demo');
   process.stderr.write(`${message}\n`);
   process.exitCode = exitCode;
 }
@@ -53,10 +53,19 @@ async function main(options: { keep: boolean; workers: number; portBase: number 
   const stop = new StopSignals(process, say);
   await using fleet = await bringFleet({ ...options, env, report: say, signal: stop.signal });
   const failures = await Promise.race([runDemo(fleet), stop.requested.then(() => ['it was stopped'])]);
-  say('', fleet.goesOn ? 'The fleet goes on. Stop it with: npm start -- --stop' : 'Stopping the fleet.');
+  say('', ...whatNow(fleet));
   if (failures.length === 0) return;
   process.stderr.write(`The demo failed:\n${failures.map((one) => `  - ${one}`).join('\n')}\n`);
   process.exitCode = 1;
+}
+
+function whatNow({ goesOn, local }: DemoFleet): string[] {
+  if (goesOn)
+    return [`The dashboard: ${local.dashboardUrl}`, 'The fleet goes on. Stop it with: npm start -- --stop'];
+  return [
+    'Stopping the fleet. All that ran is kept in .cronium/; after npm start the dashboard shows it:',
+    `  ${local.dashboardUrl}`,
+  ];
 }
 
 /** Runs the batch and shows what came out. Returns what did not end as it should. */
@@ -82,7 +91,6 @@ async function runDemo(fleet: DemoFleet): Promise<string[]> {
   say('', ...countTable(comparisons, screen.paint, screen.width));
   say('', ...otherTable(others, screen.paint, screen.width));
   await showTrace(client, ended, texts[0]?.name ?? '');
-  say('', `The dashboard: ${fleet.local.dashboardUrl}`);
   return [
     ...(accepted.rejectedTotal > 0
       ? [`${accepted.rejectedTotal} jobs were rejected: ${JSON.stringify(accepted.rejected)}`]

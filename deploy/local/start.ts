@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { explainStart } from './fleet/explain.ts';
-import { stopFleet } from './fleet/stop-fleet.ts';
+import { stopFleet, whatBecomesOfJobs } from './fleet/stop-fleet.ts';
 import { StopSignals } from './fleet/stop-signals.ts';
 import { type Fleet, startFleet } from './fleet.ts';
 
@@ -28,10 +28,10 @@ try {
   });
   if (values.help) say(USAGE);
   else if (values.stop)
-    say((await stopFleet(say)) ? 'Stopped.' : 'No local fleet of this checkout is running.');
+    say((await stopFleet(say, process.env)) ? 'Stopped.' : 'No local fleet of this checkout is running.');
   else await run(Number(values.workers), Number(values['port-base']));
 } catch (error) {
-  const { exitCode, message } = explainStart(error);
+  const { exitCode, message } = explainStart(error, 'npm start');
   process.stderr.write(`${message}\n`);
   process.exitCode = exitCode;
 }
@@ -43,7 +43,7 @@ async function run(workers: number, portBase: number): Promise<void> {
   stop.onForce(() => fleet.kill());
   say(welcome(fleet, performance.now() - startedAt));
   await stop.requested;
-  say('Stopping: the workers finish what they run. Ctrl-C again ends everything at once.');
+  say(`Stopping. ${whatBecomesOfJobs(process.env)} Ctrl-C again ends everything at once.`);
   await fleet.stop();
   say('Stopped.');
   process.exit(0);
@@ -65,5 +65,5 @@ Try, in another terminal:
   npx cronium jobs
   npx cronium workers
 
-${process.stdout.isTTY ? 'Ctrl-C stops it.' : 'Stop it with Ctrl-C or: npm start -- --stop'}`;
+${process.stdout.isTTY ? 'Ctrl-C stops it' : 'Stop it with Ctrl-C, or: npm start -- --stop'}; the next npm start goes on with all that is stored.`;
 }

@@ -5,6 +5,8 @@ import { findImage, pullImage } from './pull.ts';
 /** A registry that does not even begin to answer in this time is taken for absent. */
 const FIRST_ANSWER_MS = 5000;
 
+const DOCKERODES_PREFIX = /^\(HTTP code \d+\) [a-z ]+ - /;
+
 const verdicts = new WeakMap<BootstrapContext, Promise<boolean>>();
 
 /**
@@ -31,7 +33,9 @@ async function tryPull(context: BootstrapContext, dockerHost: string, image: str
     await pullImage(dockerClient(dockerHost), image, { firstAnswerMs: FIRST_ANSWER_MS });
     return true;
   } catch (error) {
-    context.report(`No registry: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
+    const why =
+      error instanceof Error ? error.message.split('\n')[0]?.replace(DOCKERODES_PREFIX, '') : String(error);
+    context.report(`No registry, so what it would have is made here: ${why?.trim()}`);
     return false;
   }
 }

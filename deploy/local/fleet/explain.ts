@@ -7,14 +7,17 @@ const EXIT_USAGE = 2;
 const EXIT_INTERRUPTED = 130;
 
 /**
- * The exit code for an error of starting a fleet, and what to tell. Errors of the program itself are thrown on.
+ * The exit code for an error of starting a fleet with a script, and what to tell. Errors of the program itself are thrown on.
  */
-export function explainStart(error: unknown): { readonly exitCode: number; readonly message: string } {
+export function explainStart(
+  error: unknown,
+  script: 'npm start' | 'npm run demo',
+): { readonly exitCode: number; readonly message: string } {
   if (!(error instanceof Error)) throw error;
   const code = 'code' in error ? String(error.code) : '';
   if (error.name === 'AbortError') return { exitCode: EXIT_INTERRUPTED, message: 'Stopped.' };
   if (error instanceof RangeError || code.startsWith('ERR_PARSE_ARGS')) {
-    return { exitCode: EXIT_USAGE, message: error.message };
+    return { exitCode: EXIT_USAGE, message: `${error.message}\nWhat can be set: ${script} -- --help` };
   }
   const known = [MissingError, PortsTakenError, FleetRunningError, NotReadyError];
   if (!known.some((kind) => error instanceof kind)) throw error;

@@ -16,10 +16,10 @@ const MAX_BASE = 65_535 - 20;
 /** Which port is whose: base, base + 1, base + 2 and on for the workers; base + 19 for the demo's web server. */
 export function portsFrom(base: number, workers: number): FleetPorts {
   if (!Number.isInteger(base) || base < 1 || base > MAX_BASE) {
-    throw new RangeError(`--port-base must be a whole number from 1 to ${MAX_BASE}, not ${base}.`);
+    throw new RangeError(`--port-base must be a whole number from 1 to ${MAX_BASE}${notWhat(base)}.`);
   }
   if (!Number.isInteger(workers) || workers < 1 || workers > MAX_WORKERS) {
-    throw new RangeError(`--workers must be a whole number from 1 to ${MAX_WORKERS}, not ${workers}.`);
+    throw new RangeError(`--workers must be a whole number from 1 to ${MAX_WORKERS}${notWhat(workers)}.`);
   }
   return {
     producer: base,
@@ -27,6 +27,11 @@ export function portsFrom(base: number, workers: number): FleetPorts {
     workers: Array.from({ length: workers }, (_, index) => base + 2 + index),
     demo: base + 19,
   };
+}
+
+/** What was written instead of a number is not known here any more. */
+function notWhat(value: number): string {
+  return Number.isNaN(value) ? '' : `, not ${value}`;
 }
 
 /** Thrown when other programs hold ports that the fleet needs. */

@@ -20,7 +20,7 @@ export interface Awaited {
 }
 
 const TIMEOUT_MS = 180_000;
-const TELL_AFTER_MS = 3_000;
+const TELL_AFTER_MS = 5_000;
 const MAX_ENDS = 3;
 
 /** Waits until each `/ready` is 200; says what is missing when that takes longer. */
@@ -76,6 +76,8 @@ async function whatIsMissing(url: string): Promise<string | undefined> {
     return response.ok ? undefined : describe(body);
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED')
+      return `it is starting, and does not listen on ${url} yet`;
     return `no answer from ${url}/ready (${cause instanceof Error ? cause.message : String(cause)})`;
   }
 }

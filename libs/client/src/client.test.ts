@@ -69,7 +69,7 @@ test('an error answer becomes an error with the problem, naming each field', asy
   const error = await client.submit(script).catch((caught: unknown) => caught);
   expect(error).toBeInstanceOf(CroniumApiError);
   expect(error).toMatchObject({ status: 400, problem, code: 'API' });
-  expect(String(error)).toContain('script.source is missing');
+  expect(String(error)).toContain('script.source: is missing');
 });
 
 test('an answer that is no problem document is an API error all the same', async () => {

@@ -69,9 +69,11 @@ export class CroniumWaitError extends Error {
 }
 
 function describeProblem(problem: Problem): string {
-  const head = problem.detail === undefined ? problem.title : `${problem.title}: ${problem.detail}`;
   const fields =
-    problem.errors?.map(({ path, message }) => (path === '' ? message : `${path} ${message}`)) ?? [];
+    problem.errors?.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)) ?? [];
+  // A detail that says no more than the fields do would say it twice.
+  const isSaid = fields.length > 0 && fields.every((field) => problem.detail?.includes(field));
+  const head = problem.detail === undefined || isSaid ? problem.title : `${problem.title}: ${problem.detail}`;
   const text = fields.length === 0 ? head : `${head}\n${fields.map((field) => `  - ${field}`).join('\n')}`;
   return `${text} (${problem.status})`;
 }

@@ -1,5 +1,6 @@
 import type { JobState } from '@cronium/contracts';
 import { expect, test } from 'vitest';
+import { CroniumConnectionError } from './errors.ts';
 import { type LogSource, logLineBytes, type OpenLog, readLog } from './logs.ts';
 
 const encoder = new TextEncoder();
@@ -123,4 +124,24 @@ test('a line gives the bytes that the job wrote, newline and invalid UTF-8 inclu
   const base = { seq: 1, time: '2026-01-01T00:00:00Z', stream: 'stdout' } as const;
   expect([...logLineBytes({ ...base, text: 'aé' })]).toEqual([97, 0xc3, 0xa9, 10]);
   expect([...logLineBytes({ ...base, text: '\ufffd', base64: '/w==', partial: true })]).toEqual([0xff]);
+});
+
+test('while it is followed, an absence of results is told of once, until it answers again', async () => {
+  const call = { service: 'results', method: 'GET', url: 'http://127.0.0.1:1/' } as const;
+  const { source } = scripted({
+    streams: [{ text: line(1), ending: 'end' }],
+    progress: [{ attempts: 1, state: 'succeeded' }],
+  });
+  let left = 2;
+  const shaky: LogSource = {
+    ...source,
+    async open(options) {
+      if (left-- > 0) throw new CroniumConnectionError(call);
+      return source.open(options);
+    },
+  };
+  const told: string[] = [];
+  const onAway = ({ message }: Error) => void told.push(message);
+  expect(await read(shaky, { follow: true, attempt: 1, onAway })).toEqual(['1:1']);
+  expect(told).toEqual(['results at http://127.0.0.1:1 cannot be reached: the connection broke']);
 });

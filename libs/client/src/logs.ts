@@ -1,6 +1,6 @@
 import type { JobState, LogLine } from '@cronium/contracts';
 import { isTerminal } from '@cronium/contracts/states';
-import { CroniumApiError } from './errors.ts';
+import { CroniumApiError, CroniumConnectionError } from './errors.ts';
 import { readChunks, readNdjson } from './ndjson.ts';
 import { backoffMs, pause } from './pause.ts';
 
@@ -14,6 +14,8 @@ export interface LogOptions {
   /** Go on until the job has ended and its log is complete. */
   readonly follow?: boolean;
   readonly signal?: AbortSignal;
+  /** With `follow`: told once for each time that results cannot be reached; it is tried again all the same. */
+  onAway?(error: CroniumConnectionError): void;
 }
 
 /** A log line and the attempt that wrote it. */
@@ -43,7 +45,8 @@ const SLOWEST_LOOK_MS = 1000;
 const MAX_FAILURES = 60;
 
 /** Reads the lines of one attempt, or follows a job over all its attempts. Each line comes once, in order. */
-export async function* readLog(source: LogSource, options: LogOptions): AsyncGenerator<AttemptLogLine> {
+export async function* readLog(from: LogSource, options: LogOptions): AsyncGenerator<AttemptLogLine> {
+  const source = options.onAway === undefined ? from : tellingOfAbsence(from, options.onAway);
   const after = options.after ?? 0;
   if (options.follow !== true) {
     const attempt = options.attempt ?? Math.max(1, (await source.progress(options.signal)).attempts);
@@ -57,16 +60,38 @@ export async function* readLog(source: LogSource, options: LogOptions): AsyncGen
     return;
   }
   let attempt = options.attempt ?? (await nextAttempt(source, 0, options.signal));
-  for (let from = after; attempt !== undefined; from = 0) {
+  for (let first = after; attempt !== undefined; first = 0) {
     yield* followAttempt(source, {
       attempt,
-      after: from,
+      after: first,
       stream: options.stream,
       follow: true,
       signal: options.signal,
     });
     attempt = options.attempt === undefined ? await nextAttempt(source, attempt, options.signal) : undefined;
   }
+}
+
+/** The same source, which says when it can't be reached any more: once until it answers again. */
+function tellingOfAbsence(source: LogSource, onAway: (error: CroniumConnectionError) => void): LogSource {
+  let isAway = false;
+  const watch = async <T>(call: Promise<T>): Promise<T> => {
+    try {
+      const answer = await call;
+      isAway = false;
+      return answer;
+    } catch (error) {
+      if (error instanceof CroniumConnectionError && !isAway) {
+        isAway = true;
+        onAway(error);
+      }
+      throw error;
+    }
+  };
+  return {
+    open: (options) => watch(source.open(options)),
+    progress: (signal) => watch(source.progress(signal)),
+  };
 }
 
 async function* readOnce(source: LogSource, open: OpenLog): AsyncGenerator<AttemptLogLine> {

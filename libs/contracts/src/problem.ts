@@ -25,6 +25,9 @@ function pathOf(path: readonly PropertyKey[]): string {
   }, '');
 }
 
+/** What zod says of a field that is not there. */
+const MISSING = /^Invalid input: expected (\w+), received undefined$/;
+
 /** Zod's issues as field errors; an unknown field is named by its own path. */
 export function fieldErrors(error: z.ZodError): FieldError[] {
   return error.issues.flatMap((issue): FieldError[] => {
@@ -33,7 +36,7 @@ export function fieldErrors(error: z.ZodError): FieldError[] {
     }
     const message =
       issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
-    return [{ path: pathOf(issue.path), message }];
+    return [{ path: pathOf(issue.path), message: message.replace(MISSING, 'is missing: $1 is expected') }];
   });
 }
 

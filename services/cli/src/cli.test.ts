@@ -130,6 +130,7 @@ describe('errors', () => {
     const problem = {
       title: 'Not a job',
       status: 400,
+      detail: 'script.source: is missing',
       errors: [{ path: 'script.source', message: 'is missing' }],
     };
     const { env } = await fleetThat({
@@ -140,13 +141,14 @@ describe('errors', () => {
     expect(ran).toEqual({
       code: 1,
       stdout: '',
-      stderr: 'cronium: Not a job\n  - script.source is missing (400)\n',
+      stderr: 'cronium: Not a job\n  - script.source: is missing (400)\n',
     });
   });
 
   test.each([
     [['submit', '/nonexistent.json'], 'there is no such file'],
     [['submit', '-'], 'standard input is empty'],
+    [['batch', 'batch_1'], "batch_1 is neither a batch's id nor a file"],
     [['run'], 'What to run is missing'],
     [['run', '-l', 'ruby', 'x'], 'Allowed choices'],
     [['nonsense'], 'unknown command'],
@@ -158,6 +160,21 @@ describe('errors', () => {
     expect(ran.stderr).toContain(words);
     expect(ran.code).toBe(2);
   });
+});
+
+test('a batch that is submitted as one job is said to be one', async () => {
+  const { env } = await fleetThat({});
+  const ran = await cronium(['submit', '-'], { env, input: '{"type":"script"}\n{"type":"script"}\n' });
+  expect(ran.stderr).toContain('send it as a batch: cronium batch');
+  expect(ran.code).toBe(2);
+});
+
+test('why shows the facts that say something, in words', async () => {
+  const facts = { exitCode: 0, cause: null, nodes: [], requires: {}, node: 'a' };
+  const explained = { state: 'succeeded', explanation: 'It succeeded with attempt 1.', facts };
+  const { env } = await fleetThat({ [`GET /v1/jobs/${id}/why`]: explained });
+  const ran = await cronium(['why', id], { env });
+  expect(ran.stdout).toBe('succeeded: It succeeded with attempt 1.\n  exit code: 0\n  node: a\n');
 });
 
 describe('cronium batch', () => {
@@ -207,7 +224,7 @@ describe('cronium batch', () => {
       [`GET /v1/batches/${batchId}`]: view({}),
     });
     const ran = await cronium(['batch', '-'], { env, input: 'x' });
-    expect(ran.stderr).toContain('line 2: type is missing');
+    expect(ran.stderr).toContain('line 2: type: is missing');
     expect(ran.code).toBe(1);
   });
 

@@ -44,6 +44,26 @@ export async function readJson(input: Input): Promise<unknown> {
     return JSON.parse(text);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new CommandError(`${input.name} is not JSON: ${why}`, { cause: error, exitCode: EXIT.usage });
+    const advice = isNdjson(text)
+      ? `\nIt has one document a line; send it as a batch: cronium batch ${input.name}`
+      : '';
+    throw new CommandError(`${input.name} is not JSON: ${why}${advice}`, {
+      cause: error,
+      exitCode: EXIT.usage,
+    });
+  }
+}
+
+function isNdjson(text: string): boolean {
+  const lines = text.split('\n', 3).filter((line) => line.trim() !== '');
+  return lines.length > 1 && lines.slice(0, 2).every((line) => isJson(line));
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }

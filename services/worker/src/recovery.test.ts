@@ -148,6 +148,21 @@ test('a worker that stops leaves what still runs to its successor, and its locks
   expect(second.host.launched).toEqual([`${jobId}.1`]);
 });
 
+test('a container that was removed while the worker was away is a loss, not a failure of the job: it runs again', async () => {
+  await using fleet = new TestFleet(testEnvironment().valkeyUrl);
+  fleet.scripts.long = (attempt) => (attempt === 1 ? [step.started('main'), step.wait()] : succeeds('again'));
+  const first = await fleet.worker({ settings: { drainMs: 50 } });
+  const jobId = await fleet.submit({ name: 'long' });
+  await eventually(() => fleet.results.latest(`${jobId}.1`)?.state === 'running', { what: 'it runs' });
+  await first.stop();
+  first.host.containers.clear();
+  const second = await fleet.worker({ successorOf: first });
+  expect(await endOf(fleet, jobId)).toMatchObject({ state: 'succeeded', attempt: 2 });
+  const lost = fleet.results.updates.find(({ attempt, outcome }) => attempt === 1 && outcome);
+  expect(lost?.outcome?.death).toMatchObject({ cause: 'node_lost', phase: 'main', certainty: 'likely' });
+  await nothingIsLeft(second);
+});
+
 test('a worker that stays away loses its jobs to another node, and removes its stale containers when it returns', async () => {
   await using fleet = new TestFleet(testEnvironment().valkeyUrl);
   const settings = { lockMs: 1000, stalledCheckMs: 200 };

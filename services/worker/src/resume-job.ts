@@ -12,9 +12,8 @@ import { setupDeadline } from './attempt/prepare.ts';
 import type { Lease } from './claim/leases.ts';
 import type { JournalEntry } from './journal/journal.ts';
 import type { AttemptLog } from './logs/attempt-log.ts';
-import { hostFacts } from './outcome/host.ts';
 import { type End, runJob } from './run-job.ts';
-import type { ContainerEvidence, SandboxBinding } from './sandbox/runtime.ts';
+import type { SandboxBinding } from './sandbox/runtime.ts';
 
 /** Takes up the record of an attempt of a former process whose lock was just extended. */
 export function reopenAttempt(entry: JournalEntry, lease: Lease, deps: AttemptDeps): Attempt {
@@ -97,7 +96,7 @@ async function takeBack({ attempt, entry, log, position }: Taking, deps: Attempt
     return { ending: { type: 'handover_unknown' }, teardown };
   }
   const sandbox = await adopt(binding, attempt, deps);
-  if (!sandbox) return { ending: vanished(attempt), teardown };
+  if (!sandbox) return { ending: { type: 'gone_unseen', phases: phasesOf(attempt) }, teardown };
   deps.log.info({ attempt: attempt.id, container: binding.containerId }, 'took the running container back');
   using _fenced = keepFenced(attempt, sandbox, { isFrozen: undefined, deps });
   using setup = setupDeadline(attempt, deps, () => log.isHeldBack);
@@ -112,27 +111,4 @@ function adopt(binding: SandboxBinding, attempt: Attempt, deps: AttemptDeps) {
     attempts: Number.POSITIVE_INFINITY,
     maxMs: 2000,
   });
-}
-
-const NO_EVIDENCE: ContainerEvidence = {
-  events: [],
-  oomEvents: 0,
-  oomKills: undefined,
-  kills: [],
-  sidecarDied: false,
-  sidecarRestarts: 0,
-  sidecarIsDown: false,
-  memoryPeakBytes: undefined,
-};
-
-function vanished(attempt: Attempt): End['ending'] {
-  return {
-    type: 'ran',
-    exit: { type: 'vanished' },
-    stop: undefined,
-    phases: phasesOf(attempt),
-    container: NO_EVIDENCE,
-    mainEnd: undefined,
-    host: hostFacts(),
-  };
 }

@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import type { AcceptedBatch, BatchView, RejectedLine } from '@cronium/contracts';
 import { type Context, note, print } from '../context.ts';
-import { EXIT } from '../failure.ts';
+import { CommandError, EXIT } from '../failure.ts';
 import { type Input, openInput } from '../input.ts';
 import { duration, LiveLine, paintState, progressLine } from '../render/index.ts';
 import { drawingWidth } from '../terminal.ts';
@@ -45,6 +46,8 @@ async function batch(context: Context, target: string, options: BatchOptions): P
     await print(context, view, () => summary(context, view));
     return EXIT.ok;
   }
+  if (target.startsWith('batch_') && !existsSync(target))
+    throw new CommandError(`${target} is neither a batch's id nor a file.`, { exitCode: EXIT.usage });
   const accepted = await upload(context, await openInput(target, context.terminal), options);
   await tellRejected(context, accepted);
   if (options.detach === true) {
@@ -97,7 +100,7 @@ async function tellRejected(context: Context, { rejected, rejectedTotal }: Accep
 }
 
 function rejection({ line, errors }: RejectedLine): string {
-  return `line ${line}: ${errors.map(({ path, message }) => `${path} ${message}`.trim()).join('; ')}`;
+  return `line ${line}: ${errors.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ')}`;
 }
 
 async function watch(context: Context, id: string): Promise<number> {

@@ -38,7 +38,11 @@ function workerColumns(paint: Paint, nowMs: number): Column<Worker>[] {
     },
     { title: 'VERSION', value: ({ version }) => version },
     { title: 'SEEN', value: ({ lastSeenAt }) => ago(lastSeenAt, nowMs), align: 'right' },
-    { title: 'WHY NOT READY', value: ({ reasons }) => reasons.join('; '), flexible: true },
+    {
+      title: 'WHY NOT READY',
+      value: ({ state, reasons }) => (state === 'stopped' ? '' : reasons.join('; ')),
+      flexible: true,
+    },
   ];
 }
 

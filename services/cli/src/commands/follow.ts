@@ -8,7 +8,8 @@ import type { Output, Terminal } from '../terminal.ts';
 /** Writes a job's log lines to the outputs that they came from, byte for byte unless that is a terminal. */
 export async function writeLog(context: Context, id: string, options: LogOptions): Promise<void> {
   let attempt: number | undefined;
-  for await (const line of context.client().logs(id, options)) {
+  const onAway = ({ message }: Error) => void notice(context, `${message}; trying again`);
+  for await (const line of context.client().logs(id, { ...options, ...(options.follow && { onAway }) })) {
     if (attempt !== undefined && attempt !== line.attempt) await notice(context, `attempt ${line.attempt}`);
     attempt = line.attempt;
     await writeLine(context, line);
@@ -61,7 +62,7 @@ export function endSentence(job: JobView): string | undefined {
   const last = job.attemptList.at(-1);
   const code = job.exitCode === null ? '' : ` with exit code ${job.exitCode}`;
   const message = last?.message ?? (job.cause === null ? '' : `cause: ${job.cause}`);
-  return `${job.id} ${job.state}${code}${message === '' ? '' : `. ${message}`}`;
+  return `${job.id} ${job.state}${code}${message === '' ? '' : `. ${message.charAt(0).toUpperCase()}${message.slice(1)}`}`;
 }
 
 /** Tells a person how a job ended, unless it succeeded or its own exit code says it all. */

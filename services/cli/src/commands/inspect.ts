@@ -77,11 +77,24 @@ async function trace(context: Context, id: string): Promise<undefined> {
 async function why(context: Context, id: string): Promise<undefined> {
   const view = await context.client().why(id, { signal: context.signal });
   const { paint } = context.terminal.out;
-  const facts = Object.entries(view.facts).map(([name, value]) => `  ${name}: ${fact(value)}`);
+  const facts = Object.entries(view.facts)
+    .filter(([, value]) => says(value))
+    .map(([name, value]) => `  ${words(name)}: ${fact(value)}`);
   await print(context, view, () => [
     `${paintState(paint, view.state)}: ${plain(view.explanation)}`,
     ...facts,
   ]);
+}
+
+/** Nothing, and empty lists, tell a person nothing. */
+function says(value: unknown): boolean {
+  return (
+    value !== null && value !== undefined && !(typeof value === 'object' && Object.keys(value).length === 0)
+  );
+}
+
+function words(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
 function fact(value: unknown): string {
@@ -115,9 +128,10 @@ function jobLines({ terminal, now }: Context, view: JobView): string[] {
     ['batch', view.batchId],
     ['attempts', String(view.attempts)],
     ['accepted', view.acceptedAt],
-    ['ran', view.startedAt === null ? null : between(view.startedAt, view.endedAt, now())],
+    ['ran', ranFor(view, now())],
     ['phases', phases(view.timings) || null],
     ['progress', progress(view)],
+    ['condition', view.condition === null ? null : String(view.condition)],
     ['output', view.output === null ? null : JSON.stringify(view.output)],
     ['trace', view.traceId],
   ];
@@ -127,6 +141,14 @@ function jobLines({ terminal, now }: Context, view: JobView): string[] {
       value === null ? [] : [`  ${name.padEnd(10)} ${name === 'state' ? value : plain(value)}`],
     ),
   ];
+}
+
+/** The main program's own time, where it is known; the end of a job is the moment when its log is stored too. */
+function ranFor({ startedAt, endedAt, timings }: JobView, nowMs: number): string | null {
+  if (startedAt === null) return null;
+  return endedAt !== null && timings.run !== undefined
+    ? duration(timings.run)
+    : between(startedAt, endedAt, nowMs);
 }
 
 function phases(timings: Readonly<Record<string, number>>): string {

@@ -28,10 +28,9 @@ interface RunOptions {
 export const addRun: Register = (program, run) => {
   program
     .command('run')
-    .summary('run a script or a command and follow it; the exit code is its own')
+    .summary('Runs a script or a command and follows it. The exit code is its own.')
     .description(
-      `Runs a script in the fleet and follows it as if it ran here: its output goes to stdout and stderr, Ctrl-C cancels
-it, and its exit code is this command's. ${EXIT.timedOut}: out of time; ${EXIT.cancelled}: cancelled; ${EXIT.infrastructure}: the fleet could not run it.`,
+      `Runs a script in the fleet and follows it as if it ran here: its output goes to stdout and stderr, Ctrl-C cancels it, and its exit code is this command's. ${EXIT.timedOut}: out of time; ${EXIT.cancelled}: cancelled; ${EXIT.infrastructure}: the fleet could not run it.`,
     )
     .argument(
       '[source...]',
@@ -164,6 +163,8 @@ async function scriptText(
 function checked(job: Record<string, unknown>): JobInput {
   const result = jobSpec.safeParse(job);
   if (result.success) return job as JobInput;
-  const lines = result.error.issues.map(({ path, message }) => `  - ${path.join('.')} ${message}`);
+  const lines = result.error.issues.map(
+    ({ path, message }) => `  - ${path.length === 0 ? '' : `${path.join('.')}: `}${message}`,
+  );
   throw new CommandError(`That is not a job:\n${lines.join('\n')}`, { exitCode: EXIT.usage });
 }

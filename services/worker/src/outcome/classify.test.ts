@@ -225,6 +225,7 @@ const anyEnding: fc.Arbitrary<Ending> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.constant<Ending>({ type: 'unreadable', reason: 'v' }) },
   { weight: 1, arbitrary: fc.constant<Ending>({ type: 'handover_unknown' }) },
+  { weight: 1, arbitrary: anyPhases.map((phases): Ending => ({ type: 'gone_unseen', phases })) },
   { weight: 1, arbitrary: fc.constant<Ending>({ type: 'lost_too_often', losses: 4 }) },
   {
     weight: 1,

@@ -70,6 +70,14 @@ function conclude(ending: Ending, facts: Circumstances): Verdict {
       return before('lost', 'node_lost', say.lostTooOften(ending.losses));
     case 'handover_unknown':
       return { ...before('lost', 'node_lost', say.handoverUnknown(facts.node)), certainty: 'certain' };
+    case 'gone_unseen':
+      return {
+        state: 'lost',
+        cause: 'node_lost',
+        certainty: 'likely',
+        phase: phaseOf(ending.phases),
+        message: say.goneUnseen(facts.node),
+      };
     case 'ran':
       return ran(ending, facts);
   }

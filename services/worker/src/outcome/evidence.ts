@@ -41,6 +41,8 @@ export type Ending =
   | { readonly type: 'lost_too_often'; readonly losses: number }
   /** The worker died while it handed the program over: nobody can say whether it ran. */
   | { readonly type: 'handover_unknown' }
+  /** The container was gone when the worker came back: nobody saw how it ended. */
+  | { readonly type: 'gone_unseen'; readonly phases: Phases }
   | {
       readonly type: 'ran';
       readonly exit: ExitReport;

@@ -14,6 +14,10 @@ export function handoverUnknown(node: string): string {
   return `The worker on ${node} died while it handed the program over, so nobody can say whether it ran; its container was removed.`;
 }
 
+export function goneUnseen(node: string): string {
+  return `The job's container was removed while no worker ran on ${node}, by a stop of the local fleet or by hand, so nobody saw how it ended; let jobs end before stopping for good.`;
+}
+
 export function cancelled({ by, reason }: { by: string; reason?: string | undefined }): string {
   return `The job was cancelled by ${by}${reason ? ` (${reason})` : ''}; retry it if that was a mistake.`;
 }
