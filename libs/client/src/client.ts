@@ -1,8 +1,6 @@
 import type {
   AcceptedBatch,
   AcceptedJob,
-  AuditEntry,
-  AuditPage,
   BatchResult,
   BatchView,
   DeathRecord,
@@ -15,10 +13,12 @@ import type {
   WhyView,
   WorkersView,
 } from '@cronium/contracts';
+import { AuditClient } from './audit.ts';
 import { ExploreClient } from './explore.ts';
 import { type AttemptLogLine, type LogOptions, type OpenLog, readLog } from './logs.ts';
 import { type BatchSource, batchBody, readChunks, readNdjson } from './ndjson.ts';
 import { queryOf } from './query.ts';
+import { SchedulesClient } from './schedules.ts';
 import { SettingsClient } from './settings.ts';
 import { type Call, type ClientOptions, Transport } from './transport.ts';
 import { batchEnded, jobEnded, type WaitOptions, waitUntil } from './wait.ts';
@@ -61,18 +61,6 @@ export interface ListOptions extends JobFilter, CallOptions {
   readonly limit?: number;
 }
 
-/** Which entries of the audit log to list. All must hold. */
-export interface AuditOptions extends CallOptions {
-  /** The name of an API key. */
-  readonly actor?: string;
-  /** `job.submit`, or `job` for all that is done to jobs. */
-  readonly action?: string;
-  readonly target?: string;
-  readonly from?: string;
-  readonly to?: string;
-  readonly limit?: number;
-}
-
 const PAGE_SIZE = 100;
 
 type LogRequest = { readonly [K in keyof OpenLog]?: OpenLog[K] | undefined };
@@ -84,11 +72,15 @@ export class CroniumClient {
   readonly explore: ExploreClient;
   /** Variables, secrets and API keys. */
   readonly settings: SettingsClient;
+  readonly schedules: SchedulesClient;
+  readonly audit: AuditClient;
 
   constructor(options: ClientOptions) {
     this.#transport = new Transport(options);
     this.explore = new ExploreClient(this.#transport);
     this.settings = new SettingsClient(this.#transport);
+    this.schedules = new SchedulesClient(this.#transport);
+    this.audit = new AuditClient(this.#transport);
   }
 
   /** Submits one job. @throws CroniumApiError 400 with the wrong fields, 429 or 503 when the fleet is overloaded */
@@ -249,30 +241,6 @@ export class CroniumClient {
 
   resume(node: string, options: CallOptions = {}): Promise<unknown> {
     return this.#post('results', `/v1/workers/${encode(node)}/resume`, options, true);
-  }
-
-  /** The audit log, newest first. For admins; pages are fetched as they are needed. */
-  async *audit(options: AuditOptions = {}): AsyncGenerator<AuditEntry> {
-    const { signal, limit = Number.POSITIVE_INFINITY, ...filter } = options;
-    let cursor: string | undefined;
-    for (let left = limit; left > 0; ) {
-      const path = `/v1/audit${queryOf({ ...filter, limit: Math.min(left, PAGE_SIZE), cursor })}`;
-      const page = await this.#get<AuditPage>('results', path, signalOf({ signal }));
-      yield* page.entries;
-      if (page.cursor === null) return;
-      cursor = page.cursor;
-      left -= page.entries.length;
-    }
-  }
-
-  /** The whole audit log, oldest first. */
-  async *exportAudit(options: Omit<AuditOptions, 'limit'> = {}): AsyncGenerator<AuditEntry> {
-    const { signal, ...filter } = options;
-    const stream = await this.#transport.stream({
-      ...get('results', `/v1/audit${queryOf({ ...filter })}`, signalOf({ signal })),
-      headers: { accept: 'application/x-ndjson' },
-    });
-    yield* readNdjson<AuditEntry>(readChunks(stream, { signal }));
   }
 
   /** Waits for a job's end. @throws CroniumWaitError when time is up */

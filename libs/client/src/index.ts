@@ -1,5 +1,5 @@
+export { AuditClient, type AuditOptions } from './audit.ts';
 export {
-  type AuditOptions,
   type CallOptions,
   CroniumClient,
   type JobFilter,
@@ -18,6 +18,7 @@ export {
 export type { BatchPage, ExploreClient, LogRange, LogSearch } from './explore.ts';
 export { type AttemptLogLine, type LogOptions, logLineBytes } from './logs.ts';
 export type { BatchSource } from './ndjson.ts';
+export { SchedulesClient } from './schedules.ts';
 export type { ApiKeyView, NewApiKey, SealedView, SettingsClient } from './settings.ts';
 export type { ClientOptions } from './transport.ts';
 export type { WaitOptions } from './wait.ts';

@@ -55,6 +55,13 @@ export class Transport {
     };
   }
 
+  /** Sends a call whose answer has no body. */
+  async nothing(call: Call): Promise<void> {
+    await this.#repeat(call, (one) =>
+      this.#try(one, async (response) => void (await response.arrayBuffer())),
+    );
+  }
+
   /** Sends a call and reads its JSON answer. */
   async json<T>(call: Call): Promise<T> {
     return this.#repeat(call, (one) => this.#try(one, async (response) => (await response.json()) as T));

@@ -55,6 +55,11 @@ export function jobIdForLine(batchId: string, line: number): string {
   return `job_${alphanumerics(digest('line', batchId, String(line)))}`;
 }
 
+/** The id of the job that a schedule starts for one of its times (Unix ms). */
+export function jobIdForSchedule(tenant: string, name: string, atMs: number): string {
+  return `job_${alphanumerics(digest('schedule', tenant, name, String(atMs)))}`;
+}
+
 /** `<jobId>.<n>`. */
 export function attemptIdOf(jobId: string, attempt: number): string {
   return `${jobId}.${attempt}`;

@@ -13,6 +13,7 @@ export * from './names.ts';
 export * from './outcome.ts';
 export * from './problem.ts';
 export * from './runtime.ts';
+export * from './schedules.ts';
 export * from './span-attributes.ts';
 export * from './spans.ts';
 export * from './states.ts';

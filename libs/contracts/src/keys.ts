@@ -18,6 +18,12 @@ export interface Keys {
   readonly pausedPools: string;
   /** Hash: node -> 'drain', the wish of an operator. */
   readonly drains: string;
+  /** Hash: `<tenant>:<name>` -> JSON ScheduleRecord. */
+  readonly schedules: string;
+  /** Sorted set: fields of {@link Keys.schedules} by when they are due next, Unix ms. */
+  readonly schedulesDue: string;
+  /** String: a producer runs this schedule now. */
+  scheduleLock(field: string): string;
   /** String, JSON: someone wants this job cancelled. */
   cancel(jobId: string): string;
   /** String, JSON: someone wants all jobs of this batch cancelled that were accepted (`acceptedAt`) before its `at`. */
@@ -62,6 +68,9 @@ export function keysFor(prefix: string): Keys {
     queuesChanged: of('queues-changed'),
     pausedPools: of('paused-pools'),
     drains: of('drains'),
+    schedules: of('schedules'),
+    schedulesDue: of('schedules-due'),
+    scheduleLock: (field: string) => of('schedule-lock', field),
     cancel: (jobId: string) => of('cancel', jobId),
     cancelBatch: (batchId: string) => of('cancel', batchId),
     batch: (batchId: string) => of('batch', batchId),

@@ -153,7 +153,7 @@ export const ATTEMPT_SPANS: readonly PhaseDefinition[] = [
     parent: SPAN.attempt,
     describes: "the job's own network is made",
     attributes: [...OF_ATTEMPT],
-    sometimes: ['cronium.subnet', 'cronium.warm'],
+    sometimes: ['cronium.subnet', 'cronium.slot', 'cronium.recycled'],
   },
   {
     name: SPAN.image,
@@ -171,7 +171,7 @@ export const ATTEMPT_SPANS: readonly PhaseDefinition[] = [
     parent: SPAN.attempt,
     describes: 'the sidecar is created, started and answers',
     attributes: [...OF_ATTEMPT],
-    sometimes: ['cronium.warm'],
+    sometimes: ['cronium.start'],
   },
   {
     name: SPAN.create,
@@ -180,7 +180,7 @@ export const ATTEMPT_SPANS: readonly PhaseDefinition[] = [
     parent: SPAN.attempt,
     describes: 'the job container is created',
     attributes: [...OF_ATTEMPT],
-    sometimes: ['cronium.warm'],
+    sometimes: ['cronium.start'],
   },
   {
     name: SPAN.start,
@@ -189,7 +189,7 @@ export const ATTEMPT_SPANS: readonly PhaseDefinition[] = [
     parent: SPAN.attempt,
     describes: 'the job container is started and waits for its script',
     attributes: [...OF_ATTEMPT],
-    sometimes: ['cronium.warm'],
+    sometimes: ['cronium.start'],
   },
   {
     name: SPAN.tenantPreTask,

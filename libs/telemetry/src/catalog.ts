@@ -84,7 +84,7 @@ export const CATALOG = {
     type: 'counter',
     service: 'worker',
     help: 'Job containers that were started.',
-    labels: { kind: '`warm`: the sandbox stood ready; `cold`: it was made for the attempt' },
+    labels: { kind: '`warm`: the container stood ready before the job came; `cold`: it was made for it' },
   },
   attempts_total: {
     type: 'counter',

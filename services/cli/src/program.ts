@@ -8,6 +8,7 @@ import { addInspect } from './commands/inspect.ts';
 import { addJobs } from './commands/jobs.ts';
 import type { Run } from './commands/register.ts';
 import { addRun } from './commands/run.ts';
+import { addSchedules } from './commands/schedules.ts';
 import { addSubmit } from './commands/submit.ts';
 import { addTop } from './commands/top.ts';
 
@@ -41,6 +42,7 @@ export function buildProgram(run: Run): Command {
     addControl,
     addFleet,
     addTop,
+    addSchedules,
     addAuditLog,
     addCompletion,
   ])

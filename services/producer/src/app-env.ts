@@ -8,6 +8,7 @@ import type { Limits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import type { FleetQueues } from './queue/queues.ts';
 import type { ResultsClient } from './results.ts';
+import type { ScheduleStore } from './schedules/store.ts';
 
 /** What a request carries through the handlers. */
 export interface AppEnv {
@@ -28,6 +29,7 @@ export interface Services {
   readonly queues: FleetQueues;
   readonly idempotency: Idempotency;
   readonly results: ResultsClient;
+  readonly schedules: ScheduleStore;
   readonly limits: Limits;
   readonly budget: Budget;
   readonly uploads: Slots;

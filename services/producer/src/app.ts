@@ -19,7 +19,10 @@ import { ResultsClient } from './results.ts';
 import { batchRoutes } from './routes/batches.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { queueRoutes } from './routes/queues.ts';
+import { scheduleRoutes } from './routes/schedules.ts';
 import { systemRoutes } from './routes/system.ts';
+import { Scheduler } from './schedules/scheduler.ts';
+import { ScheduleStore } from './schedules/store.ts';
 
 /** What the app is made of. */
 export interface AppDeps {
@@ -37,8 +40,15 @@ export interface AppDeps {
   readonly limits?: Partial<Limits>;
 }
 
-/** The producer's HTTP API. `close` lets go of the queues; the Valkey connection stays the caller's. */
-export function createApp(deps: AppDeps): { readonly app: App; close(): Promise<void> } {
+/** The producer: its HTTP API, and what it does by itself. */
+export interface Producer {
+  readonly app: App;
+  readonly scheduler: Scheduler;
+  /** Lets go of the queues; the Valkey connection stays the caller's. */
+  close(): Promise<void>;
+}
+
+export function createApp(deps: AppDeps): Producer {
   const services = createServices(deps);
   const app: App = new OpenAPIHono<AppEnv>();
   app.use('*', observed(services));
@@ -46,11 +56,15 @@ export function createApp(deps: AppDeps): { readonly app: App; close(): Promise<
   jobRoutes(app, services);
   batchRoutes(app, services);
   queueRoutes(app, services);
+  scheduleRoutes(app, services);
   systemRoutes(app, services);
   const allowed = methodsByPath(app);
   app.notFound((context) => missing(context, allowed).response());
   app.onError((error, context) => problemOf(error, context, deps.log).response());
-  return { app, close: () => services.queues.close() };
+  const { schedules: store, queues, metrics } = services;
+  const onStarted = () => metrics.jobs.inc({ source: 'schedule' });
+  const scheduler = new Scheduler({ store, queues, log: deps.log, onStarted });
+  return { app, scheduler, close: () => queues.close() };
 }
 
 function createServices(deps: AppDeps): Services {
@@ -63,6 +77,7 @@ function createServices(deps: AppDeps): Services {
     queues,
     idempotency: new Idempotency({ valkey, keys }),
     results: new ResultsClient(deps.resultsUrl),
+    schedules: new ScheduleStore({ valkey, keys }),
     limits,
     budget: new Budget(limits.bufferedBytes),
     uploads: new Slots(limits.uploads, 'batches'),

@@ -26,7 +26,7 @@ async function start(
   await link.start(lifecycle);
 
   const uploads = new AbortController();
-  const { app, close } = createApp({
+  const { app, scheduler, close } = createApp({
     valkey: link.valkey,
     prefix: config.CRONIUM_PREFIX,
     apiKeys: config.CRONIUM_API_KEYS,
@@ -38,6 +38,8 @@ async function start(
     limits: { jobBytes: config.CRONIUM_MAX_JOB_BYTES, maxQueued: config.CRONIUM_MAX_QUEUED },
   });
   lifecycle.own('queues', close);
+  const scheduling = scheduler.run(lifecycle.signal);
+  lifecycle.own('schedules', () => scheduling);
 
   const server = await listen(app, { host: config.CRONIUM_HOST, port: config.CRONIUM_PORT });
   const shutdownMs = config.CRONIUM_SHUTDOWN_SECONDS * 1000;

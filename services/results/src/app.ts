@@ -18,6 +18,7 @@ import { preTaskRoutes } from './routes/pre-task.ts';
 import { relayRoutes } from './routes/relay.ts';
 import { runtimeRoutes } from './routes/runtime.ts';
 import { scalingRoutes } from './routes/scaling.ts';
+import { scheduleRoutes } from './routes/schedules.ts';
 import { sessionRoutes, signInRoutes } from './routes/session.ts';
 import { siteRoutes } from './routes/site.ts';
 import { apiKeyRoutes, sealedRoutes, variableRoutes } from './routes/stored.ts';
@@ -60,6 +61,7 @@ export function createApp(deps: Deps): Hono<Env> {
   app.route('/v1/pre-task', preTaskRoutes(deps));
   app.route('/v1/api-keys', apiKeyRoutes(deps));
   app.route('/v1/audit', auditRoutes(deps));
+  app.route('/v1/schedules', scheduleRoutes(deps));
   app.all('/v1/*', () => {
     throw problems.notFound('such endpoint; see /docs');
   });

@@ -34,12 +34,12 @@ async function auditLog(context: Context, options: AuditLogOptions): Promise<und
   const client = context.client();
   if (whole === true || context.json) {
     const entries = whole
-      ? client.exportAudit({ ...filter, signal })
-      : client.audit({ ...filter, limit, signal });
+      ? client.audit.export({ ...filter, signal })
+      : client.audit.entries({ ...filter, limit, signal });
     for await (const entry of entries) await terminal.out.write(`${JSON.stringify(entry)}\n`);
     return;
   }
-  const entries = await Array.fromAsync(client.audit({ ...filter, limit, signal }));
+  const entries = await Array.fromAsync(client.audit.entries({ ...filter, limit, signal }));
   if (entries.length === 0) {
     await note(context, 'Nothing of that kind was done.');
     return;

@@ -14,7 +14,7 @@ const CANCEL_SECONDS = 7 * 86_400;
 export async function requestCancel(
   queues: FleetQueues,
   jobId: string,
-  { by, reason, told }: { by: Caller; reason?: string; told: FleetEvent },
+  { by, reason, told }: { by: Caller; reason?: string; told?: FleetEvent },
 ): Promise<void> {
   const at = Date.now();
   const request: CancelRequest = { by: by.name, ...(reason !== undefined && { reason }), at };
@@ -23,7 +23,7 @@ export async function requestCancel(
     await queues.valkey.set(queues.keys.cancel(jobId), JSON.stringify(request), 'EX', CANCEL_SECONDS);
     await queues.announce([
       { type: 'cancel', jobId, tenant: by.tenant, by: by.name, ...(reason !== undefined && { reason }), at },
-      told,
+      ...(told ? [told] : []),
     ]);
     await queues.valkey.publish(queues.keys.control, JSON.stringify(message));
   });

@@ -1,4 +1,13 @@
-import { acceptedBatch, acceptedJob, jobSpec, problem, queueCounts, readiness } from '@cronium/contracts';
+import {
+  acceptedBatch,
+  acceptedJob,
+  jobSpec,
+  problem,
+  queueCounts,
+  readiness,
+  scheduleInput,
+  scheduleView,
+} from '@cronium/contracts';
 import { z } from 'zod';
 import { batchDocument } from '../intake/batch-document.ts';
 
@@ -13,6 +22,8 @@ const NAMED = new Map<unknown, string>([
   [acceptedBatch, 'AcceptedBatch'],
   [queueCounts, 'Queues'],
   [readiness, 'Readiness'],
+  [scheduleInput, 'Schedule'],
+  [scheduleView, 'ScheduleView'],
   [problem, 'Problem'],
 ]);
 

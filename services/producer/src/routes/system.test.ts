@@ -20,12 +20,15 @@ describe('the API as a document', () => {
       Object.keys(methods).map((method) => `${method} ${path}`),
     );
     expect(routes.sort()).toEqual([
+      'delete /v1/schedules/{name}',
       'get /docs',
       'get /health',
       'get /metrics',
       'get /openapi.json',
       'get /ready',
       'get /v1/queues',
+      'get /v1/schedules',
+      'get /v1/schedules/{name}',
       'post /v1/batches',
       'post /v1/batches/{id}/cancel',
       'post /v1/batches/{id}/retry',
@@ -34,6 +37,9 @@ describe('the API as a document', () => {
       'post /v1/jobs/{id}/retry',
       'post /v1/queues/{pool}/pause',
       'post /v1/queues/{pool}/resume',
+      'post /v1/schedules/{name}/pause',
+      'post /v1/schedules/{name}/resume',
+      'put /v1/schedules/{name}',
     ]);
     const references = new Set(
       [...text.matchAll(/"\$ref":"#\/components\/schemas\/([^"]+)"/g)].map(([, name]) => name),
@@ -68,7 +74,7 @@ describe('the API as a document', () => {
 describe('an address', () => {
   it.each([
     ['GET', '/nothing', 404],
-    ['PUT', '/v1/schedules/x', 404],
+    ['PUT', '/v1/nothing/x', 404],
     ['POST', '/v1/flows', 404],
     ['GET', '/v1/jobs', 405],
     ['DELETE', '/v1/jobs/job_aaaaaaaaaaaa/cancel', 405],

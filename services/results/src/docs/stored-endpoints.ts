@@ -1,4 +1,4 @@
-import { auditPage, preTaskBody, variablePut, variableView } from '@cronium/contracts';
+import { auditPage, preTaskBody, schedulesView, variablePut, variableView } from '@cronium/contracts';
 import { z } from 'zod';
 import { auditQuery } from '../routes/audit.ts';
 import { credentialBody } from '../tools/credentials.ts';
@@ -130,6 +130,13 @@ export const storedEndpoints: readonly Endpoint[] = [
     path: '/v1/api-keys/{name}',
     summary: 'Removes an API key. Admins.',
     answer: { status: 204 },
+    auth: 'key',
+  },
+  {
+    method: 'get',
+    path: '/v1/schedules',
+    summary: 'Schedules by name. They are made and changed at the producer.',
+    answer: json(schedulesView),
     auth: 'key',
   },
   {

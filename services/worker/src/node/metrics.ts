@@ -46,7 +46,7 @@ export function createWorkerMetrics(
       const { state = update.state, death } = update.outcome ?? {};
       outcomes.inc({ state, cause: death?.cause ?? 'none' });
       const start = update.timeline.find(({ moment }) => moment === 'start_ended');
-      if (start !== undefined) starts.inc({ kind: start.attributes?.warm === true ? 'warm' : 'cold' });
+      if (start !== undefined) starts.inc({ kind: start.attributes?.start === 'warm' ? 'warm' : 'cold' });
       for (const [phase, from, to] of PHASES) {
         const took = between(update, from, to);
         if (took !== undefined) seconds.observe({ phase }, took);
