@@ -61,7 +61,10 @@ export const controlMessage = z.discriminatedUnion('type', [
 ]);
 export type ControlMessage = z.infer<typeof controlMessage>;
 
-/** The value of {@link Keys.cancel}. */
+/** How long {@link Keys.cancel} and {@link Keys.cancelBatch} stand: longer than any job waits for a node that was away. */
+export const CANCEL_KEPT_SECONDS = 7 * 86_400;
+
+/** The value of {@link Keys.cancel} and {@link Keys.cancelBatch}. */
 export const cancelRequest = z.strictObject({
   by: z.string(),
   reason: z.string().optional(),

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { JsonSyntaxError, parseJson, parseJsonBytes } from './json.ts';
+import { z } from 'zod';
+import { JsonSyntaxError, parseJson, parseJsonBytes, readRecord } from './json.ts';
 
 function refusal(text: string, options?: { maxDepth?: number }): JsonSyntaxError {
   try {
@@ -137,5 +138,15 @@ describe('parseJsonBytes', () => {
   it('reads UTF-8, with or without a byte order mark', () => {
     expect(parseJsonBytes(Buffer.from('"ä€😀"'))).toBe('ä€😀');
     expect(parseJsonBytes(Buffer.from('\uFEFF[1]'))).toStrictEqual([1]);
+  });
+});
+
+describe('readRecord', () => {
+  const record = z.object({ pool: z.string() });
+
+  it('gives what is of the schema, and nothing for all else', () => {
+    expect(readRecord(record, '{"pool":"a"}')).toEqual({ pool: 'a' });
+    for (const text of ['', '{', 'null', '{"pool":1}', '[]'])
+      expect(readRecord(record, text), text).toBeUndefined();
   });
 });

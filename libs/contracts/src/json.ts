@@ -1,3 +1,5 @@
+import type { z } from 'zod';
+
 /** What is wrong with a JSON text. */
 export type JsonErrorCode =
   | 'JSON_SYNTAX'
@@ -48,6 +50,20 @@ export function parseJson(text: string, { maxDepth = DEFAULT_MAX_DEPTH }: ParseJ
     const why = error instanceof Error ? error.message : String(error);
     throw new JsonSyntaxError('JSON_SYNTAX', `not valid JSON: ${why}`, { cause: error });
   }
+}
+
+/**
+ * Reads what another process of the fleet wrote, such as a record in Valkey. `undefined` when it is not of the schema: a
+ * text that is corrupt, or of another version, must not fail whoever comes across it.
+ */
+export function readRecord<T>(schema: z.ZodType<T>, text: string): T | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  return schema.safeParse(value).data;
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true });

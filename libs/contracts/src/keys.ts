@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { z } from 'zod';
 
 /** The fleet's keys in Valkey. All carry the prefix, whose hash tag keeps them in one cluster slot. */
 export interface Keys {
@@ -88,6 +89,12 @@ export interface QueueRecord {
   readonly pool: string;
   readonly requires: Readonly<Record<string, string>>;
 }
+
+/** The value in {@link Keys.queues}. */
+export const queueRecord: z.ZodType<QueueRecord> = z.object({
+  pool: z.string(),
+  requires: z.record(z.string(), z.string()),
+});
 
 /**
  * The BullMQ queue of a pool and a set of required node labels. Jobs with different requirements wait in different

@@ -1,4 +1,4 @@
-import { type ApiKeyRecord, apiKeyRecord, type Keys } from '@cronium/contracts';
+import { type ApiKeyRecord, apiKeyRecord, type Keys, readRecord } from '@cronium/contracts';
 import { BootstrapKeys, bearerToken, hashApiKey } from '@cronium/http';
 import type { Redis } from 'ioredis';
 import { problems } from './problems.ts';
@@ -43,7 +43,7 @@ export class ApiKeys {
     const cached = this.#cache.get(hash);
     if (cached && cached.until > performance.now()) return cached.caller;
     const text = await withValkey(() => this.#valkey.hget(this.#keys.apiKeys, hash));
-    const caller = text === null ? undefined : apiKeyRecord.parse(JSON.parse(text));
+    const caller = text === null ? undefined : readRecord(apiKeyRecord, text);
     this.#cache.delete(hash);
     this.#cache.set(hash, { caller, until: performance.now() + CACHE_MS });
     // The oldest entry goes first: guesses must not fill the memory.

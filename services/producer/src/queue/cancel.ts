@@ -1,10 +1,12 @@
-import type { CancelRequest, ControlMessage, FleetEvent } from '@cronium/contracts';
+import {
+  CANCEL_KEPT_SECONDS,
+  type CancelRequest,
+  type ControlMessage,
+  type FleetEvent,
+} from '@cronium/contracts';
 import type { Caller } from '../auth.ts';
 import { withValkey } from '../valkey/connection.ts';
 import type { FleetQueues } from './queues.ts';
-
-/** A wish to cancel is remembered for a week: longer than any job waits for a node that was away. */
-const CANCEL_SECONDS = 7 * 86_400;
 
 /**
  * Asks for a job's end. The key is what counts: a worker looks at it when it claims the job and while it runs it. The
@@ -20,7 +22,7 @@ export async function requestCancel(
   const request: CancelRequest = { by: by.name, ...(reason !== undefined && { reason }), at };
   const message: ControlMessage = { type: 'cancel', jobId };
   await withValkey(async () => {
-    await queues.valkey.set(queues.keys.cancel(jobId), JSON.stringify(request), 'EX', CANCEL_SECONDS);
+    await queues.valkey.set(queues.keys.cancel(jobId), JSON.stringify(request), 'EX', CANCEL_KEPT_SECONDS);
     await queues.announce([
       { type: 'cancel', jobId, tenant: by.tenant, by: by.name, ...(reason !== undefined && { reason }), at },
       ...(told ? [told] : []),
@@ -41,7 +43,12 @@ export async function requestBatchCancel(
   const at = Date.now();
   const request: CancelRequest = { by: by.name, at };
   await withValkey(async () => {
-    await queues.valkey.set(queues.keys.cancelBatch(batchId), JSON.stringify(request), 'EX', CANCEL_SECONDS);
+    await queues.valkey.set(
+      queues.keys.cancelBatch(batchId),
+      JSON.stringify(request),
+      'EX',
+      CANCEL_KEPT_SECONDS,
+    );
     await queues.announce([
       { type: 'cancel-batch', batchId, tenant: by.tenant, by: by.name, at },
       ...(told ? [told] : []),

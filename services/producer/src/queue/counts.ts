@@ -1,13 +1,15 @@
-import type { QueueCounts } from '@cronium/contracts';
+import { type QueueCounts, type QueueRecord, queueRecord, readRecord } from '@cronium/contracts';
 import { z } from 'zod';
 import { replies, withValkey } from '../valkey/connection.ts';
 import type { FleetQueues } from './queues.ts';
 
-const queueRecord = z.object({ pool: z.string(), requires: z.record(z.string(), z.string()) });
 /** BullMQ sorts waiting jobs by priority times this, plus a counter (getPriorityScore in its Lua scripts). */
 const PRIORITY_STEP = 0x1_0000_0000;
 /** More different priorities than this in one queue are not looked at for the oldest job. */
 const MOST_PRIORITIES = 50;
+
+/** What counts here of the options that BullMQ keeps with a job. */
+const jobOptions = z.object({ delay: z.number().optional() });
 
 type Count = QueueCounts['queues'][number];
 
@@ -20,9 +22,10 @@ export async function countQueues(queues: FleetQueues): Promise<QueueCounts> {
     ]);
     const pausedPools = new Set(paused);
     const counts = await Promise.all(
-      Object.entries(records).map(([name, text]) =>
-        countOne(queues, { name, record: queueRecord.parse(JSON.parse(text)), pausedPools }),
-      ),
+      Object.entries(records).flatMap(([name, text]) => {
+        const record = readRecord(queueRecord, text);
+        return record === undefined ? [] : [countOne(queues, { name, record, pausedPools })];
+      }),
     );
     return { queues: counts.sort((a, b) => (a.name < b.name ? -1 : 1)) };
   });
@@ -30,11 +33,7 @@ export async function countQueues(queues: FleetQueues): Promise<QueueCounts> {
 
 async function countOne(
   queues: FleetQueues,
-  {
-    name,
-    record,
-    pausedPools,
-  }: { name: string; record: z.infer<typeof queueRecord>; pausedPools: ReadonlySet<string> },
+  { name, record, pausedPools }: { name: string; record: QueueRecord; pausedPools: ReadonlySet<string> },
 ): Promise<Count> {
   const key = (part: string) => `${queues.prefix}:${name}:${part}`;
   const pipeline = queues.valkey
@@ -47,7 +46,7 @@ async function countOne(
   return {
     name,
     pool: record.pool,
-    requires: record.requires,
+    requires: { ...record.requires },
     paused: pausedPools.has(record.pool),
     waiting: (prioritized ?? 0) + (waiting ?? 0),
     delayed: delayed ?? 0,
@@ -91,8 +90,5 @@ async function firstOfEachPriority(queues: FleetQueues, name: string): Promise<s
 
 /** A job that was to wait first is old only from then on. */
 function delayOf(opts: unknown): number {
-  const parsed = z
-    .object({ delay: z.number().default(0) })
-    .safeParse(JSON.parse(typeof opts === 'string' ? opts : '{}'));
-  return parsed.success ? parsed.data.delay : 0;
+  return (typeof opts === 'string' && readRecord(jobOptions, opts)?.delay) || 0;
 }

@@ -1,4 +1,4 @@
-import { type QueuePayload, queuePayload } from '@cronium/contracts';
+import { type QueuePayload, queuePayload, readRecord } from '@cronium/contracts';
 import { replies, withValkey } from '../valkey/connection.ts';
 import type { FleetQueues } from './queues.ts';
 
@@ -30,7 +30,7 @@ export async function findJob(
 function readJob(queue: string, reply: unknown): QueuedJob | undefined {
   const [data, finishedOn] = Array.isArray(reply) ? reply : [];
   if (typeof data !== 'string') return undefined;
-  const payload = queuePayload.safeParse(JSON.parse(data));
-  if (!payload.success) return { queue, tenant: '', ended: false, payload: undefined };
-  return { queue, tenant: payload.data.tenant, ended: typeof finishedOn === 'string', payload: payload.data };
+  const payload = readRecord(queuePayload, data);
+  if (payload === undefined) return { queue, tenant: '', ended: false, payload };
+  return { queue, tenant: payload.tenant, ended: typeof finishedOn === 'string', payload };
 }

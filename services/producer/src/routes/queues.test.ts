@@ -21,6 +21,13 @@ describe('GET /v1/queues', () => {
     expect(queues[0]?.oldestSeconds).toBeLessThan(90);
   });
 
+  it('passes over a record that cannot be read', async () => {
+    await using app = await startApp();
+    await submit(app, JOB);
+    await app.valkey.hset(app.keys.queues, { broken: '{', other: '{"pool":1}' });
+    expect(await (await app.request('/v1/queues')).json()).toMatchObject({ queues: [{ name: 'default' }] });
+  });
+
   it('says null where nothing waits', async () => {
     await using app = await startApp();
     await submit(app, { ...JOB, delaySeconds: 60 });

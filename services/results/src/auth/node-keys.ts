@@ -2,6 +2,7 @@ import type { ExecutionClaims } from '@cronium/contracts';
 import {
   type Keys,
   nodeRecord,
+  readRecord,
   TokenRefusedError,
   verifyExecutionToken,
   verifyNodeToken,
@@ -90,7 +91,7 @@ export class NodeKeys {
     const now = this.#now();
     const known = new Map([...this.#known].filter(([, { seenMs }]) => now - seenMs <= KEEP_MS));
     for (const text of records) {
-      const record = nodeRecord.safeParse(JSON.parse(text)).data;
+      const record = readRecord(nodeRecord, text);
       if (record === undefined) continue;
       for (const jwk of record.keys) known.set(jwk.kid, { node: record.node, jwk, seenMs: record.seenAt });
     }

@@ -36,11 +36,24 @@ export class EventApplier {
     await this.#accept(events.filter((event) => event.type === 'accepted'));
     const entries = events.flatMap((event) => (event.type === 'audit' ? [event.entry] : []));
     await withRetry(() => insertAudit(this.#deps.db, entries));
-    for (const event of events) {
-      if (event.type === 'batch') await this.#batch(event);
-      else if (event.type === 'cancel') await this.#deps.canceller.cancelJob(event);
-      else if (event.type === 'cancel-batch') await this.#deps.canceller.cancelBatch(event);
-      else if (event.type === 'retried') await this.#retried(event);
+    for (const event of events) await this.#one(event);
+  }
+
+  async #one(event: FleetEvent): Promise<void> {
+    switch (event.type) {
+      case 'accepted':
+      case 'audit':
+        return; // Stored together with the others of its kind.
+      case 'batch':
+        return this.#batch(event);
+      case 'cancel':
+        return this.#deps.canceller.cancelJob(event);
+      case 'cancel-batch':
+        return this.#deps.canceller.cancelBatch(event);
+      case 'retried':
+        return this.#retried(event);
+      default:
+        event satisfies never;
     }
   }
 

@@ -1,4 +1,9 @@
-import type { CancelRequest, ControlMessage, FleetEvent } from '@cronium/contracts';
+import {
+  CANCEL_KEPT_SECONDS,
+  type CancelRequest,
+  type ControlMessage,
+  type FleetEvent,
+} from '@cronium/contracts';
 import type { Redis } from 'ioredis';
 import type { Kysely } from 'kysely';
 import { withRetry } from '../db/retry.ts';
@@ -25,7 +30,6 @@ export interface CancellerDeps {
   readonly onEnded?: OnEnded | undefined;
 }
 
-const CANCEL_KEY_SECONDS = 7 * 86_400;
 const JOBS_EACH = 500;
 /** Jobs that are taken out of the queue at the same time. */
 const AT_ONCE = 50;
@@ -88,7 +92,7 @@ export class Canceller {
     const pipeline = valkey.pipeline();
     for (const jobId of ids) {
       const message: ControlMessage = { type: 'cancel', jobId };
-      pipeline.set(queues.keys.cancel(jobId), JSON.stringify(request), 'EX', CANCEL_KEY_SECONDS);
+      pipeline.set(queues.keys.cancel(jobId), JSON.stringify(request), 'EX', CANCEL_KEPT_SECONDS);
       pipeline.publish(queues.keys.control, JSON.stringify(message));
     }
     for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;

@@ -1,4 +1,4 @@
-import { EVENTS_GROUP, type FleetEvent, fleetEvent } from '@cronium/contracts';
+import { EVENTS_GROUP, type FleetEvent, fleetEvent, readRecord } from '@cronium/contracts';
 import type { Redis } from 'ioredis';
 
 /** An entry of the events stream; `event` is absent when its text is not an event. */
@@ -99,14 +99,6 @@ function* pairs(fields: readonly unknown[]): Iterable<[unknown, unknown]> {
 function entriesOf(raw: readonly RawEntry[] | undefined): StreamEntry[] {
   return (raw ?? []).map(([id, fields]) => {
     const text = String(new Map(pairs(fields ?? [])).get('event') ?? '');
-    return { id, text, event: readEvent(text) };
+    return { id, text, event: readRecord(fleetEvent, text) };
   });
-}
-
-function readEvent(text: string): FleetEvent | undefined {
-  try {
-    return fleetEvent.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
 }

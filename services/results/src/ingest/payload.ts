@@ -1,4 +1,4 @@
-import { type JobState, queuePayload, unixMs } from '@cronium/contracts';
+import { type JobState, queuePayload, readRecord, unixMs } from '@cronium/contracts';
 import { z } from 'zod';
 import { pgText } from '../db/bulk.ts';
 
@@ -68,9 +68,5 @@ export function newJob(id: string, payload: StoredPayload): NewJob {
 
 /** Reads the payload of a job's hash in the queue; `undefined` when it is not one. */
 export function readPayload(text: string): StoredPayload | undefined {
-  try {
-    return storedPayload.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
+  return readRecord(storedPayload, text);
 }

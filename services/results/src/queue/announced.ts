@@ -1,4 +1,4 @@
-import { fleetEvent, type Keys } from '@cronium/contracts';
+import { fleetEvent, type Keys, readRecord } from '@cronium/contracts';
 import type { Redis } from 'ioredis';
 import type { BatchRow } from '../queries/batches-read.ts';
 
@@ -18,7 +18,7 @@ export async function announcedBatch(
     for (const [, fields] of entries) {
       const text = fields[fields.indexOf('event') + 1] ?? '';
       if (!text.includes(batchId)) continue;
-      const event = fleetEvent.safeParse(JSON.parse(text)).data;
+      const event = readRecord(fleetEvent, text);
       if (event?.type === 'batch' && event.batchId === batchId) return rowOf(event);
     }
     const last = entries.at(-1);

@@ -1,4 +1,4 @@
-import { type Keys, type NodeRecord, nodeRecord } from '@cronium/contracts';
+import { type Keys, type NodeRecord, nodeRecord, readRecord } from '@cronium/contracts';
 import type { Redis } from 'ioredis';
 
 /** A node that was not heard of for so long counts as gone. */
@@ -18,7 +18,7 @@ export async function knownNodes(valkey: Redis, keys: Keys, nowMs = Date.now()):
   const [records, drains] = await Promise.all([valkey.hvals(keys.nodes), valkey.hkeys(keys.drains)]);
   const drained = new Set(drains);
   return records
-    .flatMap((text) => nodeRecord.safeParse(JSON.parse(text)).data ?? [])
+    .flatMap((text) => readRecord(nodeRecord, text) ?? [])
     .filter(({ seenAt }) => nowMs - seenAt < FORGOTTEN_AFTER_MS)
     .map((record) => ({
       ...record,

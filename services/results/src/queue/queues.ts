@@ -1,4 +1,4 @@
-import { type Keys, keysFor, type QueueRecord } from '@cronium/contracts';
+import { type Keys, keysFor, type QueueRecord, queueRecord, readRecord } from '@cronium/contracts';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 
@@ -31,7 +31,10 @@ export class Queues {
   async registered(): Promise<Map<string, QueueRecord>> {
     const records = await this.#valkey.hgetall(this.keys.queues);
     const queues = new Map<string, QueueRecord>();
-    for (const [name, text] of Object.entries(records)) queues.set(name, JSON.parse(text));
+    for (const [name, text] of Object.entries(records)) {
+      const record = readRecord(queueRecord, text);
+      if (record !== undefined) queues.set(name, record);
+    }
     return queues;
   }
 
@@ -51,7 +54,7 @@ export class Queues {
 
   /** Looks for a job in every registered queue. */
   async find(jobId: string): Promise<QueuedJob | undefined> {
-    const names = [...(await this.registered()).keys()];
+    const names = await this.#valkey.hkeys(this.keys.queues);
     const pipeline = this.#valkey.pipeline();
     for (const name of names) pipeline.hget(`${this.#prefix}:${name}:${jobId}`, 'data');
     const replies = (await pipeline.exec()) ?? [];

@@ -86,6 +86,7 @@ describe('workers', () => {
     await using service = await openService();
     await service.fleet.heartbeat({ node: 'old', seenAt: Date.now() - 31_000 });
     const { valkey, keys } = service.deps;
+    await valkey.hset(keys.nodes, 'broken', '{');
     const told = new Promise((resolve) => {
       const listener = valkey.duplicate({ lazyConnect: false, enableOfflineQueue: true });
       listener.on('message', (_channel, message) => {

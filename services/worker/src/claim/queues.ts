@@ -1,8 +1,5 @@
-import { type QueueRecord, serves } from '@cronium/contracts';
-import { z } from 'zod';
+import { type QueueRecord, queueRecord, readRecord, serves } from '@cronium/contracts';
 import type { JobQueue } from './queue.ts';
-
-const queueRecord = z.object({ pool: z.string(), requires: z.record(z.string(), z.string()) });
 
 export interface QueuesOptions {
   readonly node: { readonly pools: readonly string[]; readonly labels: Readonly<Record<string, string>> };
@@ -45,11 +42,9 @@ export class Queues {
   }
 
   #consider(name: string, json: string): void {
-    let record: QueueRecord;
-    try {
-      record = queueRecord.parse(JSON.parse(json));
-    } catch (error) {
-      this.#options.onError(new Error(`the record of queue ${name} cannot be read`, { cause: error }));
+    const record = readRecord(queueRecord, json);
+    if (record === undefined) {
+      this.#options.onError(new Error(`the record of queue ${name} cannot be read: ${json.slice(0, 200)}`));
       return;
     }
     if (!serves(this.#options.node, record)) return;

@@ -5,6 +5,7 @@ import {
   controlMessage,
   type Keys,
   type NodeRecord,
+  readRecord,
 } from '@cronium/contracts';
 import { retry } from '@cronium/lifecycle';
 import type { Redis } from 'ioredis';
@@ -88,11 +89,7 @@ export class FleetStore {
 
 /** The wish is in the key's existence; a value that cannot be read does not undo it. */
 function readCancel(value: string): CancelRequest {
-  try {
-    return cancelRequest.parse(JSON.parse(value));
-  } catch {
-    return { by: 'someone', at: Date.now() };
-  }
+  return readRecord(cancelRequest, value) ?? { by: 'someone', at: Date.now() };
 }
 
 export interface ControlListener {
@@ -107,11 +104,9 @@ export interface ControlListener {
 export function listen(subscriber: Redis, keys: Keys, listener: ControlListener): void {
   subscriber.on('message', (channel: string, text: string) => {
     if (channel === keys.queuesChanged) return listener.onQueuesChanged();
-    try {
-      listener.onMessage(controlMessage.parse(JSON.parse(text)));
-    } catch (error) {
-      listener.onError(new Error('a control message cannot be read', { cause: error }));
-    }
+    const message = readRecord(controlMessage, text);
+    if (message !== undefined) listener.onMessage(message);
+    else listener.onError(new Error(`a control message cannot be read: ${text.slice(0, 200)}`));
   });
   const subscribe = () => {
     subscriber
