@@ -11,6 +11,7 @@ import {
 } from '../local/bootstrap.ts';
 import { TestFleet, type Worker } from '../test/e2e/harness.ts';
 import { type SecondEngine, startSecondEngine } from '../test/e2e/second-engine.ts';
+import type { EffectsAddress } from './jobs.ts';
 import { signalTree } from './processes.ts';
 
 /** What a round breaks: a fleet with two workers on two Docker engines, and stores of its own. */
@@ -21,6 +22,8 @@ export interface Bed extends AsyncDisposable {
   /** The engine of the second worker. The first one's is everybody's, and is left alone. */
   readonly engine: SecondEngine;
   readonly workers: readonly [Worker, Worker];
+  /** Where jobs on both engines reach a server of the round's. */
+  readonly effects: EffectsAddress;
 }
 
 /** Locks that run out within a round, so that takeovers happen. */
@@ -31,6 +34,7 @@ const TIMES = {
   CRONIUM_STALLED_CHECK_SECONDS: '3',
   CRONIUM_SETUP_TIMEOUT_SECONDS: '120',
   CRONIUM_SLOTS: '4',
+  CRONIUM_FORGOTTEN_SECONDS: String(3 * LOCK_SECONDS),
 };
 
 /** Starts all of it. Disposing fails when a process does not end well or something is left in Docker. */
@@ -41,7 +45,7 @@ export async function openBed(): Promise<Bed> {
   const [{ valkey, postgres }, engine] = await Promise.all([openStores(stack, folder), openEngine(stack)]);
   const fleet = stack.use(
     await TestFleet.start({
-      env: TIMES,
+      env: { ...TIMES, CRONIUM_EGRESS_ALLOW_PRIVATE: `${engine.hostAddress}/32` },
       stores: { valkeyUrl: valkey.url, databaseUrl: postgres.url },
     }),
   );
@@ -58,6 +62,7 @@ export async function openBed(): Promise<Bed> {
   return {
     ...{ fleet, valkey, postgres, engine },
     workers: [first, second],
+    effects: { host: engine.hostAddress, port: fleet.webAddress.port },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -51,21 +51,19 @@ export class Breaker {
     const fromMs = Date.now();
     this.#say(`${fault.name} for ${forMs} ms`);
     this.made.set(fault.name, (this.made.get(fault.name) ?? 0) + 1);
-    const mend = await this.#try(fault, 'break', () => fault.break(this.#bed, this.#context));
+    await this.#try(fault, 'break', () => fault.break(this.#bed, this.#context));
     await pause(forMs);
-    if (mend) await this.#try(fault, 'mend', mend);
+    await this.#try(fault, 'mend', () => fault.mend(this.#bed));
     const spans = this.#broken.get(fault.target) ?? [];
     this.#broken.set(fault.target, [...spans, { fromMs, toMs: Date.now() }]);
     this.#say(`${fault.name} is over`);
   }
 
-  async #try<T>(fault: Fault, step: string, run: () => Promise<T>): Promise<T | undefined> {
+  async #try(fault: Fault, step: string, run: () => Promise<void>): Promise<void> {
     try {
-      return await run();
+      await run();
     } catch (error) {
       this.failures.push(`${fault.name}, ${step}: ${error instanceof Error ? error.message : error}`);
-      // What did not end well has ended: it is started again all the same.
-      return undefined;
     }
   }
 }

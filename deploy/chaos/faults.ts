@@ -6,14 +6,13 @@ import type { FaultKind } from './plan.ts';
 import { signalTree } from './processes.ts';
 import type { Random } from './random.ts';
 
-/** Makes whole again what a fault broke. */
-type Mend = () => Promise<void>;
-
 /** A way to break something of a bed. */
 export interface Fault extends FaultKind {
   /** The rows of the failure matrix that it stands for. */
   readonly rows: string;
-  break(bed: Bed, context: FaultContext): Promise<Mend>;
+  break(bed: Bed, context: FaultContext): Promise<void>;
+  /** Makes it whole again, also when breaking it went wrong. */
+  mend(bed: Bed): Promise<void>;
 }
 
 /** What a fault draws from and writes down. */
@@ -26,7 +25,6 @@ export interface FaultContext {
 type Of<T> = (bed: Bed) => T;
 
 const LOCK_MS = LOCK_SECONDS * 1000;
-const MENDED: Mend = async () => undefined;
 
 const SERVICES: readonly { readonly target: string; readonly of: Of<Service>; readonly weight: number }[] = [
   { target: 'worker 1', of: ({ workers }) => workers[0], weight: 3 },
@@ -44,23 +42,20 @@ const serviceFaults = SERVICES.flatMap(({ target, of, weight }): Fault[] => [
   {
     ...{ name: `SIGKILL ${target}`, target, weight, rows: rowsOf(target, '1', '6', '7') },
     lastsMs: [0, 5000],
-    break: async (bed) => {
-      await of(bed).kill();
-      return () => of(bed).start();
-    },
+    break: (bed) => of(bed).end(),
+    mend: (bed) => of(bed).start(),
   },
   {
     ...{ name: `SIGSTOP ${target}`, target, weight: weight / 2, rows: rowsOf(target, '5', '6', '7') },
     lastsMs: [500, 8000],
-    break: async (bed) => pauseService(of(bed)),
+    break: async (bed) => of(bed).signal('SIGSTOP'),
+    mend: async (bed) => of(bed).signal('SIGCONT'),
   },
   {
     ...{ name: `SIGTERM ${target}`, target, weight: weight / 2, rows: '9' },
     lastsMs: [0, 3000],
-    break: async (bed) => {
-      await of(bed).stop();
-      return () => of(bed).start();
-    },
+    break: (bed) => of(bed).stop(),
+    mend: (bed) => of(bed).start(),
   },
 ]);
 
@@ -68,15 +63,14 @@ const longAbsences = SERVICES.slice(0, 2).flatMap(({ target, of }): Fault[] => [
   {
     ...{ name: `SIGKILL ${target} past its locks`, target, weight: 1, rows: '2' },
     lastsMs: [LOCK_MS + 1000, LOCK_MS + 10_000],
-    break: async (bed) => {
-      await of(bed).kill();
-      return () => of(bed).start();
-    },
+    break: (bed) => of(bed).end(),
+    mend: (bed) => of(bed).start(),
   },
   {
     ...{ name: `SIGSTOP ${target} past its locks`, target, weight: 1, rows: '4' },
     lastsMs: [LOCK_MS + 1000, LOCK_MS + 10_000],
-    break: async (bed) => pauseService(of(bed)),
+    break: async (bed) => of(bed).signal('SIGSTOP'),
+    mend: async (bed) => of(bed).signal('SIGCONT'),
   },
 ]);
 
@@ -84,28 +78,20 @@ const storeFaults = STORES.flatMap(({ target, of }): Fault[] => [
   {
     ...{ name: `SIGKILL ${target}`, target, weight: 2, rows: rowsOf(target, '', '', '', '22', '27') },
     lastsMs: [0, 2000],
-    break: async (bed) => {
-      await killStore(of(bed));
-      return () => startStore(of(bed));
-    },
+    break: (bed) => killStore(of(bed)),
+    mend: (bed) => startStore(of(bed)),
   },
   {
     ...{ name: `${target} away`, target, weight: 1, rows: rowsOf(target, '', '', '', '23', '27') },
     lastsMs: [4000, 20_000],
-    break: async (bed) => {
-      await of(bed).stop();
-      return () => startStore(of(bed));
-    },
+    break: (bed) => of(bed).stop(),
+    mend: (bed) => startStore(of(bed)),
   },
   {
     ...{ name: `SIGSTOP ${target}`, target, weight: 1, rows: '35' },
     lastsMs: [500, 15_000],
-    break: async (bed) => {
-      const { pid } = of(bed);
-      if (pid === undefined) return MENDED;
-      await signalTree(pid, 'SIGSTOP');
-      return () => signalTree(pid, 'SIGCONT');
-    },
+    break: (bed) => signalStore(of(bed), 'SIGSTOP'),
+    mend: (bed) => signalStore(of(bed), 'SIGCONT'),
   },
 ]);
 
@@ -113,26 +99,20 @@ const engineFaults: readonly Fault[] = [
   {
     ...{ name: 'SIGKILL dockerd', target: 'dockerd', weight: 1, rows: '10' },
     lastsMs: [500, 5000],
-    break: async ({ engine }) => {
-      await engine.end('SIGKILL');
-      return () => engine.start();
-    },
+    break: ({ engine }) => engine.end('SIGKILL'),
+    mend: ({ engine }) => engine.start(),
   },
   {
     ...{ name: 'SIGTERM dockerd', target: 'dockerd', weight: 1, rows: '10, 21b' },
     lastsMs: [500, 5000],
-    break: async ({ engine }) => {
-      await engine.end('SIGTERM');
-      return () => engine.start();
-    },
+    break: ({ engine }) => engine.end('SIGTERM'),
+    mend: ({ engine }) => engine.start(),
   },
   {
     ...{ name: 'SIGSTOP dockerd', target: 'dockerd', weight: 1, rows: '11' },
     lastsMs: [1000, 20_000],
-    break: async ({ engine }) => {
-      engine.signal('SIGSTOP');
-      return async () => engine.signal('SIGCONT');
-    },
+    break: async ({ engine }) => engine.signal('SIGSTOP'),
+    mend: async ({ engine }) => engine.signal('SIGCONT'),
   },
 ];
 
@@ -141,11 +121,13 @@ const containerFaults: readonly Fault[] = [
     ...{ name: 'docker rm -f of a job', target: 'a container', weight: 1, rows: '13' },
     lastsMs: [0, 0],
     break: (bed, context) => onContainer(bed, context, 'remove'),
+    mend: async () => undefined,
   },
   {
     ...{ name: 'docker kill of a sidecar', target: 'a container', weight: 1, rows: '14' },
     lastsMs: [0, 0],
     break: (bed, context) => onContainer(bed, context, 'kill'),
+    mend: async () => undefined,
   },
 ];
 
@@ -164,27 +146,25 @@ function rowsOf(target: string, ...rows: readonly string[]): string {
   return { producer, results, Valkey: valkey, PostgreSQL: postgres }[target] ?? '';
 }
 
-function pauseService(service: Service): Mend {
-  service.signal('SIGSTOP');
-  return async () => service.signal('SIGCONT');
+async function signalStore({ pid }: LocalService, signal: NodeJS.Signals): Promise<void> {
+  if (pid !== undefined) await signalTree(pid, signal);
 }
 
 /** Someone interferes with a container of a running job on the first engine. */
-async function onContainer(bed: Bed, context: FaultContext, act: 'remove' | 'kill'): Promise<Mend> {
+async function onContainer(bed: Bed, context: FaultContext, act: 'remove' | 'kill'): Promise<void> {
   const { docker } = bed.workers[0].host;
   const filters = {
     label: [`${LABEL.node}=${bed.workers[0].node}`, `${LABEL.role}=job`],
     status: ['running'],
   };
   const jobs = (await docker.listContainers({ filters })).map(({ Labels }) => Labels[LABEL.job] ?? '');
-  if (jobs.length === 0) return MENDED;
+  if (jobs.length === 0) return;
   const jobId = context.random.pick(jobs);
   context.interfered.add(jobId);
   // It may have ended since it was listed.
   if (act === 'remove')
     await docker.getContainer(jobContainerName(jobId)).remove({ force: true }).catch(ended);
   else await docker.getContainer(sidecarName(jobId)).kill().catch(ended);
-  return MENDED;
 }
 
 /** @throws the error, when it says anything else than that the container has ended */

@@ -151,7 +151,7 @@ function overdue(random: Random): Omit<ChaosJob, 'kind'> {
 /** Leaves a mark on the effects server, once for each time that its program runs. */
 function effect(random: Random, { host, port }: EffectsAddress): Omit<ChaosJob, 'kind'> {
   const lines = { count: random.whole(3, 30), seed: random.whole(0, 1000), restEvery: 3 };
-  const mark = `curl --silent --show-error --fail --max-time 10 --proxy "$HTTP_PROXY" "http://${host}:${port}/$CRONIUM_EXECUTION_ID" || exit 9`;
+  const mark = `curl --silent --fail --max-time 10 --proxy "$HTTP_PROXY" "http://${host}:${port}/$CRONIUM_EXECUTION_ID" || exit 9`;
   return {
     spec: bash(`${mark}\n${printing(lines)}`, { retry: RETRY, egress: { allow: [`${host}:${port}`] } }),
     ...printed(lines),

@@ -23,7 +23,7 @@ test.each(rounds)(
     tell(JSON.stringify(report, undefined, 2));
     expect(report).toMatchObject({
       ...{ lost: [], duplicated: [], inexact: [], wrong: [] },
-      ...{ orphans: [], contradictions: [], failures: [] },
+      ...{ orphans: [], contradictions: [], failures: [], discrepancies: [] },
     });
     expect(report.accepted).toBeGreaterThan(0);
   },

@@ -32,6 +32,8 @@ export interface RoundReport extends Verdict {
   readonly contradictions: readonly string[];
   /** Processes that did not end or start as they should. */
   readonly failures: readonly string[];
+  /** What `cronium audit` names. */
+  readonly discrepancies: readonly string[];
   readonly settledMs: number;
 }
 
@@ -45,8 +47,8 @@ const OPEN_STATES = 'queued,claimed,preparing,running,draining';
 export async function runRound(bed: Bed, { seed, durationMs, say }: RoundOptions): Promise<RoundReport> {
   const random = new Random(seed);
   const plan = planFaults(random.fork(), { faults: FAULTS, durationMs, gapMs: GAP_MS });
-  const { fleet, workers } = bed;
-  await using effects = await countEffects(fleet.webAddress);
+  const { workers } = bed;
+  await using effects = await countEffects(bed.effects);
   const monitors = workers.map(({ host, node }) => new Monitor(host.docker, node));
   const watching = new AbortController();
   const watched = monitors.map((monitor) => monitor.run(watching.signal));
@@ -58,17 +60,21 @@ export async function runRound(bed: Bed, { seed, durationMs, say }: RoundOptions
     run: () => breaker.run(plan),
   });
   say(`${accepted.size} jobs were accepted; waiting for their ends`);
+  const { producer, results } = bed.fleet;
+  await Promise.all([producer, results, ...workers].map((service) => service.ready()));
   const mendedMs = performance.now();
   await settle(bed, say);
   const settledMs = Math.round(performance.now() - mendedMs);
   const jobs = await Promise.all([...accepted].map(([id, job]) => endOf(bed, id, job)));
   const orphans = await orphansOf(workers);
+  const { discrepancies } = await bed.fleet.client.accounts();
   watching.abort();
   await Promise.all(watched);
   const lives = monitors.flatMap((monitor) => monitor.lives);
   return {
     ...judge({ jobs, lives, marks: effects.marks, away: breaker.away(), interfered }),
     ...{ seed, accepted: accepted.size, containers: lives.length, orphans, contradictions, settledMs },
+    discrepancies: discrepancies.map(({ kind, message }) => `${kind}: ${message}`),
     faults: Object.fromEntries(breaker.made),
     failures: breaker.failures,
   };
@@ -82,7 +88,7 @@ async function loadAndBreak(
   const load = new Load({
     producerUrl: fleet.producer.url,
     apiKey: fleet.facts.apiKey,
-    effects: fleet.webAddress,
+    effects: bed.effects,
   });
   const loading = new AbortController();
   const open = openCounter(bed);

@@ -29,6 +29,8 @@ if (wrong) {
 function run(): number {
   const env = {
     ...process.env,
+    // The rounds have stores of their own.
+    CRONIUM_TEST_NEEDS: 'docker,images',
     [CHAOS_VARIABLES.minutes]: values.minutes,
     [CHAOS_VARIABLES.seed]: values.seed,
     [CHAOS_VARIABLES.rounds]: values.rounds,

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LABEL } from '@cronium/contracts';
@@ -37,7 +37,10 @@ export async function startSecondEngine(images: readonly string[]): Promise<Seco
     stack.defer(() => removeFolder(folder));
     const dockerHost = `unix://${folder}/docker.sock`;
     let daemon = await startDaemon(place.pid, folder);
-    stack.defer(() => end(daemon));
+    stack.defer(async () => {
+      await end(daemon);
+      await endProcessesOf(folder);
+    });
     await copyImages({ from: testEnvironment().dockerHost, to: dockerHost, tags: images });
     return {
       dockerHost,
@@ -123,6 +126,19 @@ async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM'): Pro
   child.kill('SIGCONT');
   child.kill(signal);
   await ended;
+}
+
+/** A daemon that was killed may have left shims of containers that its successor does not know. */
+async function endProcessesOf(folder: string): Promise<void> {
+  for (const pid of (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry))) {
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (!command.includes(`${folder}/`)) continue;
+    try {
+      process.kill(Number(pid), 'SIGKILL');
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    }
+  }
 }
 
 /** Layers and namespaces that a daemon left mounted keep its folder in use. */

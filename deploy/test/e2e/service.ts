@@ -37,8 +37,9 @@ export class Service {
     return this.#running().pid;
   }
 
-  /** Starts the process; it listens when this resolves, and may not be ready yet. */
+  /** Starts the process, if it does not run; it listens when this resolves, and may not be ready yet. */
   async start(): Promise<void> {
+    if (this.#process !== undefined) return;
     const { part, env } = this.#spec;
     const script = join(ROOT, 'services', part, 'src/main.ts');
     this.#process = await startProcess({ script, env, ready: /"listening"/, timeoutMs: READY_MS });

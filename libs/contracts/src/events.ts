@@ -58,6 +58,8 @@ export const controlMessage = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('drain'), node: z.string() }),
   z.strictObject({ type: z.literal('resume'), node: z.string() }),
   z.strictObject({ type: z.literal('pools') }),
+  /** Say what your Docker runs, in {@link Keys.census}. */
+  z.strictObject({ type: z.literal('census'), census: z.string() }),
 ]);
 export type ControlMessage = z.infer<typeof controlMessage>;
 

@@ -1,3 +1,4 @@
+export * from './accounts.ts';
 export * from './api.ts';
 export * from './attempts.ts';
 export * from './audit.ts';
@@ -12,6 +13,7 @@ export * from './log-codec.ts';
 export * from './names.ts';
 export * from './outcome.ts';
 export * from './problem.ts';
+export * from './queue-options.ts';
 export * from './runtime.ts';
 export * from './schedules.ts';
 export * from './span-attributes.ts';

@@ -17,6 +17,8 @@ export interface Keys {
   readonly queuesChanged: string;
   /** Set of paused pools. */
   readonly pausedPools: string;
+  /** Hash: node -> JSON NodeCensus, its answer to the latest census. */
+  readonly census: string;
   /** Hash: node -> 'drain', the wish of an operator. */
   readonly drains: string;
   /** Hash: `<tenant>:<name>` -> JSON ScheduleRecord. */
@@ -68,6 +70,7 @@ export function keysFor(prefix: string): Keys {
     control: of('control'),
     queuesChanged: of('queues-changed'),
     pausedPools: of('paused-pools'),
+    census: of('census'),
     drains: of('drains'),
     schedules: of('schedules'),
     schedulesDue: of('schedules-due'),

@@ -201,6 +201,11 @@ export const CATALOG = {
     service: 'results',
     help: 'Accepted jobs whose payload was gone when their event was read; a worker’s report brings it.',
   },
+  results_jobs_requeued_total: {
+    type: 'counter',
+    service: 'results',
+    help: 'Accepted jobs that the queue had forgotten and that were put back.',
+  },
   results_live_readers: {
     type: 'gauge',
     service: 'results',

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addAudit } from './commands/audit.ts';
 import { addAuditLog } from './commands/audit-log.ts';
 import { addBatch } from './commands/batch.ts';
 import { addCompletion } from './commands/completion.ts';
@@ -42,7 +43,11 @@ export function buildProgram(run: Run): Command {
     addControl,
     addFleet,
     addTop,
+<<<<<<< HEAD
     addSchedules,
+=======
+    addAudit,
+>>>>>>> 079dadb (Accounts: cronium audit balances them from three stores; jobs that Valkey forgot are put back; submits may wait for replicas)
     addAuditLog,
     addCompletion,
   ])

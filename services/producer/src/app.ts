@@ -38,6 +38,8 @@ export interface AppDeps {
   /** What keeps the producer from taking jobs; `undefined` when nothing does. */
   readonly notReady: () => Promise<string | undefined>;
   readonly limits?: Partial<Limits>;
+  /** How many replicas of Valkey must have what is answered 202. Default: none. */
+  readonly replicas?: number;
 }
 
 /** The producer: its HTTP API, and what it does by itself. */
@@ -71,7 +73,8 @@ function createServices(deps: AppDeps): Services {
   const { valkey, prefix, log, version, stopping, notReady } = deps;
   const keys = keysFor(prefix);
   const limits: Limits = { ...DEFAULT_LIMITS, ...deps.limits };
-  const queues = new FleetQueues({ valkey, keys, prefix, maxQueued: limits.maxQueued });
+  const { maxQueued } = limits;
+  const queues = new FleetQueues({ valkey, keys, prefix, maxQueued, replicas: deps.replicas ?? 0 });
   return {
     apiKeys: new ApiKeys({ valkey, keys, bootstrap: deps.apiKeys }),
     queues,

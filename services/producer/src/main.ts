@@ -35,6 +35,7 @@ async function start(
     version,
     stopping: uploads.signal,
     notReady: () => link.notReady(),
+    replicas: config.CRONIUM_VALKEY_REPLICAS,
     limits: { jobBytes: config.CRONIUM_MAX_JOB_BYTES, maxQueued: config.CRONIUM_MAX_QUEUED },
   });
   lifecycle.own('queues', close);

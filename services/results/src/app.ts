@@ -4,6 +4,7 @@ import { type Env, requireApiKey } from './http/auth.ts';
 import { errorHandler } from './http/errors.ts';
 import { problems } from './http/problems.ts';
 import { countRequests } from './metrics.ts';
+import { accountRoutes } from './routes/accounts.ts';
 import { artifactRoutes } from './routes/artifacts.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { batchRoutes } from './routes/batches.ts';
@@ -61,7 +62,11 @@ export function createApp(deps: Deps): Hono<Env> {
   app.route('/v1/pre-task', preTaskRoutes(deps));
   app.route('/v1/api-keys', apiKeyRoutes(deps));
   app.route('/v1/audit', auditRoutes(deps));
+<<<<<<< HEAD
   app.route('/v1/schedules', scheduleRoutes(deps));
+=======
+  app.route('/v1/accounts', accountRoutes(deps));
+>>>>>>> 079dadb (Accounts: cronium audit balances them from three stores; jobs that Valkey forgot are put back; submits may wait for replicas)
   app.all('/v1/*', () => {
     throw problems.notFound('such endpoint; see /docs');
   });

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { repeat } from '@cronium/lifecycle';
+import { Keeper } from './accounts/keeper.ts';
 import { mirrorApiKeys } from './auth/api-keys.ts';
 import { type Deps, onEndedOf } from './deps.ts';
 import { EventApplier } from './ingest/apply-events.ts';
@@ -14,12 +15,15 @@ import { resealStored } from './tools/reseal.ts';
 
 /** How the background work of a results process is set up. */
 export interface BackgroundOptions {
+  /** How long an accepted job must have been missing in the queue before it is put back. */
+  readonly forgottenAfterMs: number;
   readonly databaseUrl: string;
   readonly retentionDays: number;
   readonly auditRetentionDays: number;
 }
 
 const MIRROR_EVERY_MS = 60_000;
+const KEEP_EVERY_MS = 15_000;
 const RETENTION_EVERY_MS = 600_000;
 
 /**
@@ -46,7 +50,18 @@ export async function runBackground(deps: Deps, options: BackgroundOptions): Pro
   const stream = new EventStream(valkey, keys.events, `${hostname()}-${process.pid}-${Date.now()}`);
   const onError = (what: string) => (error: unknown) =>
     log.warn({ err: error }, `${what} failed; it is tried again`);
+  const requeued = metrics.counter('results_jobs_requeued_total');
+  const keeper = new Keeper({
+    ...{ db, valkey, queues, canceller, log },
+    graceMs: options.forgottenAfterMs,
+    onRequeued: (count) => requeued.inc(count),
+  });
   await Promise.all([
+    repeat(() => keeper.round(), {
+      everyMs: Math.min(KEEP_EVERY_MS, options.forgottenAfterMs),
+      signal,
+      onError: onError('looking for jobs that the queue has forgotten'),
+    }),
     consumeEvents({ stream, applier, log, signal }),
     deps.traces?.run(signal),
     followChanges(changes, { url: options.databaseUrl, log, signal }),

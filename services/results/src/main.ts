@@ -39,6 +39,7 @@ async function start(
     .then(() =>
       runBackground(deps, {
         databaseUrl: config.CRONIUM_DATABASE_URL,
+        forgottenAfterMs: config.CRONIUM_FORGOTTEN_SECONDS * 1000,
         retentionDays: config.CRONIUM_RETENTION_DAYS,
         auditRetentionDays: config.CRONIUM_AUDIT_RETENTION_DAYS,
       }),

@@ -16,6 +16,10 @@ export const producerConfig = defineConfig({
     doc: 'How many jobs may wait in one queue. Above it submits are refused with 429 and Retry-After.',
     default: '2000000',
   }),
+  CRONIUM_VALKEY_REPLICAS: field(integer({ min: 0, max: 100 }), {
+    doc: 'How many replicas of Valkey must have a job before it is answered 202; else the answer is 503. With Sentinel or a cluster 1 or more, or a failover can lose what was just accepted.',
+    default: '0',
+  }),
   ...shutdown({ seconds: 30 }),
   ...logging,
   ...telemetry,

@@ -20,6 +20,10 @@ export const resultsConfig = defineConfig({
     doc: 'How long logs, traces and ended jobs are kept. Older days are dropped whole.',
     default: '30',
   }),
+  CRONIUM_FORGOTTEN_SECONDS: field(positiveSeconds, {
+    doc: 'An accepted job that the queue has not known for so long, as after a failover of Valkey, is put back into it. Longer than CRONIUM_LOCK_SECONDS of every worker.',
+    default: '120',
+  }),
   CRONIUM_AUDIT_RETENTION_DAYS: field(integer({ min: 1, max: 36_500 }), {
     doc: 'How long the audit log is kept.',
     default: '365',

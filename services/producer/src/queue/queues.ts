@@ -1,26 +1,24 @@
 import {
   type FleetEvent,
   type Keys,
-  notBefore,
+  QUEUED_NAME,
   type QueuePayload,
   type QueueRecord,
   queueName,
-  toQueuePriority,
+  queueOptions,
 } from '@cronium/contracts';
 import { HttpProblem } from '@cronium/http';
-import { type BulkJobOptions, Queue } from 'bullmq';
+import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { ValkeyUnavailableError } from '../errors.ts';
 import type { NewJob } from '../intake/new-job.ts';
 import { problems } from '../problems.ts';
 import { replies, withValkey } from '../valkey/connection.ts';
 
-/** The one name of all jobs in the queue. */
-const JOB_NAME = 'job';
-/** How long a job that came with an Idempotency-Key stays after its end; as long as the key counts. */
-export const KEPT_SECONDS = 86_400;
 const REGISTERED_MS = 10_000;
 const COUNTED_MS = 1000;
 const MOST_QUEUES = 5000;
+const REPLICATED_MS = 1000;
 const MOST_OPEN_QUEUES = 500;
 
 /** What goes in, with the spec's queue. */
@@ -43,13 +41,22 @@ export class FleetQueues {
   readonly keys: Keys;
   readonly prefix: string;
   readonly #maxQueued: number;
+  readonly #replicas: number;
   readonly #open = new Map<string, OpenQueue>();
 
-  constructor(options: { valkey: Redis; keys: Keys; prefix: string; maxQueued: number }) {
+  constructor(options: {
+    valkey: Redis;
+    keys: Keys;
+    prefix: string;
+    maxQueued: number;
+    /** How many replicas of Valkey must have what was written before it counts. */
+    replicas: number;
+  }) {
     this.valkey = options.valkey;
     this.keys = options.keys;
     this.prefix = options.prefix;
     this.#maxQueued = options.maxQueued;
+    this.#replicas = options.replicas;
   }
 
   /**
@@ -96,6 +103,20 @@ export class FleetQueues {
     const pipeline = this.valkey.pipeline();
     for (const event of events) pipeline.xadd(this.keys.events, '*', 'event', JSON.stringify(event));
     replies(await withValkey(() => pipeline.exec()));
+    await this.#replicated();
+  }
+
+  /**
+   * Waits until enough replicas have all that this connection has written.
+   * @throws ValkeyUnavailableError when they have not within a second; sending the same again is safe
+   */
+  async #replicated(): Promise<void> {
+    if (this.#replicas === 0) return;
+    const have = await withValkey(() => this.valkey.wait(this.#replicas, REPLICATED_MS));
+    if (have >= this.#replicas) return;
+    throw new ValkeyUnavailableError(
+      `${have} of ${this.#replicas} replicas of Valkey have the write; look at them, or lower CRONIUM_VALKEY_REPLICAS`,
+    );
   }
 
   /** The BullMQ queue of a name; the connection is shared and stays open when it is closed. */
@@ -182,7 +203,11 @@ export class FleetQueues {
 
   async #addGroup({ name, jobs }: Group): Promise<void> {
     await this.open(name).addBulk(
-      jobs.map((job) => ({ name: JOB_NAME, data: job.payload, opts: optionsOf(job) })),
+      jobs.map((job) => ({
+        name: QUEUED_NAME,
+        data: job.payload,
+        opts: queueOptions(job.id, job.payload, job),
+      })),
     );
   }
 }
@@ -197,18 +222,4 @@ function groupByQueue(jobs: readonly NewJob[]): Group[] {
     else groups.set(name, { name, record: { pool, requires }, jobs: [job] });
   }
   return [...groups.values()];
-}
-
-/** A job's options in the queue: the fleet counts attempts itself, so the queue makes one. */
-function optionsOf({ id, payload, kept }: NewJob): BulkJobOptions {
-  const runAt = payload.attemptBase === 0 ? notBefore(payload.spec, payload.acceptedAt) : undefined;
-  const remove = kept ? { age: KEPT_SECONDS } : true;
-  return {
-    jobId: id,
-    priority: toQueuePriority(payload.spec.priority),
-    delay: runAt === undefined ? 0 : Math.max(0, Math.ceil(runAt - payload.acceptedAt)),
-    attempts: 1,
-    removeOnComplete: remove,
-    removeOnFail: remove,
-  };
 }

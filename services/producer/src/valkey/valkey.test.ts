@@ -57,6 +57,26 @@ describe('the check at the start', () => {
   });
 });
 
+describe('with a replica that must have every job', () => {
+  it('accepts when the replica has it, and answers 503 when it has not', async () => {
+    await using primary = await privateValkey('--appendonly', 'yes');
+    const { port } = new URL(primary.url);
+    await using app = await startApp({ valkeyUrl: primary.url, replicas: 1 });
+    expect((await app.post('/v1/jobs', JOB, { 'idempotency-key': 'k' })).status).toBe(503);
+    await using replica = await privateValkey('--replicaof', `127.0.0.1 ${port}`);
+    await using client = await connected(replica.url);
+    const accepted = await eventually(
+      async () => {
+        const answer = await app.post('/v1/jobs', JOB, { 'idempotency-key': 'k' });
+        return answer.status === 202 && answer;
+      },
+      { what: 'the replica follows', timeoutMs: 60_000 },
+    );
+    const { id } = (await accepted.json()) as { id: string };
+    expect(await client.valkey.exists(`${app.prefix}:default:${id}`)).toBe(1);
+  });
+});
+
 describe('while Valkey is away', () => {
   it('submits are refused at once, and taken again when it is back', async () => {
     await using wire = await wireToValkey();

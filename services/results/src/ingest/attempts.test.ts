@@ -71,6 +71,20 @@ test('an older attempt is told that it is stale and changes only its own row', a
   expect(attempts.map(({ state }) => state)).toEqual(['failed', 'running']);
 });
 
+test('an ended attempt that an older queue hands out again is not run: its second claim is told that the job has ended', async () => {
+  const id = newJobId();
+  const payload = payloadOf(id);
+  await ingest(successOf(id, 1, payload));
+  const before = await storedOf(id);
+  const [again] = await ingest([
+    updateOf(id, 1, { payload, timeline: [{ moment: 'claimed', at: Date.now() }] }),
+  ]);
+  expect(again?.result).toBe('ended');
+  const [repeated] = await ingest(successOf(id, 1, payload).slice(-1));
+  expect(repeated?.result).toBe('stored');
+  expect((await storedOf(id)).job).toEqual(before.job);
+});
+
 test('an ended job stays as it ended; a claim of it is told so and leaves no row', async () => {
   const id = newJobId();
   const payload = payloadOf(id);

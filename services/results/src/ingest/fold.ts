@@ -107,11 +107,15 @@ export function isNewStay(job: JobFacts, told: AttemptReport): boolean {
   return told.stayMs !== job.stayMs && told.attemptBase >= job.attempt;
 }
 
-/** Has the job ended without this attempt, so that its worker must stop? */
+/**
+ * Has the job ended without this claim, so that its worker must stop? A queue that fell back to an older state hands out an
+ * ended job once more under the number of an attempt that has ended: the claim's time tells them apart.
+ */
 export function isOver(job: JobFacts, told: AttemptReport, known: AttemptFacts | undefined): boolean {
   if (!isTerminal(job.state) || told.attempt < job.attempt || isNewStay(job, told)) return false;
   if (told.attempt > job.attempt) return true;
-  return !(known?.final === true && known.outcome?.state === job.state);
+  if (known?.final !== true || known.outcome?.state !== job.state) return true;
+  return told.timeline.length > 0 && claimedMs(told) !== claimedMs(known);
 }
 
 /**

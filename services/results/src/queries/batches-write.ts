@@ -63,6 +63,21 @@ export async function cancelBatch(
       cancelled_ms = coalesce(b.cancelled_ms, excluded.cancelled_ms)`.execute(db);
 }
 
+/** Who cancelled the batch of a job; `undefined` when nobody did, or it has none. */
+export async function batchCancel(
+  db: Kysely<Database>,
+  jobId: string,
+): Promise<{ by: string; reason: string; atMs: number } | undefined> {
+  const row = await db
+    .selectFrom('batches')
+    .innerJoin('jobs', 'jobs.batch_id', 'batches.id')
+    .select(['batches.cancelled_by', 'batches.cancelled_ms'])
+    .where('jobs.id', '=', jobId)
+    .executeTakeFirst();
+  if (row?.cancelled_by == null) return undefined;
+  return { by: row.cancelled_by, reason: 'its batch was cancelled', atMs: row.cancelled_ms ?? 0 };
+}
+
 /** A page of the ids of a batch's jobs that have not ended. */
 export async function openJobsOfBatch(
   db: Kysely<Database>,

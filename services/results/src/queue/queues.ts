@@ -2,8 +2,13 @@ import { type Keys, keysFor, type QueueRecord, queueRecord, readRecord } from '@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 
-/** Where a job is in the queue. `active`: a worker holds it, or did until a moment ago. */
-export type QueuePlace = 'waiting' | 'delayed' | 'active' | 'completed' | 'gone';
+/**
+ * Where a job is in the queue. `active`: a worker holds it, or did until a moment ago. `stranded`: its data are there, in
+ * none of the lists.
+ */
+export type QueuePlace = 'waiting' | 'delayed' | 'active' | 'completed' | 'stranded' | 'gone';
+
+const SCANNED = 1000;
 
 /** A job as the queue has it. */
 export interface QueuedJob {
@@ -52,6 +57,20 @@ export class Queues {
     return found;
   }
 
+  /** Which of the jobs have data in the queue, in whatever state. */
+  async existing(queue: string, jobIds: readonly string[]): Promise<Set<string>> {
+    const pipeline = this.#valkey.pipeline();
+    for (const id of jobIds) pipeline.exists(`${this.#prefix}:${queue}:${id}`);
+    const replies = (await pipeline.exec()) ?? [];
+    const found = new Set<string>();
+    for (const [index, [error, there]] of replies.entries()) {
+      if (error) throw error;
+      const id = jobIds[index];
+      if (id !== undefined && there === 1) found.add(id);
+    }
+    return found;
+  }
+
   /** Looks for a job in every registered queue. */
   async find(jobId: string): Promise<QueuedJob | undefined> {
     const names = await this.#valkey.hkeys(this.keys.queues);
@@ -70,7 +89,23 @@ export class Queues {
     const state = await this.queue(queue).getJobState(jobId);
     if (state === 'waiting' || state === 'prioritized') return 'waiting';
     if (state === 'delayed' || state === 'active') return state;
-    return state === 'completed' || state === 'failed' ? 'completed' : 'gone';
+    if (state === 'completed' || state === 'failed') return 'completed';
+    return (await this.existing(queue, [jobId])).has(jobId) ? 'stranded' : 'gone';
+  }
+
+  /** The ids of all jobs in a queue that have not ended, a page at a time. */
+  async *held(queue: string): AsyncGenerator<string[]> {
+    const key = (part: string) => `${this.#prefix}:${queue}:${part}`;
+    for (const list of ['wait', 'active']) {
+      const ids = await this.#valkey.lrange(key(list), 0, -1);
+      if (ids.length > 0) yield ids;
+    }
+    for (const set of ['prioritized', 'delayed']) {
+      for await (const found of this.#valkey.zscanStream(key(set), { count: SCANNED })) {
+        const ids = (found as string[]).filter((_, index) => index % 2 === 0);
+        if (ids.length > 0) yield ids;
+      }
+    }
   }
 
   /**

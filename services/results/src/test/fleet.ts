@@ -18,7 +18,7 @@ import {
   signNodeToken,
   traceIdForJob,
 } from '@cronium/contracts';
-import { Queue } from 'bullmq';
+import { Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { dayOf } from '../db/partitions.ts';
 import type { IngestUpdate } from '../ingest/attempts.ts';
@@ -82,6 +82,16 @@ export class Fleet implements AsyncDisposable {
     await this.#valkey.hset(this.#queues.keys.queues, name, JSON.stringify({ pool, requires }));
     await this.queue(name).add('job', payload, { jobId: id, priority: 1001, delay });
     if (announce) await this.announce({ type: 'accepted', queue: name, jobs: [id], at: Date.now() });
+  }
+
+  /** Someone who takes jobs from a queue and holds them. */
+  async claimer(name: string): Promise<AsyncDisposable & { take(): Promise<string | undefined> }> {
+    const worker = new Worker(name, null, { connection: this.#valkey, prefix: this.#prefix, autorun: false });
+    await worker.waitUntilReady();
+    return {
+      take: async () => (await worker.getNextJob('a-token', { block: false }))?.id,
+      [Symbol.asyncDispose]: () => worker.close(true),
+    };
   }
 
   async announce(event: FleetEvent): Promise<void> {

@@ -81,6 +81,7 @@ export async function openService({
     start: () => {
       background ??= runBackground(deps, {
         databaseUrl: database.url,
+        forgottenAfterMs: 1000,
         retentionDays: 30,
         auditRetentionDays: 365,
       });

@@ -4,6 +4,7 @@ import {
   cancelRequest,
   controlMessage,
   type Keys,
+  type NodeCensus,
   type NodeRecord,
   readRecord,
 } from '@cronium/contracts';
@@ -54,6 +55,11 @@ export class FleetStore {
   /** The script that a tenant runs before all its jobs. */
   async preTask(tenant: string): Promise<string | undefined> {
     return (await this.#commands.hget(this.#keys.preTasks, tenant)) ?? undefined;
+  }
+
+  /** Says what this node's Docker runs. */
+  async answerCensus(node: string, census: NodeCensus): Promise<void> {
+    await this.#commands.hset(this.#keys.census, node, JSON.stringify(census));
   }
 
   async cancelRequest(jobId: string): Promise<CancelRequest | undefined> {

@@ -1,6 +1,7 @@
 import type { ControlMessage } from '@cronium/contracts';
 import type { Gate } from '../claim/gate.ts';
 import type { Queues } from '../claim/queues.ts';
+import type { SandboxRuntime } from '../sandbox/runtime.ts';
 import type { Running } from './running.ts';
 import type { FleetStore } from './store.ts';
 
@@ -10,6 +11,7 @@ export interface WishesOptions {
   readonly gate: Gate;
   readonly running: Running;
   readonly queues: Queues;
+  readonly runtime: Pick<SandboxRuntime, 'observe'>;
 }
 
 /** What people want of this node: which queues there are, paused pools, drains, cancels. The keys are the truth. */
@@ -35,7 +37,16 @@ export class Wishes {
   /** A message is a hint: what it is about is read again. */
   async follow(message: ControlMessage): Promise<void> {
     if (message.type === 'cancel') await this.lookForCancels([message.jobId]);
+    else if (message.type === 'census') await this.#answerCensus(message.census);
     else await this.refresh();
+  }
+
+  /** By what Docker lists, not by what this process believes. */
+  async #answerCensus(census: string): Promise<void> {
+    const { node, store, runtime } = this.#options;
+    const sandboxes = (await runtime.observe()).filter(({ containerId }) => containerId !== undefined);
+    const listed = sandboxes.map(({ jobId, attemptId, running }) => ({ jobId, attemptId, running }));
+    await store.answerCensus(node, { census, at: Date.now(), sandboxes: listed });
   }
 
   /** Ends those of the jobs that someone wants cancelled. */

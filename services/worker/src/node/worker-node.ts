@@ -86,7 +86,8 @@ export class WorkerNode {
     this.shipper = this.#createShipper();
     this.#queues = this.#createQueues();
     const { store, gate, running } = this;
-    this.#wishes = new Wishes({ store, gate, running, node: settings.node, queues: this.#queues });
+    const wishes = { store, gate, running, runtime, queues: this.#queues };
+    this.#wishes = new Wishes({ ...wishes, node: settings.node });
     this.leases = this.#createLeases();
     this.metrics = createWorkerMetrics(this, parts);
   }

@@ -1,0 +1,27 @@
+import type { QueuePayload } from './attempts.ts';
+import { notBefore } from './job.ts';
+import { toQueuePriority } from './keys.ts';
+
+/** How long a job that came with an Idempotency-Key stays after its end; as long as the key counts. */
+export const KEPT_SECONDS = 86_400;
+
+/** The one name of all jobs in the queue. */
+export const QUEUED_NAME = 'job';
+
+/** How a job stands in its BullMQ queue. The fleet counts attempts itself, so the queue makes one. */
+export function queueOptions(
+  id: string,
+  payload: QueuePayload,
+  { kept }: { /** Stays after its end, so that a repeat of its submit finds it. */ readonly kept: boolean },
+) {
+  const runAt = payload.attemptBase === 0 ? notBefore(payload.spec, payload.acceptedAt) : undefined;
+  const remove = kept ? { age: KEPT_SECONDS } : true;
+  return {
+    jobId: id,
+    priority: toQueuePriority(payload.spec.priority),
+    delay: runAt === undefined ? 0 : Math.max(0, Math.ceil(runAt - payload.acceptedAt)),
+    attempts: 1,
+    removeOnComplete: remove,
+    removeOnFail: remove,
+  };
+}
