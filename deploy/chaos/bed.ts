@@ -67,7 +67,8 @@ export async function openBed(): Promise<Bed> {
   };
 }
 
-async function openStores(stack: AsyncDisposableStack, folder: string) {
+/** Stores of a test's own, with their data in a folder of its own. */
+export async function openStores(stack: AsyncDisposableStack, folder: string) {
   // The run's id, so that they are found and ended when the test runner is killed.
   const env = { PATH: process.env.PATH, [RUN_VARIABLE]: testEnvironment().runId };
   const context = bootstrapContext({ env, report: () => undefined });

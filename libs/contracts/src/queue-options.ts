@@ -12,14 +12,19 @@ export const QUEUED_NAME = 'job';
 export function queueOptions(
   id: string,
   payload: QueuePayload,
-  { kept }: { /** Stays after its end, so that a repeat of its submit finds it. */ readonly kept: boolean },
+  options: {
+    /** Stays after its end, so that a repeat of its submit finds it. */
+    readonly kept: boolean;
+    /** When it is put there, in Unix milliseconds. */
+    readonly at: number;
+  },
 ) {
   const runAt = payload.attemptBase === 0 ? notBefore(payload.spec, payload.acceptedAt) : undefined;
-  const remove = kept ? { age: KEPT_SECONDS } : true;
+  const remove = options.kept ? { age: KEPT_SECONDS } : true;
   return {
     jobId: id,
     priority: toQueuePriority(payload.spec.priority),
-    delay: runAt === undefined ? 0 : Math.max(0, Math.ceil(runAt - payload.acceptedAt)),
+    delay: runAt === undefined ? 0 : Math.max(0, Math.ceil(runAt - options.at)),
     attempts: 1,
     removeOnComplete: remove,
     removeOnFail: remove,

@@ -1,5 +1,6 @@
 import { eventually, testEnvironment } from '@cronium/testing';
 import { describe, expect, test } from 'vitest';
+import { SandboxError } from './sandbox/runtime.ts';
 import { type Point, TestFleet, type TestWorker } from './testing/fleet.ts';
 import { step, succeeds } from './testing/scripted-host.ts';
 
@@ -80,6 +81,32 @@ describe('a worker that dies and is started again finishes what it had begun', (
     expect(fleet.results.text(end.attemptId)).toBe(TEXT);
     await nothingIsLeft(second);
   });
+});
+
+test('an attempt that came to no container and died with its closed log on the way is not begun again under its number', async () => {
+  await using fleet = new TestFleet(testEnvironment().valkeyUrl);
+  let refuse = true;
+  const at = (point: Point) => {
+    if (point === 'prepare' && refuse) throw new SandboxError('docker', 'the daemon is away');
+  };
+  const stored = Promise.withResolvers<void>();
+  const sendLogs = fleet.results.sendLogs.bind(fleet.results);
+  fleet.results.sendLogs = async (frames, signal) => {
+    await sendLogs(frames, signal);
+    stored.resolve();
+    return new Promise<never>(() => undefined);
+  };
+  const first = await fleet.worker({ at });
+  const jobId = await fleet.submit({ name: 'job' });
+  await stored.promise;
+  await first.crash();
+  refuse = false;
+  fleet.results.sendLogs = sendLogs;
+  const second = await fleet.worker({ successorOf: first });
+  const end = await endOf(fleet, jobId);
+  expect(end).toMatchObject({ state: 'succeeded', attempt: 2 });
+  expect(fleet.results.text(end.attemptId)).toBe('job\n');
+  await nothingIsLeft(second);
 });
 
 test('an outcome that was told but not settled when the worker died is settled by its successor', async () => {

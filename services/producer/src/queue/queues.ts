@@ -206,7 +206,7 @@ export class FleetQueues {
       jobs.map((job) => ({
         name: QUEUED_NAME,
         data: job.payload,
-        opts: queueOptions(job.id, job.payload, job),
+        opts: queueOptions(job.id, job.payload, { kept: job.kept, at: job.payload.acceptedAt }),
       })),
     );
   }

@@ -29,6 +29,7 @@ export async function finish(
   attempt.seal();
   if (!isReportable(attempt.claim)) return dismiss(attempt, log, deps);
   if (attempt.state !== 'draining') attempt.moment('drain_started');
+  deps.journal.closing(attempt.id);
   await storeLog(attempt, log, deps);
   attempt.moment('drain_ended');
   await attempt.sure();

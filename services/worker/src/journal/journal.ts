@@ -15,7 +15,8 @@ import { StateDirError } from './state-dir.ts';
  * claimed -> bound -> launched -> ended
  * ```
  *
- * `claimed`: no user code has run. `bound`: the program may or may not have been sent. `launched`: it was. `ended`: the
+ * `claimed`: no user code has run and nothing of a log was sent, so the attempt may begin afresh. `bound`: the program may or
+ * may not have been sent, or an attempt that came to no program is closing its log. `launched`: it was. `ended`: the
  * log is stored and the outcome stands in the outbox.
  */
 export const JOURNAL_PHASES = ['claimed', 'bound', 'launched', 'ended'] as const;
@@ -60,6 +61,7 @@ export class Journal {
     this.#statements = {
       open: statement(SQL.open),
       bind: statement(SQL.bind),
+      closing: statement(SQL.closing),
       phase: statement(SQL.phase),
       timeline: statement(SQL.timeline),
       stood: statement(SQL.stood),
@@ -78,6 +80,11 @@ export class Journal {
   /** Its sandbox stands; user code may run from now on. */
   bind(attemptId: string, binding: SandboxBinding): void {
     this.#statements.bind.run(JSON.stringify(binding), attemptId);
+  }
+
+  /** Its log is about to be closed: an attempt under the same number could not store another. */
+  closing(attemptId: string): void {
+    this.#statements.closing.run(attemptId);
   }
 
   launched(attemptId: string): void {
@@ -144,6 +151,7 @@ const SQL = {
   open: `INSERT INTO attempts (attempt_id, claim, jti, phase) VALUES (?, ?, ?, 'claimed')
     ON CONFLICT (attempt_id) DO UPDATE SET claim = excluded.claim, jti = excluded.jti`,
   bind: `UPDATE attempts SET binding = ?, phase = 'bound' WHERE attempt_id = ?`,
+  closing: `UPDATE attempts SET phase = 'bound' WHERE attempt_id = ? AND phase = 'claimed'`,
   phase: 'UPDATE attempts SET phase = ? WHERE attempt_id = ?',
   timeline: 'UPDATE attempts SET timeline = ? WHERE attempt_id = ?',
   stood: 'UPDATE attempts SET stood = ? WHERE attempt_id = ?',
