@@ -1,3 +1,4 @@
+import { waitFor } from '@cronium/lifecycle';
 import { eventually, testEnvironment } from '@cronium/testing';
 import { describe, expect, test } from 'vitest';
 import { SandboxError } from './sandbox/runtime.ts';
@@ -94,7 +95,7 @@ test('an attempt that came to no container and died with its closed log on the w
   fleet.results.sendLogs = async (frames, signal) => {
     await sendLogs(frames, signal);
     stored.resolve();
-    return new Promise<never>(() => undefined);
+    return waitFor(new Promise<never>(() => undefined), signal);
   };
   const first = await fleet.worker({ at });
   const jobId = await fleet.submit({ name: 'job' });

@@ -132,7 +132,9 @@ export class Keeper {
     };
     const { name, pool, requires } = recordOf(job);
     await this.#register(name, { pool, requires });
-    await queues.queue(name).add(QUEUED_NAME, payload, queueOptions(job.id, payload, { kept: true, at: Date.now() }));
+    await queues
+      .queue(name)
+      .add(QUEUED_NAME, payload, queueOptions(job.id, payload, { kept: true, at: Date.now() }));
     return JSON.stringify(payload);
   }
 
