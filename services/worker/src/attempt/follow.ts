@@ -141,8 +141,9 @@ async function pump(
     }
     const { record } = item;
     if (attempt.has('main_started') && !record.notice) attempt.moment('first_byte', record.time);
-    await log.write(record, dropped);
-    const passed = jobBytes(record) + (item.missingBytes ?? 0);
+    const { missingBytes = 0 } = item;
+    await log.write(record, dropped, missingBytes);
+    const passed = jobBytes(record) + missingBytes;
     offsets = { ...offsets, [record.stream]: offsets[record.stream] + passed };
   };
   while (sandbox) {

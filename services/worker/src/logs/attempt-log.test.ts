@@ -143,6 +143,22 @@ test('a log is taken up where results has it, and a complete one takes nothing m
   expect(ship.results.text(ID)).toBe('one\ntwo\n');
 });
 
+test.each([10_000, 40])(
+  'lost bytes count in the position, once: a successor does not state the gap again (cap %i)',
+  async (cap) => {
+    await using set = shipping();
+    const first = set.log(cap);
+    await first.write(record('before'), never);
+    await first.write(record('30 bytes are missing', { notice: true }), never, 30);
+    await first.write(record('after'), never);
+    await first.close(never);
+    const { stdoutEnd } = await set.results.logPosition(ID);
+    expect(stdoutEnd).toBe('before\n'.length + 30 + 'after\n'.length);
+    const headers = set.results.logs.get(ID)?.headers ?? [];
+    expect(headers.reduce((sum, { omittedBytes }) => sum + omittedBytes, 0)).toBe(30);
+  },
+);
+
 test('while results is away a writer waits at its bound, and goes on afterwards', async () => {
   await using ship = shipping({ attemptBytes: 10_000 });
   ship.results.away = true;

@@ -62,18 +62,21 @@ export class AttemptLog {
     return !this.#stream.hasRoom;
   }
 
-  /** Takes a record; waits while too much is on its way. */
-  async write(record: LogRecord, signal: AbortSignal): Promise<void> {
+  /**
+   * Takes a record; waits while too much is on its way.
+   * @param missingBytes so many bytes of its stream were lost before it: a successor must not look for them again
+   */
+  async write(record: LogRecord, signal: AbortSignal, missingBytes = 0): Promise<void> {
     this.#lines.add(record);
     if (this.#isComplete) return;
     if (!this.#tail && this.#headBytes + jobBytes(record) > this.#headMax) this.#beginTail();
     if (this.#tail) {
-      const packed = this.#tail.builder.add(record);
+      const packed = this.#tail.builder.add(record, missingBytes);
       if (packed) this.#tail.kept.push(packed);
       return;
     }
     this.#headBytes += jobBytes(record);
-    const packed = this.#head.add(record);
+    const packed = this.#head.add(record, missingBytes);
     if (packed) this.#send(packed);
     else this.#flush ??= setTimeout(() => this.#flushHead(), FLUSH_MS);
     if (!this.#stream.hasRoom) await this.#stream.room(signal);
@@ -133,7 +136,7 @@ export class AttemptLog {
       newline: true,
       notice: true,
     });
-    this.#send({ ...builder.take(), stdout, stderr }, { omitted });
+    this.#send({ ...builder.take(), stdout, stderr, omitted });
   }
 
   #flushHead(): void {
@@ -142,7 +145,7 @@ export class AttemptLog {
     if (!this.#head.isEmpty) this.#send(this.#head.take());
   }
 
-  #send(packed: Packed, { last = false, omitted = 0 } = {}): void {
+  #send(packed: Packed, { last = false } = {}): void {
     clearTimeout(this.#flush);
     this.#flush = undefined;
     const { attemptId, day } = this.#options;
@@ -157,7 +160,7 @@ export class AttemptLog {
         records: packed.records,
         stdoutEnd: this.#stdout,
         stderrEnd: this.#stderr,
-        omittedBytes: omitted,
+        omittedBytes: packed.omitted,
         rawBytes: packed.rawBytes,
         last,
         time: packed.time,

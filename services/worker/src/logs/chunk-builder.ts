@@ -12,9 +12,11 @@ export interface Packed {
   readonly body: Uint8Array;
   readonly records: number;
   readonly rawBytes: number;
-  /** The job's own bytes in it, by stream; notices do not count. */
+  /** The job's own bytes in it, by stream, those that are missing counted in; notices do not count. */
   readonly stdout: number;
   readonly stderr: number;
+  /** How many of them are missing. */
+  readonly omitted: number;
   readonly time: number;
 }
 
@@ -28,6 +30,7 @@ export class ChunkBuilder {
   readonly #targetBytes: number;
   #records: LogRecord[] = [];
   #rawBytes = 0;
+  #missing = { stdout: 0, stderr: 0 };
 
   constructor(targetBytes: number = CHUNK_TARGET_BYTES) {
     this.#targetBytes = targetBytes;
@@ -37,11 +40,16 @@ export class ChunkBuilder {
     return this.#records.length === 0;
   }
 
-  /** Adds a record. @returns what was packed because of it */
-  add(record: LogRecord): Packed | undefined {
+  /**
+   * Adds a record.
+   * @param missingBytes so many bytes of its stream were lost before it; they count in the stream's position
+   * @returns what was packed because of it
+   */
+  add(record: LogRecord, missingBytes = 0): Packed | undefined {
     const bytes = encodedRecordBytes(record);
     const full = this.#rawBytes + bytes > MAX_CHUNK_BYTES ? this.take() : undefined;
     this.#records.push(record);
+    this.#missing[record.stream] += missingBytes;
     this.#rawBytes += bytes;
     if (full) return full;
     return this.#rawBytes >= this.#targetBytes ? this.take() : undefined;
@@ -51,16 +59,22 @@ export class ChunkBuilder {
   take(): Packed {
     const records = this.#records;
     const rawBytes = this.#rawBytes;
+    const missing = this.#missing;
     this.#records = [];
+    this.#missing = { stdout: 0, stderr: 0 };
     this.#rawBytes = 0;
     const sum = (stream: LogRecord['stream']) =>
-      records.reduce((total, record) => total + (record.stream === stream ? jobBytes(record) : 0), 0);
+      records.reduce(
+        (total, record) => total + (record.stream === stream ? jobBytes(record) : 0),
+        missing[stream],
+      );
     return {
       body: compressRecords(encodeRecords(records)),
       records: records.length,
       rawBytes,
       stdout: sum('stdout'),
       stderr: sum('stderr'),
+      omitted: missing.stdout + missing.stderr,
       time: records[0]?.time ?? Date.now(),
     };
   }
