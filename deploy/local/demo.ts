@@ -2,9 +2,10 @@ import { parseArgs } from 'node:util';
 import { noPaint, paintAlways, waterfall } from '@cronium/cli/render';
 import { CroniumClient } from '@cronium/client';
 import type { JobInput, JobView } from '@cronium/contracts';
-import { containerJobs, countingJobs, countName, httpJobs } from './demo/batch.ts';
+import { containerJobs, countingJobs, countName, httpJobs, toolJobs } from './demo/batch.ts';
 import { bringFleet, type DemoFleet } from './demo/bring-fleet.ts';
 import { compare } from './demo/compare.ts';
+import { CHAT_PATH, storeCredential } from './demo/credential.ts';
 import { followBatch, type Screen } from './demo/follow.ts';
 import { countTable, otherTable } from './demo/report.ts';
 import { textsIn } from './demo/texts.ts';
@@ -73,12 +74,15 @@ async function runDemo(fleet: DemoFleet): Promise<string[]> {
   const client = new CroniumClient(fleet.local);
   const texts = textsIn(TEXTS);
   await using server = await startWebServer(fleet.demoAddress);
-  const jobs = [...countingJobs(texts), ...httpJobs(fleet.demoAddress), ...containerJobs()];
+  await storeCredential(fleet.local, fleet.demoAddress);
+  const jobs = [...countingJobs(texts), ...httpJobs(fleet.demoAddress), ...toolJobs(), ...containerJobs()];
   say(
     '',
     `Submitting ${jobs.length} jobs as one batch: for each of the ${texts.length} texts in ${TEXTS} a word count`,
   );
-  say('in Bash, in Python and in Node.js, requests to a web server that the demo runs, and a container job.');
+  say(
+    'in Bash, in Python and in Node.js, requests and a chat message to a web server that the demo runs, and a container job.',
+  );
   const accepted = await client.submitBatch(jobs, { name: 'demo' });
   say(`Accepted as ${accepted.batchId}. Each job runs in a container and a network of its own.`, '');
   const batch = await followBatch(client, accepted.batchId, screen);
@@ -115,9 +119,10 @@ function unexpected({ name, id, state, attemptList }: JobView): string {
 
 /** The web server must have seen each request: an answer could have come from elsewhere. */
 function missingRequests(jobs: readonly JobInput[], requests: readonly string[]): string[] {
-  const wanted = jobs.flatMap((job) =>
-    job.type === 'http' ? [`${job.http.method ?? 'GET'} ${new URL(job.http.url).pathname}`] : [],
-  );
+  const wanted = jobs.flatMap((job) => {
+    if (job.type === 'tool') return [`POST ${CHAT_PATH}`];
+    return job.type === 'http' ? [`${job.http.method ?? 'GET'} ${new URL(job.http.url).pathname}`] : [];
+  });
   return wanted.filter((one) => !requests.includes(one)).map((one) => `the web server never got ${one}`);
 }
 

@@ -67,3 +67,24 @@ export function containerJobs(): JobInput[] {
     },
   ];
 }
+
+/** The name of the credential with which the demo's tool job posts. */
+export const DEMO_CREDENTIAL = 'demo-chat';
+
+/** A message to a chat whose webhook the demo's web server stands for. */
+export function toolJobs(): JobInput[] {
+  return [
+    {
+      type: 'tool',
+      name: 'a message to a chat',
+      tool: {
+        tool: 'slack',
+        action: 'send-message',
+        params: { text: 'Hello from a job.' },
+        credential: DEMO_CREDENTIAL,
+      },
+      timeoutSeconds: 60,
+      labels: { [DEMO_LABEL]: 'tool' },
+    },
+  ];
+}

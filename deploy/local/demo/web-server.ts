@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { PortsTakenError } from '../fleet/ports.ts';
+import { CHAT_PATH } from './credential.ts';
 
 /** The demo's web server: http jobs call it. */
 export interface WebServer extends AsyncDisposable {
@@ -37,5 +38,6 @@ export async function startWebServer(address: {
 function answer(request: IncomingMessage, response: ServerResponse): void {
   if (request.url === '/hello') response.end('Hello from the host.\n');
   else if (request.url === '/echo') request.pipe(response);
+  else if (request.url === CHAT_PATH) response.end('ok');
   else response.writeHead(404).end('No such page.\n');
 }
