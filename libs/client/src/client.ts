@@ -1,12 +1,7 @@
 import type {
   AcceptedBatch,
   AcceptedJob,
-<<<<<<< HEAD
-=======
   AccountsView,
-  AuditEntry,
-  AuditPage,
->>>>>>> 079dadb (Accounts: cronium audit balances them from three stores; jobs that Valkey forgot are put back; submits may wait for replicas)
   BatchResult,
   BatchView,
   DeathRecord,
@@ -251,38 +246,11 @@ export class CroniumClient {
     return this.#post('results', `/v1/workers/${encode(node)}/resume`, options, true);
   }
 
-<<<<<<< HEAD
-=======
   /** Is every accepted job ended, waiting or running; what is wrong is named. For admins; takes a few seconds. */
   accounts(options: CallOptions = {}): Promise<AccountsView> {
     return this.#transport.json({ ...get('results', '/v1/accounts', options), timeoutMs: ACCOUNTS_MS });
   }
 
-  /** The audit log, newest first. For admins; pages are fetched as they are needed. */
-  async *audit(options: AuditOptions = {}): AsyncGenerator<AuditEntry> {
-    const { signal, limit = Number.POSITIVE_INFINITY, ...filter } = options;
-    let cursor: string | undefined;
-    for (let left = limit; left > 0; ) {
-      const path = `/v1/audit${queryOf({ ...filter, limit: Math.min(left, PAGE_SIZE), cursor })}`;
-      const page = await this.#get<AuditPage>('results', path, signalOf({ signal }));
-      yield* page.entries;
-      if (page.cursor === null) return;
-      cursor = page.cursor;
-      left -= page.entries.length;
-    }
-  }
-
-  /** The whole audit log, oldest first. */
-  async *exportAudit(options: Omit<AuditOptions, 'limit'> = {}): AsyncGenerator<AuditEntry> {
-    const { signal, ...filter } = options;
-    const stream = await this.#transport.stream({
-      ...get('results', `/v1/audit${queryOf({ ...filter })}`, signalOf({ signal })),
-      headers: { accept: 'application/x-ndjson' },
-    });
-    yield* readNdjson<AuditEntry>(readChunks(stream, { signal }));
-  }
-
->>>>>>> 079dadb (Accounts: cronium audit balances them from three stores; jobs that Valkey forgot are put back; submits may wait for replicas)
   /** Waits for a job's end. @throws CroniumWaitError when time is up */
   waitForJob(id: string, options: WaitOptions<JobView> = {}): Promise<JobView> {
     return waitUntil(() => this.job(id, signalOf(options)), jobEnded, { ...options, what: `job ${id}` });

@@ -43,11 +43,8 @@ export function buildProgram(run: Run): Command {
     addControl,
     addFleet,
     addTop,
-<<<<<<< HEAD
     addSchedules,
-=======
     addAudit,
->>>>>>> 079dadb (Accounts: cronium audit balances them from three stores; jobs that Valkey forgot are put back; submits may wait for replicas)
     addAuditLog,
     addCompletion,
   ])

@@ -62,11 +62,8 @@ export function createApp(deps: Deps): Hono<Env> {
   app.route('/v1/pre-task', preTaskRoutes(deps));
   app.route('/v1/api-keys', apiKeyRoutes(deps));
   app.route('/v1/audit', auditRoutes(deps));
-<<<<<<< HEAD
   app.route('/v1/schedules', scheduleRoutes(deps));
-=======
   app.route('/v1/accounts', accountRoutes(deps));
->>>>>>> 079dadb (Accounts: cronium audit balances them from three stores; jobs that Valkey forgot are put back; submits may wait for replicas)
   app.all('/v1/*', () => {
     throw problems.notFound('such endpoint; see /docs');
   });

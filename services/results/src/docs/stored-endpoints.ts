@@ -1,8 +1,11 @@
-<<<<<<< HEAD
-import { auditPage, preTaskBody, schedulesView, variablePut, variableView } from '@cronium/contracts';
-=======
-import { accountsView, auditPage, preTaskBody, variablePut, variableView } from '@cronium/contracts';
->>>>>>> 079dadb (Accounts: cronium audit balances them from three stores; jobs that Valkey forgot are put back; submits may wait for replicas)
+import {
+  accountsView,
+  auditPage,
+  preTaskBody,
+  schedulesView,
+  variablePut,
+  variableView,
+} from '@cronium/contracts';
 import { z } from 'zod';
 import { auditQuery } from '../routes/audit.ts';
 import { credentialBody } from '../tools/credentials.ts';
@@ -138,16 +141,17 @@ export const storedEndpoints: readonly Endpoint[] = [
   },
   {
     method: 'get',
-<<<<<<< HEAD
-    path: '/v1/schedules',
-    summary: 'Schedules by name. They are made and changed at the producer.',
-    answer: json(schedulesView),
-=======
     path: '/v1/accounts',
     summary:
       'Is every accepted job ended, waiting or running, by PostgreSQL, the queues and every node’s Docker; each discrepancy is named. Admins.',
     answer: json(accountsView),
->>>>>>> 079dadb (Accounts: cronium audit balances them from three stores; jobs that Valkey forgot are put back; submits may wait for replicas)
+    auth: 'key',
+  },
+  {
+    method: 'get',
+    path: '/v1/schedules',
+    summary: 'Schedules by name. They are made and changed at the producer.',
+    answer: json(schedulesView),
     auth: 'key',
   },
   {
