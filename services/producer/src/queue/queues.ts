@@ -50,13 +50,13 @@ export class FleetQueues {
     prefix: string;
     maxQueued: number;
     /** How many replicas of Valkey must have what was written before it counts. */
-    replicas: number;
+    replicas?: number;
   }) {
     this.valkey = options.valkey;
     this.keys = options.keys;
     this.prefix = options.prefix;
     this.#maxQueued = options.maxQueued;
-    this.#replicas = options.replicas;
+    this.#replicas = options.replicas ?? 0;
   }
 
   /**
