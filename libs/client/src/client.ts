@@ -10,6 +10,7 @@ import type {
   JobSummary,
   JobView,
   QueueCounts,
+  ReconcileView,
   TraceView,
   WhyView,
   WorkersView,
@@ -240,6 +241,12 @@ export class CroniumClient {
   /** A drained node finishes what it runs and takes nothing new. */
   drain(node: string, options: CallOptions = {}): Promise<unknown> {
     return this.#post('results', `/v1/workers/${encode(node)}/drain`, options, true);
+  }
+
+  /** What in the node's Docker belongs to no attempt; it is removed unless `dryRun` is set. */
+  reconcile(node: string, options: CallOptions & { readonly dryRun?: boolean } = {}): Promise<ReconcileView> {
+    const query = options.dryRun ? '?dryRun=true' : '';
+    return this.#post('results', `/v1/workers/${encode(node)}/reconcile${query}`, options, true);
   }
 
   resume(node: string, options: CallOptions = {}): Promise<unknown> {

@@ -214,6 +214,15 @@ export const workersView = z.object({
 });
 export type WorkersView = z.infer<typeof workersView>;
 
+/** `POST /v1/workers/{node}/reconcile`. */
+export const reconcileView = z.object({
+  node: z.string(),
+  dryRun: z.boolean(),
+  /** What belonged to no attempt, by kind and name; removed unless it was a dry run. */
+  orphans: z.array(z.string()),
+});
+export type ReconcileView = z.infer<typeof reconcileView>;
+
 export const variableView = z.object({ key: z.string(), value: z.json(), version: z.int().positive() });
 export type VariableView = z.infer<typeof variableView>;
 

@@ -16,6 +16,7 @@ export const AUDIT_ACTIONS = [
   'pool.resume',
   'worker.drain',
   'worker.resume',
+  'worker.reconcile',
   'pre-task.put',
   'pre-task.delete',
   'secret.put',

@@ -60,6 +60,13 @@ export const controlMessage = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('pools') }),
   /** Say what your Docker runs, in {@link Keys.census}. */
   z.strictObject({ type: z.literal('census'), census: z.string() }),
+  /** The node is to say what in its Docker belongs to no attempt, under {@link Keys.answer}, and to remove it. */
+  z.strictObject({
+    type: z.literal('reconcile'),
+    node: z.string(),
+    dryRun: z.boolean(),
+    question: z.string(),
+  }),
 ]);
 export type ControlMessage = z.infer<typeof controlMessage>;
 

@@ -37,6 +37,8 @@ export interface Keys {
   batchChunks(batchId: string): string;
   /** String: the execution token with this jti is no longer good. */
   revoked(jti: string): string;
+  /** String, JSON: what a node answered to a question of the control channel; kept for a minute. */
+  answer(question: string): string;
   /** String: which job holds a concurrency key. */
   concurrency(tenant: string, key: string): string;
   /** String: sha256 of the request that first used this idempotency key. */
@@ -80,6 +82,7 @@ export function keysFor(prefix: string): Keys {
     batch: (batchId: string) => of('batch', batchId),
     batchChunks: (batchId: string) => of('batch-chunks', batchId),
     revoked: (jti: string) => of('revoked', jti),
+    answer: (question: string) => of('answer', question),
     concurrency: (tenant: string, key: string) => of('concurrency', tenant, key),
     idempotency: (tenant: string, key: string) => of('idempotency', tenant, key),
     variable: (run: string, tenant: string, key: string) => of('variable', run, tenant, key),

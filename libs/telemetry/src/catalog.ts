@@ -111,6 +111,17 @@ export const CATALOG = {
     service: 'worker',
     help: 'Jobs held still because their lock could not be renewed.',
   },
+  reconciliations_total: {
+    type: 'counter',
+    service: 'worker',
+    help: 'Comparisons of what stands in Docker with what this node works on.',
+  },
+  reconciled_total: {
+    type: 'counter',
+    service: 'worker',
+    help: 'Objects in Docker that no attempt owned, and that were removed.',
+    labels: { kind: '`container`, `network` or `volume`' },
+  },
   updates_pending: { type: 'gauge', service: 'worker', help: 'Attempts with something untold.' },
   log_bytes_total: {
     type: 'counter',

@@ -7,6 +7,7 @@ import { addControl } from './commands/control.ts';
 import { addFleet } from './commands/fleet.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addJobs } from './commands/jobs.ts';
+import { addNode } from './commands/node.ts';
 import type { Run } from './commands/register.ts';
 import { addRun } from './commands/run.ts';
 import { addSchedules } from './commands/schedules.ts';
@@ -41,6 +42,7 @@ export function buildProgram(run: Run): Command {
     addJobs,
     addInspect,
     addControl,
+    addNode,
     addFleet,
     addTop,
     addSchedules,

@@ -113,6 +113,10 @@ const attempts = {
     doc: 'How many ended attempts may wait on this node for the results service. At this number the node takes no more jobs.',
     default: '100',
   }),
+  CRONIUM_DISK_MIN_FREE_BYTES: field(bytes, {
+    doc: 'Below this much free space on the disk of the state directory, or of Docker where it is on this host, the node takes no jobs. 0 does not look.',
+    default: '1GiB',
+  }),
   CRONIUM_LOG_MAX_BYTES: field(bytes, {
     doc: 'How much output of one attempt is kept. Past it the head and the tail are kept and the omitted bytes are counted.',
     default: '256MiB',

@@ -7,6 +7,7 @@ import {
   jobView,
   logLine,
   readiness,
+  reconcileView,
   traceView,
   whyView,
   workersView,
@@ -205,6 +206,13 @@ export const endpoints: readonly Endpoint[] = [
     path: '/v1/workers/{node}/resume',
     summary: 'The node takes jobs again. Admins.',
     answer: json(drained),
+    auth: 'key',
+  },
+  {
+    method: 'post',
+    path: '/v1/workers/{node}/reconcile',
+    summary: 'Removes what in the node’s Docker belongs to no attempt; `?dryRun=true` only names it. Admins.',
+    answer: json(reconcileView),
     auth: 'key',
   },
   {

@@ -46,6 +46,14 @@ export const problems = {
       retryAfterSeconds: 2,
       cause,
     }),
+  workerSilent: (node: string, seconds: number) =>
+    new HttpProblem({
+      slug: 'worker-silent',
+      status: 503,
+      title: 'The worker does not answer',
+      detail: `The worker ${node} did not answer in ${seconds} s. Look whether it runs and is ready: cronium workers.`,
+      retryAfterSeconds: 5,
+    }),
   producerAway: (url: string) =>
     new HttpProblem({
       slug: 'producer-unavailable',

@@ -113,6 +113,30 @@ describe('workers', () => {
     const { pools } = await bodyOf<{ pools: unknown[] }>(service.get('/v1/scaling'));
     expect(pools).toEqual([{ pool: 'default', waiting: 0, active: 0, nodes: 1, slots: 4, wantedNodes: 0 }]);
   });
+
+  test('say what they would remove, and what they removed', async () => {
+    await using service = await openService();
+    await service.fleet.heartbeat({ node: 'n1' });
+    const { valkey, keys } = service.deps;
+    const listener = valkey.duplicate({ lazyConnect: false, enableOfflineQueue: true });
+    const asked: unknown[] = [];
+    listener.on('message', (_channel, text) => {
+      const { question, ...message } = JSON.parse(text);
+      asked.push(message);
+      void valkey.set(keys.answer(question), '["network cronium-job-x"]', 'EX', 5);
+    });
+    await listener.subscribe(keys.control);
+    const dry = await bodyOf(service.send('POST', '/v1/workers/n1/reconcile?dryRun=true'));
+    expect(dry).toEqual({ node: 'n1', dryRun: true, orphans: ['network cronium-job-x'] });
+    const done = await bodyOf(service.send('POST', '/v1/workers/n1/reconcile'));
+    expect(done).toMatchObject({ dryRun: false });
+    expect(asked).toEqual([
+      { type: 'reconcile', node: 'n1', dryRun: true },
+      { type: 'reconcile', node: 'n1', dryRun: false },
+    ]);
+    listener.disconnect();
+    expect((await service.send('POST', '/v1/workers/nobody/reconcile')).status).toBe(404);
+  });
 });
 
 test('readiness names what is away and what to do', async () => {

@@ -41,8 +41,14 @@ export class Tail {
     return this.#omitted;
   }
 
+  /** A full disk keeps less: what stands first makes room. */
   push(chunk: Packed): void {
-    this.#kept.push({ ...chunk, body: this.#store(chunk.body) });
+    const body = this.#storeOrMakeRoom(chunk.body);
+    if (body === undefined) {
+      this.#omit(chunk);
+      return;
+    }
+    this.#kept.push({ ...chunk, body });
     this.#bytes += size(chunk);
     while (this.#bytes > this.#maxBytes && this.#kept.length > 1) this.#dropFirst();
   }
@@ -60,14 +66,28 @@ export class Tail {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
+  /** @returns `undefined` when there is no room at all */
+  #storeOrMakeRoom(body: Uint8Array): Uint8Array | string | undefined {
+    for (;;) {
+      try {
+        return this.#store(body);
+      } catch (error) {
+        if (!isDiskFull(error)) throw error;
+        if (this.#kept.length === 0) return undefined;
+        this.#dropFirst();
+      }
+    }
+  }
+
+  #omit({ stdout, stderr }: Omitted): void {
+    this.#omitted = { stdout: this.#omitted.stdout + stdout, stderr: this.#omitted.stderr + stderr };
+  }
+
   #dropFirst(): void {
     const first = this.#kept.shift();
     if (!first) return;
     this.#bytes -= size(first);
-    this.#omitted = {
-      stdout: this.#omitted.stdout + first.stdout,
-      stderr: this.#omitted.stderr + first.stderr,
-    };
+    this.#omit(first);
     if (typeof first.body === 'string') rmSync(first.body, { force: true });
     else this.#inMemory -= first.body.length;
   }
@@ -80,7 +100,12 @@ export class Tail {
     if (this.#files === 0) mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     this.#files += 1;
     const file = join(this.#folder, String(this.#files));
-    writeFileSync(file, body, { mode: 0o600 });
+    try {
+      writeFileSync(file, body, { mode: 0o600 });
+    } catch (error) {
+      rmSync(file, { force: true });
+      throw error;
+    }
     return file;
   }
 
@@ -93,6 +118,10 @@ export class Tail {
     rmSync(body, { force: true });
     return bytes;
   }
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 
 function size({ stdout, stderr }: Omitted): number {

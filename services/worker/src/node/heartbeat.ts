@@ -11,6 +11,7 @@ export function nodeRecordOf(
   const isNamed = (...names: readonly string[]) => obstacles.some(({ name }) => names.includes(name));
   const draining = isNamed('drain', 'stop') ? 'draining' : undefined;
   const { kid, x } = nodeKey.publicJwk;
+  const { facts } = node.upkeep;
   return {
     node: settings.node,
     version: settings.version,
@@ -18,9 +19,10 @@ export function nodeRecordOf(
     labels: { ...settings.labels },
     slots: settings.slots,
     busy: node.slots.busy,
-    state: state ?? draining ?? (isNamed('start', 'docker') ? 'not_ready' : 'ready'),
+    state: state ?? draining ?? (isNamed('start', 'docker', 'disk') ? 'not_ready' : 'ready'),
     reasons: obstacles.map(({ message }) => message),
-    images: [],
+    ...(facts === undefined ? {} : { docker: facts.docker }),
+    images: [...(facts?.images ?? [])],
     keys: [{ ...nodeKey.publicJwk, kty: 'OKP', crv: 'Ed25519', x: String(x), kid }],
     startedAt,
     seenAt: Date.now(),

@@ -12,6 +12,8 @@ export interface WorkerMetrics {
   outcome(update: AttemptUpdate): void;
   /** Results has stored so many compressed bytes of logs. */
   acknowledged(bytes: number): void;
+  /** A reconciliation removed these, each by its kind and name. */
+  reconciled(removed: readonly string[]): void;
 }
 
 /** The metrics of one node; gauges are read from it at each scrape. */
@@ -28,10 +30,16 @@ export function createWorkerMetrics(
   const seconds = registry.histogram('attempt_phase_seconds');
   const starts = registry.counter('starts_total');
   const logBytes = registry.counter('log_bytes_total');
+  const rounds = registry.counter('reconciliations_total');
+  const orphans = registry.counter('reconciled_total');
   const bounded = boundedLabel(MAX_POOLS);
   return {
     registry,
     acknowledged: (bytes) => logBytes.inc(bytes),
+    reconciled: (removed) => {
+      rounds.inc();
+      for (const name of removed) orphans.inc({ kind: name.split(' ')[0] ?? '' });
+    },
     claimed: ({ payload, lostAttempts, claimedAt }) => {
       const pool = bounded(payload.spec.pool);
       const { acceptedAt, spec, postponed, history } = payload;

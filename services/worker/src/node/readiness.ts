@@ -16,8 +16,12 @@ export async function readinessOf(node: WorkerNode, results: ResultsClient): Pro
     ),
   ]);
   const known = node.gate.obstacles().filter(({ name }) => name !== 'docker');
-  const missing = [...node.blockers, ...known].map(({ name, message }) => ({ name, ok: false, message }));
-  const docker = node.blockers.length === 0 ? [{ name: 'docker', ok: true }] : [];
+  const missing = [...node.upkeep.blockers, ...known].map(({ name, message }) => ({
+    name,
+    ok: false,
+    message,
+  }));
+  const docker = node.upkeep.blockers.length === 0 ? [{ name: 'docker', ok: true }] : [];
   const all = [...checks, ...docker, ...missing];
   return { ready: all.every(({ ok }) => ok), checks: all };
 }

@@ -15,6 +15,9 @@ export interface NodeSettings {
   readonly stalledCheckMs: number;
   /** Ended attempts that may wait for results before the node claims no more. */
   readonly backlogMax: number;
+  readonly stateDir: string;
+  /** Below this much free disk the node takes no jobs; 0 does not look. */
+  readonly diskMinFreeBytes: number;
   /** How long running attempts may take to end when the process stops. */
   readonly drainMs: number;
   readonly limits: AttemptLimits;
@@ -31,6 +34,8 @@ export function nodeSettings(config: WorkerConfig, version: string): NodeSetting
     lockMs: config.CRONIUM_LOCK_SECONDS * 1000,
     stalledCheckMs: config.CRONIUM_STALLED_CHECK_SECONDS * 1000,
     backlogMax: config.CRONIUM_BACKLOG_MAX,
+    stateDir: config.CRONIUM_STATE_DIR,
+    diskMinFreeBytes: config.CRONIUM_DISK_MIN_FREE_BYTES,
     // What comes after the jobs (reports, hand-over, closing) needs its part of the whole time.
     drainMs: Math.min(config.CRONIUM_DRAIN_SECONDS, config.CRONIUM_SHUTDOWN_SECONDS * 0.75) * 1000,
     limits: {

@@ -11,6 +11,8 @@ import {
 import { retry } from '@cronium/lifecycle';
 import type { Redis } from 'ioredis';
 
+const ANSWER_SECONDS = 60;
+
 export interface FleetStoreOptions {
   readonly keys: Keys;
   /** For commands that fail fast. */
@@ -77,6 +79,11 @@ export class FleetStore {
       const value = values[index];
       return typeof value === 'string' ? [{ jobId, request: readCancel(value) }] : [];
     });
+  }
+
+  /** Answers a question that came over the control channel; whoever asked looks for it for a while. */
+  async answer(question: string, answer: unknown): Promise<void> {
+    await this.#commands.set(this.#keys.answer(question), JSON.stringify(answer), 'EX', ANSWER_SECONDS);
   }
 
   /** Voids an execution token; tries again until the token has run out by itself. */

@@ -1,11 +1,11 @@
 import { setMaxListeners } from 'node:events';
-import { type Keys, keysFor, type NodeKey, type QueueRecord } from '@cronium/contracts';
+import { type ControlMessage, type Keys, keysFor, type NodeKey, type QueueRecord } from '@cronium/contracts';
 import { DeadlineError, repeat } from '@cronium/lifecycle';
 import type { Logger, Metrics } from '@cronium/telemetry';
 import type { AttemptDeps } from '../attempt/deps.ts';
 import type { Claim } from '../claim/claim.ts';
 import { claimFrom } from '../claim/claimer.ts';
-import { Gate, type Obstacle } from '../claim/gate.ts';
+import { Gate } from '../claim/gate.ts';
 import { type Held, type Lease, Leases } from '../claim/leases.ts';
 import { JobQueue } from '../claim/queue.ts';
 import { Queues } from '../claim/queues.ts';
@@ -24,6 +24,7 @@ import { takeBackAll } from './recovery.ts';
 import { Running } from './running.ts';
 import type { NodeSettings } from './settings.ts';
 import { FleetStore, listen } from './store.ts';
+import { Upkeep } from './upkeep.ts';
 import { Wishes } from './wishes.ts';
 
 export interface WorkerNodeParts {
@@ -44,8 +45,6 @@ const HEARTBEAT_MS = 5000;
 const REFRESH_MS = 5000;
 const READINESS_MS = 5000;
 const RECONCILE_MS = 60_000;
-/** What is younger may still be in the making. */
-const RECONCILE_GRACE_MS = 120_000;
 const FLUSH_MS = 2000;
 
 /** One worker: claims jobs, runs them, reports them. `start` brings it up, `stop` takes it down; both once. */
@@ -58,8 +57,7 @@ export class WorkerNode {
   readonly shipper: Shipper;
   readonly store: FleetStore;
   readonly metrics: WorkerMetrics;
-  /** The runtime's latest answer to what keeps it from running jobs. */
-  blockers: readonly Obstacle[] = [];
+  readonly upkeep: Upkeep;
   readonly #parts: WorkerNodeParts;
   readonly #keys: Keys;
   readonly #queues: Queues;
@@ -90,6 +88,7 @@ export class WorkerNode {
     this.#wishes = new Wishes({ ...wishes, node: settings.node });
     this.leases = this.#createLeases();
     this.metrics = createWorkerMetrics(this, parts);
+    this.upkeep = this.#createUpkeep();
   }
 
   get name(): string {
@@ -115,10 +114,10 @@ export class WorkerNode {
     const living = this.#living.signal;
     this.#every(HEARTBEAT_MS, 'the heartbeat', () => this.heartbeat());
     this.#loops.push(this.reporter.run(living), this.shipper.run(living), this.leases.run(living));
-    this.#every(READINESS_MS, 'the readiness check', () => this.#checkReadiness());
+    this.#every(READINESS_MS, 'the readiness check', () => this.upkeep.checkReadiness(living));
     this.#every(REFRESH_MS, 'reading the fleet’s wishes', () => this.#wishes.refresh());
     listen(this.#parts.connections.subscriber, this.#keys, {
-      onMessage: (message) => this.#inBackground(this.#wishes.follow(message)),
+      onMessage: (message) => this.#inBackground(this.#follow(message)),
       onQueuesChanged: () => this.#inBackground(this.#queues.refresh()),
       onConnected: () => this.#inBackground(this.#wishes.refresh()),
       onError: this.#warn('listening to the fleet failed'),
@@ -126,6 +125,12 @@ export class WorkerNode {
     // Locks that were in doubt are not left so until their next turn.
     this.#parts.connections.queue.on('ready', () => this.#inBackground(this.leases.renew(living)));
     this.#loops.push(this.#recover());
+  }
+
+  async #follow(message: ControlMessage): Promise<void> {
+    if (message.type !== 'reconcile') return this.#wishes.follow(message);
+    if (message.node !== this.name) return;
+    await this.store.answer(message.question, await this.upkeep.reconcile(message));
   }
 
   /**
@@ -190,16 +195,16 @@ export class WorkerNode {
     await takeBackAll({ deps, leases, slots, running }, signal);
     if (signal.aborted) return;
     this.gate.set('start', undefined);
-    this.#every(RECONCILE_MS, 'reconciling', async () => {
-      const removed = await this.#parts.runtime.reconcile(this.running.ids, RECONCILE_GRACE_MS, false);
-      if (removed.length > 0) this.#parts.log.warn({ removed }, 'removed what no attempt owns');
-    });
+    const reconcile = async () => void (await this.upkeep.reconcile({ dryRun: false }));
+    this.#every(RECONCILE_MS, 'reconciling', reconcile);
   }
 
-  async #checkReadiness(): Promise<void> {
-    this.blockers = await this.#parts.runtime.blockers(this.#living.signal);
-    const message = this.blockers.map((blocker) => blocker.message).join('; ');
-    this.gate.set('docker', message === '' ? undefined : message);
+  #createUpkeep(): Upkeep {
+    const { runtime, settings, log } = this.#parts;
+    const { gate, running, metrics } = this;
+    const { stateDir, diskMinFreeBytes } = settings;
+    const onReconciled = (removed: readonly string[]) => metrics.reconciled(removed);
+    return new Upkeep({ runtime, gate, running, stateDir, diskMinFreeBytes, log, onReconciled });
   }
 
   #serveQueue(queue: JobQueue, record: QueueRecord): void {

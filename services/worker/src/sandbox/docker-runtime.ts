@@ -17,6 +17,7 @@ import {
   type AttemptIdentity,
   type ObservedSandbox,
   type PreparationObserver,
+  type RuntimeFacts,
   type Sandbox,
   type SandboxBinding,
   SandboxError,
@@ -160,11 +161,16 @@ export class DockerSandboxRuntime implements SandboxRuntime {
       await removeRemains(client, remainsOf(dead), limits.releaseMs);
       subnets.observe(await takenRanges(client));
     }
-    return dead.map(({ kind, name }) => `${kind} ${name}`);
+    const volumes = await this.#tools.toolkit.unused({ graceMs, dryRun });
+    return [...dead.map(({ kind, name }) => `${kind} ${name}`), ...volumes.map((name) => `volume ${name}`)];
   }
 
   blockers(signal: AbortSignal): Promise<readonly Blocker[]> {
     return this.#readiness.check(signal);
+  }
+
+  facts(): RuntimeFacts | undefined {
+    return this.#readiness.facts;
   }
 
   capacity(): number {

@@ -48,6 +48,14 @@ export class FleetImageStore {
     return problems.flat();
   }
 
+  /** The fleet's images that are on this node. */
+  async present(signal: AbortSignal): Promise<string[]> {
+    const found = await Promise.all(
+      Object.values(this.#fleet).map((reference) => this.#images.find(reference, signal)),
+    );
+    return [...new Set(found.flatMap((image) => image?.reference ?? []))];
+  }
+
   async #own(kind: keyof FleetImages, signal: AbortSignal): Promise<ImageFacts> {
     const reference = this.#fleet[kind];
     if (!namesRegistry(reference)) {

@@ -2,15 +2,23 @@ import type { DockerClient } from './docker.ts';
 import type { FleetImageStore } from './fleet-images.ts';
 import type { DockerRuntimeOptions } from './options.ts';
 import { type Blocker, probeSharedNetwork } from './probe.ts';
-import { SandboxError } from './runtime.ts';
+import { type RuntimeFacts, SandboxError } from './runtime.ts';
 import { takenRanges } from './slot/network.ts';
 import type { SubnetAllocator } from './subnets.ts';
 
 const VERSION_MS = 5000;
+const FACTS_MS = 60_000;
 /** A failed proof is repeated sooner: someone is waiting for it. */
 const FAILED_PROBE_CACHE_MS = 3000;
 /** Engines before API 1.42 (version 23) lose newlines of long lines in their stored logs. */
 const WHOLE_LINES_API = 42;
+
+/** What is read of the answer to `GET /info`. */
+interface EngineInfo {
+  readonly ServerVersion: string;
+  readonly CgroupVersion?: string;
+  readonly DockerRootDir: string;
+}
 
 export interface ReadinessInput {
   readonly client: DockerClient;
@@ -24,6 +32,8 @@ export interface ReadinessInput {
 export class Readiness {
   readonly #input: ReadinessInput;
   #losesNewlines = true;
+  #facts: RuntimeFacts | undefined;
+  #factsUntil = 0;
   #probed: { readonly until: number; readonly blockers: readonly Blocker[] } | undefined;
   #checking: Promise<readonly Blocker[]> | undefined;
 
@@ -33,6 +43,11 @@ export class Readiness {
 
   get losesNewlines(): boolean {
     return this.#losesNewlines;
+  }
+
+  /** The engine as it last described itself. */
+  get facts(): RuntimeFacts | undefined {
+    return this.#facts;
   }
 
   /** Concurrent calls share one check. */
@@ -46,6 +61,7 @@ export class Readiness {
   async #check(signal: AbortSignal): Promise<readonly Blocker[]> {
     try {
       await this.#daemon(signal);
+      await this.#describe(signal);
       const addresses = await this.#addresses(signal);
       const images = await this.#input.images.missing(signal);
       return [...addresses, ...images, ...(images.length === 0 ? await this.#network(signal) : [])];
@@ -64,6 +80,25 @@ export class Readiness {
       signal,
     });
     this.#losesNewlines = Number(ApiVersion.split('.')[1]) < WHOLE_LINES_API;
+  }
+
+  /** What changes seldom is asked for seldom. */
+  async #describe(signal: AbortSignal): Promise<void> {
+    if (Date.now() < this.#factsUntil) return;
+    const { client, images } = this.#input;
+    const info = await client.call<EngineInfo>({
+      operation: 'ask the daemon what it is',
+      method: 'GET',
+      path: '/info',
+      timeoutMs: VERSION_MS,
+      signal,
+    });
+    this.#facts = {
+      docker: { version: info.ServerVersion, cgroup: `v${info.CgroupVersion ?? '1'}` },
+      images: await images.present(signal),
+      folder: client.isLocal ? info.DockerRootDir : undefined,
+    };
+    this.#factsUntil = Date.now() + FACTS_MS;
   }
 
   async #addresses(signal: AbortSignal): Promise<Blocker[]> {

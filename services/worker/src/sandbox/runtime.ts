@@ -190,10 +190,21 @@ export interface SandboxRuntime {
   reconcile(living: ReadonlySet<string>, graceMs: number, dryRun: boolean): Promise<string[]>;
   /** What keeps this node from running jobs: each a name and a message with what to do. Empty when ready. */
   blockers(signal: AbortSignal): Promise<readonly { readonly name: string; readonly message: string }[]>;
+  /** What the engine is and has, as last checked by `blockers`; `undefined` until it first answered. */
+  facts(): RuntimeFacts | undefined;
   /** How many more sandboxes can be made now (idle slots and free subnets). */
   capacity(): number;
   /** Removes what waits for jobs, and leaves the sandboxes of attempts as they are, for the next process. */
   close(): Promise<void>;
+}
+
+/** The engine as it describes itself. */
+export interface RuntimeFacts {
+  readonly docker: { readonly version: string; readonly cgroup: string };
+  /** The fleet's images that are on the node. */
+  readonly images: readonly string[];
+  /** Where the engine keeps its data, when that is on this machine. */
+  readonly folder: string | undefined;
 }
 
 /** Thrown by a SandboxRuntime. `code` says whose failure it is; the message says what happened, to what, and what to do. */

@@ -7,7 +7,13 @@ import { SandboxError } from './runtime.ts';
 
 /** Filling takes well under a second. */
 const STALE_MS = 10_000;
+const VOLUME_PREFIX = 'cronium-toolkit-';
 const STAT_HEADER = 'x-docker-container-path-stat';
+
+interface ListedVolume {
+  readonly Name: string;
+  readonly CreatedAt: string;
+}
 
 /**
  * The volume with the static busybox that starts every job. Docker fills it from the runtime-api image's `/toolkit` when
@@ -40,8 +46,53 @@ export class Toolkit {
     this.#ready.clear();
   }
 
+  /**
+   * Removes the volumes of images that are not on this engine any more: no worker can use them. A volume belongs to the
+   * engine and not to a node, for all its workers share it.
+   * @returns their names
+   */
+  async unused({
+    graceMs,
+    dryRun,
+  }: {
+    readonly graceMs: number;
+    readonly dryRun: boolean;
+  }): Promise<string[]> {
+    const filters = { label: [LABEL.managed, `${LABEL.role}=toolkit`] };
+    const { Volumes } = await this.#client.call<{ Volumes: readonly ListedVolume[] | null }>({
+      operation: 'list volumes',
+      method: 'GET',
+      path: '/volumes',
+      query: { filters },
+    });
+    const old = (Volumes ?? []).filter(({ CreatedAt }) => Date.now() - Date.parse(CreatedAt) > graceMs);
+    const removed = await Promise.all(old.map(({ Name }) => this.#removeUnused(Name, dryRun)));
+    return removed.flat();
+  }
+
+  async #removeUnused(volume: string, dryRun: boolean): Promise<string[]> {
+    const id = volume.slice(VOLUME_PREFIX.length);
+    const path = `/images/${id}/json`;
+    if ((await this.#client.find({ operation: `inspect image ${id}`, method: 'GET', path })) !== undefined)
+      return [];
+    if (dryRun) return [volume];
+    try {
+      await this.#client.call({
+        operation: `remove volume ${volume}`,
+        method: 'DELETE',
+        path: `/volumes/${volume}`,
+      });
+      this.#ready.clear();
+      return [volume];
+    } catch (error) {
+      // 409: a job that began before the image was removed still uses it. 404: another worker was quicker.
+      if (statusOf(error) === 409 || statusOf(error) === 404) return [];
+      throw error;
+    }
+  }
+
   async #make(image: ImageFacts): Promise<string> {
-    const volume = `cronium-toolkit-${image.id.replace(/^sha256:/, '').slice(0, 12)}`;
+    const volume = `${VOLUME_PREFIX}${image.id.replace(/^sha256:/, '').slice(0, 12)}`;
     await this.#client.call({
       operation: `create volume ${volume}`,
       method: 'POST',

@@ -101,7 +101,7 @@ export class TestFleet implements AsyncDisposable {
   }
 
   async worker(options: TestWorkerOptions = {}): Promise<TestWorker> {
-    const { successorOf, settings = {}, at, capacity, blockers } = options;
+    const { successorOf, settings = {}, at, capacity, blockers, reconcile } = options;
     const name = options.name ?? successorOf?.name ?? `n-${randomBytes(4).toString('hex')}`;
     const host =
       successorOf?.host ?? new ScriptedHost((request) => this.#stepsOf(request.spec.name, request.attempt));
@@ -109,6 +109,7 @@ export class TestFleet implements AsyncDisposable {
       host,
       ...(at === undefined ? {} : { at }),
       ...(capacity === undefined ? {} : { capacity }),
+      ...(reconcile === undefined ? {} : { reconcile }),
       ...(blockers === undefined ? {} : { blockers }),
     });
     const folder = this.#folders.get(name) ?? mkdtempSync(join(tmpdir(), 'cronium-worker-test-'));
@@ -187,6 +188,8 @@ function defaults(name: string, prefix: string, folder: string): NodeSettings {
     lockMs: 3000,
     stalledCheckMs: 500,
     backlogMax: 100,
+    stateDir: folder,
+    diskMinFreeBytes: 0,
     drainMs: 5000,
     limits: {
       setupTimeoutMs: 5000,

@@ -7,6 +7,7 @@ import {
   type LogOffsets,
   type ObservedSandbox,
   type PreparationObserver,
+  type RuntimeFacts,
   type Sandbox,
   type SandboxBinding,
   SandboxError,
@@ -35,6 +36,8 @@ export interface ScriptedRuntimeOptions {
   /** Called at each point; may throw (the step fails), or never resolve (the process died here). */
   at?(point: Point, attemptId: string): Promise<void> | void;
   capacity?(): number;
+  /** What a reconciliation finds, instead of what truly stands there. */
+  reconcile?(dryRun: boolean): string[];
   blockers?(): readonly { readonly name: string; readonly message: string }[];
 }
 
@@ -102,6 +105,7 @@ export class ScriptedRuntime implements SandboxRuntime {
   }
 
   async reconcile(living: ReadonlySet<string>, graceMs: number, dryRun: boolean): Promise<string[]> {
+    if (this.#options.reconcile) return this.#options.reconcile(dryRun);
     const before = Date.now() - graceMs;
     const orphans = [...this.#host.containers.values()].filter(
       ({ identity, createdAt }) => !living.has(identity.attemptId) && createdAt < before,
@@ -112,6 +116,10 @@ export class ScriptedRuntime implements SandboxRuntime {
 
   async blockers(): Promise<readonly { readonly name: string; readonly message: string }[]> {
     return this.#options.blockers?.() ?? [];
+  }
+
+  facts(): RuntimeFacts {
+    return { docker: { version: 'scripted', cgroup: 'none' }, images: ['scripted'], folder: undefined };
   }
 
   capacity(): number {
