@@ -121,6 +121,7 @@ test('a reconciliation that is asked for says what it would remove, and counts w
   await ask('q2', false);
   expect(asked).toContain(true);
   expect(asked.at(-1)).toBe(false);
-  const count = (text: string) => Number(/reconciled_total\{[^}]*kind="network"[^}]*\} (\d+)/.exec(text)?.[1] ?? 0);
+  const count = (text: string) =>
+    Number(/reconciled_total\{[^}]*kind="network"[^}]*\} (\d+)/.exec(text)?.[1] ?? 0);
   expect(count(await registry.text())).toBe(count(before) + 1);
 });
