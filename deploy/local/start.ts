@@ -65,5 +65,5 @@ Try, in another terminal:
   npx cronium jobs
   npx cronium workers
 
-${process.stdout.isTTY ? 'Ctrl-C stops it' : 'Stop it with Ctrl-C, or: npm start -- --stop'}; the next npm start goes on with all that is stored.`;
+${process.stdout.isTTY ? 'Ctrl-C stops it.' : 'Stop it with Ctrl-C, or: npm start -- --stop'}`;
 }

@@ -20,7 +20,7 @@ export interface Awaited {
 }
 
 const TIMEOUT_MS = 180_000;
-const TELL_AFTER_MS = 5_000;
+const TELL_AFTER_MS = 10_000;
 const MAX_ENDS = 3;
 
 /** Waits until each `/ready` is 200; says what is missing when that takes longer. */

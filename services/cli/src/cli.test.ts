@@ -228,6 +228,14 @@ describe('cronium batch', () => {
     expect(ran.code).toBe(1);
   });
 
+  test('sums up with the way to all that went wrong', async () => {
+    const { env } = await fleetThat({
+      [`GET /v1/batches/${batchId}`]: view({ counts: { ...counts, timed_out: 1, lost: 1 } }),
+    });
+    const ran = await cronium(['batch', batchId], { env });
+    expect(ran.stdout).toContain(`cronium jobs --batch ${batchId} --state timed_out,lost\n`);
+  });
+
   test('watch fails when a job failed', async () => {
     const { env } = await fleetThat({
       [`GET /v1/batches/${batchId}`]: view({ counts: { ...counts, succeeded: 1, failed: 1 } }),

@@ -148,6 +148,7 @@ function exitCodeOfBatch(view: BatchView): number {
 function summary(context: Context, view: BatchView): string[] {
   const { paint } = context.terminal.out;
   const states = Object.entries(view.counts).filter(([, count]) => count > 0);
+  const bad = (['failed', 'timed_out', 'lost'] as const).filter((state) => view.counts[state] > 0);
   const title = view.name === null ? view.id : `${view.id} (${view.name})`;
   const { p50, p95, p99 } = view.percentiles;
   return [
@@ -156,8 +157,6 @@ function summary(context: Context, view: BatchView): string[] {
     ...(p50 === null
       ? []
       : [`  run time p50 ${duration(p50)}, p95 ${duration(p95 ?? p50)}, p99 ${duration(p99 ?? p50)}`]),
-    ...(view.counts.failed + view.counts.lost + view.counts.timed_out > 0
-      ? [`  What failed: cronium jobs --batch ${view.id} --state failed`]
-      : []),
+    ...(bad.length > 0 ? [`  Which: cronium jobs --batch ${view.id} --state ${bad.join(',')}`] : []),
   ];
 }
