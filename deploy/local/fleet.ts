@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { waitFor } from '@cronium/lifecycle';
 import {
   type BootstrapContext,
   bootstrapContext,
@@ -20,7 +21,6 @@ import {
 import { keptApiKey, keptSecretsKey, type LocalFleetFile } from './fleet/files.ts';
 import { GuardProcess } from './fleet/guard-process.ts';
 import { keepRunning, storeProcesses } from './fleet/keep-running.ts';
-import { unlessAborted } from './fleet/pause.ts';
 import { portsFrom, requireFreePorts } from './fleet/ports.ts';
 import { type Awaited as AwaitedProcess, waitUntilReady } from './fleet/readiness.ts';
 import { FleetRecord } from './fleet/record.ts';
@@ -143,9 +143,7 @@ async function bringStores(
   const starting = [ensureValkey(context, options), ensurePostgres(context)] as const;
   // Whatever fails first: a store that has started must be known before the rest is given back.
   const owned = Promise.allSettled(starting.map(async (service) => stack.use(await service)));
-  const [valkey, postgres] = await unlessAborted(Promise.all([...starting, images()]), signal).finally(
-    () => owned,
-  );
+  const [valkey, postgres] = await waitFor(Promise.all([...starting, images()]), signal).finally(() => owned);
   const stores = { valkey, postgres };
   record.follows(() => storeProcesses(stores));
   const changed = () => record.save();

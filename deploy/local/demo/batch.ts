@@ -10,7 +10,7 @@ export type Language = keyof typeof COUNTERS;
 export const LANGUAGES = Object.keys(COUNTERS) as Language[];
 
 /** What makes a job one of the demo's, and how its answer is found again. */
-export const DEMO_LABEL = 'demo';
+const DEMO_LABEL = 'demo';
 
 /** The name of the job that counts a text in one language. */
 export const countName = (text: string, language: Language): string => `${text} in ${language}`;

@@ -1,9 +1,9 @@
+import { waitFor } from '@cronium/lifecycle';
 import { type BootstrapContext, ensureDocker } from '../bootstrap.ts';
 import type { FleetFacts } from './environments.ts';
 import type { FleetDocker } from './files.ts';
 import { openOnGateway } from './gateway.ts';
 import { ensureSharedNetwork, startForwarder } from './network.ts';
-import { unlessAborted } from './pause.ts';
 import type { FleetPorts } from './ports.ts';
 
 /** Where fleets listen unless told otherwise. */
@@ -40,10 +40,10 @@ export async function bringDocker(
   },
 ): Promise<Engine[]> {
   const { signal, names } = options;
-  const hosts = options.dockerHosts ?? [(await unlessAborted(ensureDocker(context, signal), signal)).host];
+  const hosts = options.dockerHosts ?? [(await waitFor(ensureDocker(context, signal), signal)).host];
   const engines: Engine[] = [];
   for (const [index, host] of hosts.entries()) {
-    const { gateway } = await unlessAborted(ensureSharedNetwork(host, names.network), signal);
+    const { gateway } = await waitFor(ensureSharedNetwork(host, names.network), signal);
     const nodes = names.nodes.filter((_, node) => node % hosts.length === index);
     engines.push({ docker: { host, network: names.network, nodes }, gateway });
   }

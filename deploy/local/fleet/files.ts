@@ -56,10 +56,7 @@ export const supervisorFile = (home: string): string => join(home, 'supervisor.j
 
 /** Replaces a file as a whole, so that a reader never sees half of it; only this user may read it. */
 export function writeJson(path: string, value: unknown): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const partial = `${path}.${process.pid}.partial`;
-  writeFileSync(partial, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
-  renameSync(partial, path);
+  writeText(path, JSON.stringify(value, null, 2));
 }
 
 /** Reads a file of this module; undefined when it is absent or unreadable, as after a crash of the machine. */
@@ -78,13 +75,13 @@ export function removeFile(path: string): void {
 }
 
 /** A secret that is made once and kept in a file that only this user may read. */
-export function keptSecret(path: string, make: () => string): string {
-  if (!existsSync(path)) writeJsonText(path, make());
+function keptSecret(path: string, make: () => string): string {
+  if (!existsSync(path)) writeText(path, make());
   chmodSync(path, 0o600);
   return readFileSync(path, 'utf8').trim();
 }
 
-function writeJsonText(path: string, text: string): void {
+function writeText(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true });
   const partial = `${path}.${process.pid}.partial`;
   writeFileSync(partial, `${text}\n`, { mode: 0o600 });

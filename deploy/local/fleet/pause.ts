@@ -6,16 +6,3 @@ export async function pause(milliseconds: number, signal?: AbortSignal): Promise
     if (error.name !== 'AbortError') throw error;
   });
 }
-
-/** The work goes on in the background when the signal aborts first; the process is about to end then. */
-export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(signal.reason);
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
-}

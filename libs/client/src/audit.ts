@@ -1,6 +1,7 @@
 import type { AuditEntry, AuditPage } from '@cronium/contracts';
 import type { CallOptions } from './client.ts';
 import { readChunks, readNdjson } from './ndjson.ts';
+import { entriesOf } from './pages.ts';
 import { type Query, queryOf } from './query.ts';
 import type { Call, Transport } from './transport.ts';
 
@@ -16,8 +17,6 @@ export interface AuditOptions extends CallOptions {
   readonly limit?: number;
 }
 
-const PAGE_SIZE = 100;
-
 /** The audit log, for admins. */
 export class AuditClient {
   readonly #transport: Transport;
@@ -29,15 +28,7 @@ export class AuditClient {
   /** Entries, newest first; pages are fetched as they are needed. */
   async *entries(options: AuditOptions = {}): AsyncGenerator<AuditEntry> {
     const { signal, limit = Number.POSITIVE_INFINITY, ...filter } = options;
-    let cursor: string | undefined;
-    for (let left = limit; left > 0; ) {
-      const query = { ...filter, limit: Math.min(left, PAGE_SIZE), cursor };
-      const page = await this.#transport.json<AuditPage>(read(query, signal));
-      yield* page.entries;
-      if (page.cursor === null) return;
-      cursor = page.cursor;
-      left -= page.entries.length;
-    }
+    yield* entriesOf(limit, (page) => this.#transport.json<AuditPage>(read({ ...filter, ...page }, signal)));
   }
 
   /** All entries, oldest first. */

@@ -19,6 +19,7 @@ import { AuditClient } from './audit.ts';
 import { ExploreClient } from './explore.ts';
 import { type AttemptLogLine, type LogOptions, type OpenLog, readLog } from './logs.ts';
 import { type BatchSource, batchBody, readChunks, readNdjson } from './ndjson.ts';
+import { entriesOf } from './pages.ts';
 import { queryOf } from './query.ts';
 import { SchedulesClient } from './schedules.ts';
 import { SettingsClient } from './settings.ts';
@@ -63,7 +64,6 @@ export interface ListOptions extends JobFilter, CallOptions {
   readonly limit?: number;
 }
 
-const PAGE_SIZE = 100;
 /** All jobs of the fleet are looked at. */
 const ACCOUNTS_MS = 300_000;
 
@@ -158,17 +158,10 @@ export class CroniumClient {
   /** Jobs, newest first; pages are fetched as they are needed. */
   async *jobs(options: ListOptions = {}): AsyncGenerator<JobSummary> {
     const { signal, limit = Number.POSITIVE_INFINITY, ...filter } = options;
-    let cursor: string | undefined;
-    for (let left = limit; left > 0; ) {
-      const page = await this.jobPage(
-        { ...filter, limit: Math.min(left, PAGE_SIZE), cursor },
-        { ...(signal && { signal }) },
-      );
-      yield* page.jobs;
-      if (page.cursor === null) return;
-      cursor = page.cursor;
-      left -= page.jobs.length;
-    }
+    yield* entriesOf(limit, async (page) => {
+      const { jobs, cursor } = await this.jobPage({ ...filter, ...page }, signalOf({ signal }));
+      return { entries: jobs, cursor };
+    });
   }
 
   /** One page of jobs. */

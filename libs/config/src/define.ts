@@ -1,7 +1,7 @@
+import { hidePasswords } from '@cronium/contracts';
 import type { z } from 'zod';
 import { ConfigError, type ConfigProblem } from './errors.ts';
 import { nearest } from './nearest.ts';
-import { hidePassword } from './redact.ts';
 import { renderHelp, renderMarkdown } from './render.ts';
 
 /** The variables of a process, as `process.env` has them. */
@@ -119,7 +119,7 @@ function missing(name: string, one: Field<unknown>): ConfigProblem {
 }
 
 function wrong(name: string, one: Field<unknown>, text: string, error: z.ZodError): ConfigProblem {
-  const shown = one.secret ? 'its value (hidden)' : JSON.stringify(hidePassword(text));
+  const shown = one.secret ? 'its value (hidden)' : JSON.stringify(hidePasswords(text));
   const why = [...new Set(error.issues.map((issue) => issue.message))].join('; ');
   return { variable: name, message: `${name}: ${shown} is not right: ${why}.${advice(one)}` };
 }

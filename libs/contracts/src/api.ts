@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { TIMELINE_MOMENTS, unixMs } from './attempts.ts';
-import { deathRecord } from './outcome.ts';
 import { jobState } from './states.ts';
 
 // ── Producer ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -106,8 +105,6 @@ export const jobView = jobSummary.extend({
   timings: z.record(z.string(), z.number()),
 });
 export type JobView = z.infer<typeof jobView>;
-
-export const deathView = deathRecord;
 
 /** A line of `GET /v1/jobs/{id}/logs` as NDJSON or SSE. */
 export const logLine = z.object({

@@ -14,6 +14,7 @@ export * from './names.ts';
 export * from './outcome.ts';
 export * from './problem.ts';
 export * from './queue-options.ts';
+export * from './redact.ts';
 export * from './runtime.ts';
 export * from './schedules.ts';
 export * from './span-attributes.ts';

@@ -209,11 +209,7 @@ export type JobSpec = z.output<typeof jobSpec>;
 /** A job as people write it. */
 export type JobInput = z.input<typeof jobSpec>;
 export type ScriptJob = Extract<JobSpec, { type: 'script' }>;
-export type ContainerJob = Extract<JobSpec, { type: 'container' }>;
-export type HttpJob = Extract<JobSpec, { type: 'http' }>;
-export type ToolJob = Extract<JobSpec, { type: 'tool' }>;
 export type ScriptLanguage = ScriptJob['script']['language'];
-export type Egress = JobSpec['egress'];
 
 /** When a job may run, in Unix milliseconds; `undefined` for at once. */
 export function notBefore(job: JobSpec, acceptedAtMs: number): number | undefined {

@@ -90,6 +90,14 @@ export function keysFor(prefix: string): Keys {
   });
 }
 
+/**
+ * A key that BullMQ keeps for a queue: a list (`wait`, `active`), a sorted set (`prioritized`, `delayed`, `completed`), or,
+ * by its id, the hash of a job.
+ */
+export function queueKey(prefix: string, queue: string, part: string): string {
+  return `${prefix}:${queue}:${part}`;
+}
+
 /** What a worker must know to decide whether it may serve a queue. */
 export interface QueueRecord {
   readonly pool: string;

@@ -9,7 +9,6 @@ export {
   type Reading,
   SECONDS_BUCKETS,
 } from './metrics.ts';
-export { hidePasswords } from './redact.ts';
 export { inSpan, withParent } from './span.ts';
 export { createSpanSender, type RecordedSpan, type SpanSender } from './span-sender.ts';
 export { startTelemetry, type Telemetry, type TelemetryOptions, tracesUrl } from './telemetry.ts';

@@ -1,5 +1,6 @@
+import { hidePasswords } from '@cronium/contracts';
 import { type Logger, pino, stdSerializers } from 'pino';
-import { hidePasswords, SECRET_PATHS } from './redact.ts';
+import { SECRET_PATHS } from './redact.ts';
 
 export type { Logger } from 'pino';
 

@@ -9,7 +9,7 @@ const LONGEST_LINE = 64 * 2 ** 20;
 const stateOfJob = z.object({ state: jobState });
 
 /** An ended job, as results has it, ready to be queued again. */
-export const endedJob = z.object({
+const endedJob = z.object({
   jobId: z.string().optional(),
   state: jobState,
   payload: queuePayload,

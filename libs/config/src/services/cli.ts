@@ -1,4 +1,4 @@
-import { type ConfigOf, defineConfig, optionalField } from '../define.ts';
+import { defineConfig, optionalField } from '../define.ts';
 import { producerUrl, resultsUrl } from '../groups.ts';
 import { text } from '../kinds.ts';
 
@@ -13,4 +13,3 @@ export const cliConfig = defineConfig({
 });
 
 /** The configuration of the command line tool. */
-export type CliConfig = ConfigOf<typeof cliConfig>;

@@ -32,8 +32,3 @@ export function pairOption(text: string, before: Record<string, string> | undefi
   if (equals < 1) throw new InvalidArgumentError('It must be name=value.');
   return { ...before, [text.slice(0, equals)]: text.slice(equals + 1) };
 }
-
-/** Collects an option that may stand more than once. */
-export function listOption(text: string, before: readonly string[] | undefined): string[] {
-  return [...(before ?? []), text];
-}

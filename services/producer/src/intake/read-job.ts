@@ -50,7 +50,7 @@ export function readLine(line: Line, maxBytes: number): ReadLine {
  * What is wrong with a text that is not the JSON it should be.
  * @throws the error itself when it is another one
  */
-export function syntaxError(error: unknown): FieldError {
+function syntaxError(error: unknown): FieldError {
   if (!(error instanceof JsonSyntaxError)) throw error;
   return { path: error.path, message: cut(error.message) };
 }

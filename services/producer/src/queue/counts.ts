@@ -1,4 +1,4 @@
-import { type QueueCounts, type QueueRecord, queueRecord, readRecord } from '@cronium/contracts';
+import { type QueueCounts, type QueueRecord, queueKey, queueRecord, readRecord } from '@cronium/contracts';
 import { z } from 'zod';
 import { replies, withValkey } from '../valkey/connection.ts';
 import type { FleetQueues } from './queues.ts';
@@ -35,7 +35,7 @@ async function countOne(
   queues: FleetQueues,
   { name, record, pausedPools }: { name: string; record: QueueRecord; pausedPools: ReadonlySet<string> },
 ): Promise<Count> {
-  const key = (part: string) => `${queues.prefix}:${name}:${part}`;
+  const key = (part: string) => queueKey(queues.prefix, name, part);
   const pipeline = queues.valkey
     .pipeline()
     .zcard(key('prioritized'))
@@ -59,7 +59,7 @@ async function countOne(
 async function oldestSeconds(queues: FleetQueues, name: string): Promise<number | null> {
   const ids = await firstOfEachPriority(queues, name);
   const pipeline = queues.valkey.pipeline();
-  for (const id of ids) pipeline.hmget(`${queues.prefix}:${name}:${id}`, 'timestamp', 'opts');
+  for (const id of ids) pipeline.hmget(queueKey(queues.prefix, name, id), 'timestamp', 'opts');
   const since = replies(await pipeline.exec()).flatMap((reply) => {
     const [timestamp, opts] = Array.isArray(reply) ? reply : [];
     return typeof timestamp === 'string' ? [Number(timestamp) + delayOf(opts)] : [];
@@ -72,7 +72,7 @@ async function firstOfEachPriority(queues: FleetQueues, name: string): Promise<s
   let above = 0;
   while (ids.length < MOST_PRIORITIES) {
     const [id, score] = await queues.valkey.zrangebyscore(
-      `${queues.prefix}:${name}:prioritized`,
+      queueKey(queues.prefix, name, 'prioritized'),
       above,
       '+inf',
       'WITHSCORES',
@@ -84,7 +84,7 @@ async function firstOfEachPriority(queues: FleetQueues, name: string): Promise<s
     ids.push(id);
     above = (Math.floor(Number(score) / PRIORITY_STEP) + 1) * PRIORITY_STEP;
   }
-  const [head] = await queues.valkey.lrange(`${queues.prefix}:${name}:wait`, -1, -1);
+  const [head] = await queues.valkey.lrange(queueKey(queues.prefix, name, 'wait'), -1, -1);
   return head === undefined ? ids : [...ids, head];
 }
 

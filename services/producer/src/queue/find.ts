@@ -1,4 +1,4 @@
-import { type QueuePayload, queuePayload, readRecord } from '@cronium/contracts';
+import { type QueuePayload, queueKey, queuePayload, readRecord } from '@cronium/contracts';
 import { replies, withValkey } from '../valkey/connection.ts';
 import type { FleetQueues } from './queues.ts';
 
@@ -20,7 +20,7 @@ export async function findJob(
 ): Promise<QueuedJob | undefined> {
   const names = await withValkey(() => queues.valkey.hkeys(queues.keys.queues));
   const pipeline = queues.valkey.pipeline();
-  for (const name of names) pipeline.hmget(`${queues.prefix}:${name}:${jobId}`, 'data', 'finishedOn');
+  for (const name of names) pipeline.hmget(queueKey(queues.prefix, name, jobId), 'data', 'finishedOn');
   const found = replies(await withValkey(() => pipeline.exec()))
     .map((reply, i) => readJob(names[i] ?? '', reply))
     .find((job) => job !== undefined);

@@ -4,6 +4,7 @@ import {
   QUEUED_NAME,
   type QueuePayload,
   type QueueRecord,
+  queueKey,
   queueName,
   queueOptions,
 } from '@cronium/contracts';
@@ -196,7 +197,7 @@ export class FleetQueues {
   }
 
   async #countWaiting(name: string): Promise<number> {
-    const key = (part: string) => `${this.prefix}:${name}:${part}`;
+    const key = (part: string) => queueKey(this.prefix, name, part);
     const pipeline = this.valkey.pipeline().zcard(key('prioritized')).llen(key('wait')).zcard(key('delayed'));
     return replies(await pipeline.exec()).reduce<number>((sum, count) => sum + Number(count), 0);
   }

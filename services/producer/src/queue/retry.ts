@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { queueName } from '@cronium/contracts';
+import { queueKey, queueName } from '@cronium/contracts';
 import type { NewJob } from '../intake/new-job.ts';
 import { problems } from '../problems.ts';
 import type { EndedJob } from '../results.ts';
@@ -34,7 +34,9 @@ export async function isHeld(
   queues: FleetQueues,
   { jobId, queue }: { jobId: string; queue: string },
 ): Promise<boolean> {
-  return withValkey(async () => (await queues.valkey.exists(`${queues.prefix}:${queue}:${jobId}:lock`)) > 0);
+  return withValkey(
+    async () => (await queues.valkey.exists(`${queueKey(queues.prefix, queue, jobId)}:lock`)) > 0,
+  );
 }
 
 /**
@@ -51,7 +53,7 @@ async function settled(queues: FleetQueues, jobs: readonly RetryJob[]): Promise<
 }
 
 function keyOf(queues: FleetQueues, { jobId, payload }: Pick<RetryJob, 'jobId' | 'payload'>): string {
-  return `${queues.prefix}:${queueName(payload.spec)}:${jobId}`;
+  return queueKey(queues.prefix, queueName(payload.spec), jobId);
 }
 
 /** A job that came with an Idempotency-Key is still in the queue as completed, and would hide its own retry. */

@@ -1,5 +1,6 @@
+import { hidePasswords } from '@cronium/contracts';
 import { deadline, type Lifecycle, pause, waitFor } from '@cronium/lifecycle';
-import { hidePasswords, type Logger } from '@cronium/telemetry';
+import type { Logger } from '@cronium/telemetry';
 import type { Redis } from 'ioredis';
 import { ValkeyUnavailableError } from '../errors.ts';
 import { checkValkey } from './checks.ts';

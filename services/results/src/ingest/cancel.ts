@@ -12,6 +12,7 @@ import { cancelBatch, openJobsOfBatch } from '../queries/batches-write.ts';
 import { insertJobs, markCancelled } from '../queries/jobs-write.ts';
 import { notify } from '../queries/notify.ts';
 import type { Queues } from '../queue/queues.ts';
+import { replies } from '../queue/replies.ts';
 import type { OnEnded } from './attempts.ts';
 import { newJob, readPayload } from './payload.ts';
 
@@ -95,7 +96,7 @@ export class Canceller {
       pipeline.set(queues.keys.cancel(jobId), JSON.stringify(request), 'EX', CANCEL_KEPT_SECONDS);
       pipeline.publish(queues.keys.control, JSON.stringify(message));
     }
-    for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
+    replies(await pipeline.exec());
   }
 
   /**

@@ -1,5 +1,6 @@
 import { EVENTS_GROUP, type FleetEvent, fleetEvent, readRecord } from '@cronium/contracts';
 import type { Redis } from 'ioredis';
+import { replies } from '../queue/replies.ts';
 
 /** An entry of the events stream; `event` is absent when its text is not an event. */
 export interface StreamEntry {
@@ -64,12 +65,11 @@ export class EventStream {
   /** Acknowledges entries and removes them from the stream. Call it after the commit. */
   async done(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
-    const replies = await this.#valkey
+    const pipeline = this.#valkey
       .multi()
       .xack(this.#stream, EVENTS_GROUP, ...ids)
-      .xdel(this.#stream, ...ids)
-      .exec();
-    for (const [error] of replies ?? []) if (error) throw error;
+      .xdel(this.#stream, ...ids);
+    replies(await pipeline.exec());
   }
 
   /** Forgets consumers that are long gone. */

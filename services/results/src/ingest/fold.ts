@@ -85,7 +85,7 @@ export function mergeAttempt(known: AttemptFacts | undefined, told: AttemptFacts
 }
 
 /** The state that an attempt asks of its job. */
-export function wantedState({ state, outcome, final }: AttemptFacts): JobState {
+function wantedState({ state, outcome, final }: AttemptFacts): JobState {
   if (outcome === null) return isTerminal(state) ? 'draining' : state;
   return final ? outcome.state : 'queued';
 }
@@ -103,7 +103,7 @@ export function advance(from: JobState, to: JobState): JobState {
 }
 
 /** Did a person put the job back into the queue, so that this report is of another stay than the one that ended? */
-export function isNewStay(job: JobFacts, told: AttemptReport): boolean {
+function isNewStay(job: JobFacts, told: AttemptReport): boolean {
   return told.stayMs !== job.stayMs && told.attemptBase >= job.attempt;
 }
 

@@ -2,7 +2,7 @@ import { type Keys, type NodeRecord, nodeRecord, readRecord } from '@cronium/con
 import type { Redis } from 'ioredis';
 
 /** A node that was not heard of for so long counts as gone. */
-export const GONE_AFTER_MS = 30_000;
+const GONE_AFTER_MS = 30_000;
 /** After so long it is not listed any more. */
 const FORGOTTEN_AFTER_MS = 7 * 86_400_000;
 

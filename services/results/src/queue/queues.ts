@@ -1,6 +1,7 @@
-import { type Keys, keysFor, type QueueRecord, queueRecord, readRecord } from '@cronium/contracts';
+import { type Keys, keysFor, type QueueRecord, queueKey, queueRecord, readRecord } from '@cronium/contracts';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { replies } from './replies.ts';
 
 /**
  * Where a job is in the queue. `active`: a worker holds it, or did until a moment ago. `stranded`: its data are there, in
@@ -46,43 +47,33 @@ export class Queues {
   /** The payloads of jobs of one queue, as they were added; those that are gone are left out. */
   async payloads(queue: string, jobIds: readonly string[]): Promise<Map<string, string>> {
     const pipeline = this.#valkey.pipeline();
-    for (const id of jobIds) pipeline.hget(`${this.#prefix}:${queue}:${id}`, 'data');
-    const replies = (await pipeline.exec()) ?? [];
-    const found = new Map<string, string>();
-    for (const [index, [error, data]] of replies.entries()) {
-      if (error) throw error;
-      const id = jobIds[index];
-      if (id !== undefined && typeof data === 'string') found.set(id, data);
-    }
-    return found;
+    for (const id of jobIds) pipeline.hget(this.#key(queue, id), 'data');
+    const data = replies(await pipeline.exec());
+    return new Map(
+      jobIds.flatMap((id, at): [string, string][] => {
+        const payload = data[at];
+        return typeof payload === 'string' ? [[id, payload]] : [];
+      }),
+    );
   }
 
   /** Which of the jobs have data in the queue, in whatever state. */
   async existing(queue: string, jobIds: readonly string[]): Promise<Set<string>> {
     const pipeline = this.#valkey.pipeline();
-    for (const id of jobIds) pipeline.exists(`${this.#prefix}:${queue}:${id}`);
-    const replies = (await pipeline.exec()) ?? [];
-    const found = new Set<string>();
-    for (const [index, [error, there]] of replies.entries()) {
-      if (error) throw error;
-      const id = jobIds[index];
-      if (id !== undefined && there === 1) found.add(id);
-    }
-    return found;
+    for (const id of jobIds) pipeline.exists(this.#key(queue, id));
+    const there = replies(await pipeline.exec());
+    return new Set(jobIds.filter((_, at) => there[at] === 1));
   }
 
   /** Looks for a job in every registered queue. */
   async find(jobId: string): Promise<QueuedJob | undefined> {
     const names = await this.#valkey.hkeys(this.keys.queues);
     const pipeline = this.#valkey.pipeline();
-    for (const name of names) pipeline.hget(`${this.#prefix}:${name}:${jobId}`, 'data');
-    const replies = (await pipeline.exec()) ?? [];
-    for (const [index, [error, data]] of replies.entries()) {
-      if (error) throw error;
-      const queue = names[index];
-      if (queue !== undefined && typeof data === 'string') return { queue, payload: data };
-    }
-    return undefined;
+    for (const name of names) pipeline.hget(this.#key(name, jobId), 'data');
+    const data = replies(await pipeline.exec());
+    const at = data.findIndex((payload) => typeof payload === 'string');
+    const [queue, payload] = [names[at], data[at]];
+    return queue === undefined || typeof payload !== 'string' ? undefined : { queue, payload };
   }
 
   async place(queue: string, jobId: string): Promise<QueuePlace> {
@@ -95,7 +86,7 @@ export class Queues {
 
   /** The ids of all jobs in a queue that have not ended, a page at a time. */
   async *held(queue: string): AsyncGenerator<string[]> {
-    const key = (part: string) => `${this.#prefix}:${queue}:${part}`;
+    const key = (part: string) => this.#key(queue, part);
     for (const list of ['wait', 'active']) {
       const ids = await this.#valkey.lrange(key(list), 0, -1);
       if (ids.length > 0) yield ids;
@@ -135,6 +126,10 @@ export class Queues {
     queue.on('error', () => undefined);
     this.#open.set(name, queue);
     return queue;
+  }
+
+  #key(queue: string, part: string): string {
+    return queueKey(this.#prefix, queue, part);
   }
 
   /** Closes what was opened; the connection stays its owner's. */

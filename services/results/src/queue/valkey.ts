@@ -1,4 +1,5 @@
-import { hidePasswords, type Logger } from '@cronium/telemetry';
+import { hidePasswords } from '@cronium/contracts';
+import type { Logger } from '@cronium/telemetry';
 import { Redis } from 'ioredis';
 
 /** Nobody waits longer than this for Valkey: a half-open connection is dropped and made again. */
