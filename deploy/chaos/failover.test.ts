@@ -44,22 +44,22 @@ test(
   'after a failover that lost the last writes every accepted job still ends, and none that had ended runs again',
   async () => {
     // These are in the replica as waiting, and have ended when it takes over.
-    const early = await Promise.all([1, 2].map(() => fleet.submit(bash(COUNTED, { delaySeconds: 8 }))));
+    const early = await Promise.all([1, 2].map(() => fleet.submit(bash(COUNTED, { pool: 'early' }))));
     await replicate();
+    await fleet.addWorker({ env: { CRONIUM_POOLS: 'early' } });
     const ended = await Promise.all([1, 2].map(() => fleet.submit(bash(COUNTED))));
     const until = 'until [ "${CRONIUM_EXECUTION_ID##*.}" != 1 ]; do sleep 0.2; done';
     const running = await Promise.all(
       [1, 2].map(() => fleet.submit(bash(`echo begun; ${until}; echo done`))),
     );
-    const waiting = await Promise.all(
-      [1, 2].map(() => fleet.submit(bash('echo waited', { delaySeconds: 40 }))),
-    );
+    const waiting = await Promise.all([1, 2].map(() => fleet.submit(bash('echo waited', { pool: 'late' }))));
     for (const id of [...early, ...ended])
       expect(await fleet.ended(id)).toMatchObject({ state: 'succeeded' });
     for (const id of running) await fleet.prints(id, 'begun');
     for (const id of waiting) expect(await fleet.client.job(id)).toMatchObject({ state: 'queued' });
 
     await failOver();
+    await fleet.addWorker({ env: { CRONIUM_POOLS: 'late' } });
 
     for (const id of running) {
       expect(await fleet.ended(id)).toMatchObject({ state: 'succeeded', attempts: 2 });

@@ -62,6 +62,7 @@ export async function runBackground(deps: Deps, options: BackgroundOptions): Pro
       signal,
       onError: onError('looking for jobs that the queue has forgotten'),
     }),
+    canceller.run(signal, onError('cancelling the jobs of a batch')),
     consumeEvents({ stream, applier, log, signal }),
     deps.traces?.run(signal),
     followChanges(changes, { url: options.databaseUrl, log, signal }),

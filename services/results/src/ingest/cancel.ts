@@ -4,11 +4,12 @@ import {
   type ControlMessage,
   type FleetEvent,
 } from '@cronium/contracts';
+import { deadline, pause, waitFor } from '@cronium/lifecycle';
 import type { Redis } from 'ioredis';
 import type { Kysely } from 'kysely';
 import { withRetry } from '../db/retry.ts';
 import type { Database } from '../db/schema.ts';
-import { cancelBatch, openJobsOfBatch } from '../queries/batches-write.ts';
+import { cancelBatch, openJobsOfBatch, unendedBatches } from '../queries/batches-write.ts';
 import { insertJobs, markCancelled } from '../queries/jobs-write.ts';
 import { notify } from '../queries/notify.ts';
 import type { Queues } from '../queue/queues.ts';
@@ -32,6 +33,10 @@ export interface CancellerDeps {
 }
 
 const JOBS_EACH = 500;
+/** What a former process, or another one that has died, left undone is looked for this often. */
+const LOOK_EVERY_MS = 60_000;
+const AGAIN_MS = 1000;
+const BATCH_REASON = 'its batch was cancelled';
 /** Jobs that are taken out of the queue at the same time. */
 const AT_ONCE = 50;
 
@@ -41,6 +46,9 @@ const AT_ONCE = 50;
  */
 export class Canceller {
   readonly #deps: CancellerDeps;
+  /** Cancelled batches whose jobs have not been gone through yet. */
+  readonly #batches = new Map<string, Wish>();
+  #noted = Promise.withResolvers<void>();
 
   constructor(deps: CancellerDeps) {
     this.#deps = deps;
@@ -51,18 +59,56 @@ export class Canceller {
     await this.#endWaiting([event.jobId], { by: event.by, reason: event.reason, atMs: event.at });
   }
 
+  /**
+   * Notes durably that a batch is cancelled; its jobs end in the background. There may be a hundred thousand of them, and
+   * other events must not wait for that.
+   */
   async cancelBatch({
     batchId,
     tenant,
     by,
     at,
   }: Extract<FleetEvent, { type: 'cancel-batch' }>): Promise<void> {
-    const { db } = this.#deps;
-    await withRetry(() => cancelBatch(db, { id: batchId, tenant, by, atMs: at }));
+    await withRetry(() => cancelBatch(this.#deps.db, { id: batchId, tenant, by, atMs: at }));
+    this.#batches.set(batchId, { by, reason: BATCH_REASON, atMs: at });
+    this.#noted.resolve();
+  }
+
+  /** Ends the jobs of cancelled batches until the signal aborts, also of those that a former process left. Never rejects. */
+  async run(signal: AbortSignal, onError: (error: unknown) => void): Promise<void> {
+    while (!signal.aborted) {
+      this.#noted = Promise.withResolvers();
+      try {
+        await this.#findLeft();
+        await this.endBatches();
+        using limit = deadline(LOOK_EVERY_MS, 'no batch was cancelled', signal);
+        await waitFor(this.#noted.promise, limit).catch(() => undefined);
+      } catch (error) {
+        onError(error);
+        await pause(AGAIN_MS, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Ends the jobs of all batches that were noted. */
+  async endBatches(): Promise<void> {
+    for (const [batchId, wish] of this.#batches) {
+      await this.#endBatch(batchId, wish);
+      this.#batches.delete(batchId);
+    }
+  }
+
+  async #findLeft(): Promise<void> {
+    for (const { id, by, atMs } of await unendedBatches(this.#deps.db)) {
+      this.#batches.set(id, { by, reason: BATCH_REASON, atMs });
+    }
+  }
+
+  async #endBatch(batchId: string, wish: Wish): Promise<void> {
     let after = '';
     for (;;) {
-      const ids = await openJobsOfBatch(db, batchId, { after, limit: JOBS_EACH });
-      await this.cancelJobs(ids, { by, reason: 'its batch was cancelled', atMs: at });
+      const ids = await openJobsOfBatch(this.#deps.db, batchId, { after, limit: JOBS_EACH });
+      await this.cancelJobs(ids, wish);
       const last = ids.at(-1);
       if (last === undefined || ids.length < JOBS_EACH) return;
       after = last;

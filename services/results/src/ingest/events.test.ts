@@ -13,10 +13,11 @@ import { EventStream } from './event-stream.ts';
 
 let service: TestService;
 let applier: EventApplier;
+let canceller: Canceller;
 const missing: string[] = [];
 beforeAll(async () => {
   service = await openService();
-  const canceller = new Canceller(service.deps);
+  canceller = new Canceller(service.deps);
   applier = new EventApplier({ ...service.deps, canceller, onMissing: (ids) => missing.push(...ids) });
 });
 afterAll(() => service[Symbol.asyncDispose]());
@@ -87,6 +88,7 @@ test('cancelling a batch ends the jobs that are known and those that come later'
     updateOf(running, 1, { payload: payload(running), state: 'running' }),
   ]);
   await applier.apply([{ type: 'cancel-batch', batchId, tenant: 'default', by: 'ann', at: 5 }]);
+  await canceller.endBatches();
   await submit(later, payload(later));
   await applier.apply([accepted(later)]);
   expect(await Promise.all([first, running, later].map(stateOf))).toEqual([
@@ -96,6 +98,41 @@ test('cancelling a batch ends the jobs that are known and those that come later'
   ]);
   const { valkey, keys } = service.deps;
   expect(JSON.parse((await valkey.get(keys.cancel(running))) ?? '')).toMatchObject({ by: 'ann' });
+});
+
+test('a batch that a process noted and did not come to end is ended by another one', async () => {
+  const batchId = newBatchId();
+  const id = newJobId();
+  await submit(id, payloadOf(id, { batchId, line: 1 }));
+  await applier.apply([accepted(id), { type: 'cancel-batch', batchId, tenant: 'default', by: 'ann', at: 5 }]);
+  expect(await stateOf(id)).toBe('queued');
+  const stopping = new AbortController();
+  const running = new Canceller(service.deps).run(stopping.signal, () => undefined);
+  await eventually(async () => (await stateOf(id)) === 'cancelled', {
+    what: 'the job is cancelled',
+    timeoutMs: 60_000,
+  });
+  stopping.abort();
+  await running;
+});
+
+test('other events are read while the jobs of a large batch are being cancelled', async () => {
+  const batchId = newBatchId();
+  const [blocked, other] = [newJobId(), newJobId()];
+  await submit(blocked, payloadOf(blocked, { batchId, line: 1 }));
+  await applier.apply([accepted(blocked)]);
+  const { db } = service.deps;
+  await db.transaction().execute(async (trx) => {
+    await trx.selectFrom('jobs').select('id').where('id', '=', blocked).forUpdate().execute();
+    await applier.apply([{ type: 'cancel-batch', batchId, tenant: 'default', by: 'ann', at: 5 }]);
+    const ending = canceller.endBatches();
+    await submit(other);
+    await applier.apply([accepted(other)]);
+    expect(await stateOf(other)).toBe('queued');
+    ending.catch(() => undefined);
+  });
+  await canceller.endBatches();
+  expect(await stateOf(blocked)).toBe('cancelled');
 });
 
 test('a retry puts an ended job back once; old events and reports of the stay before do not', async () => {

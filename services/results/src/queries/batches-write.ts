@@ -78,6 +78,16 @@ export async function batchCancel(
   return { by: row.cancelled_by, reason: 'its batch was cancelled', atMs: row.cancelled_ms ?? 0 };
 }
 
+/** The cancelled batches that have jobs in the queue. */
+export async function unendedBatches(
+  db: Kysely<Database>,
+): Promise<{ readonly id: string; readonly by: string; readonly atMs: number }[]> {
+  const { rows } = await sql<{ id: string; by: string; atMs: number }>`
+    SELECT id, cancelled_by AS by, cancelled_ms AS "atMs" FROM batches WHERE cancelled_by IS NOT NULL
+      AND EXISTS (SELECT FROM jobs WHERE jobs.batch_id = batches.id AND jobs.state = 'queued')`.execute(db);
+  return rows;
+}
+
 /** A page of the ids of a batch's jobs that have not ended. */
 export async function openJobsOfBatch(
   db: Kysely<Database>,
