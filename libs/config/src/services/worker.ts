@@ -1,4 +1,4 @@
-import { availableParallelism, hostname } from 'node:os';
+import { availableParallelism, hostname, totalmem } from 'node:os';
 import { type ConfigOf, defineConfig, field, optionalField } from '../define.ts';
 import { http, logging, resultsUrl, shutdown, telemetry, valkey } from '../groups.ts';
 import {
@@ -28,6 +28,10 @@ const node = {
   CRONIUM_SLOTS: field(integer({ min: 1, max: 1000 }), {
     doc: 'How many jobs this node runs at once.',
     default: { text: 'two for each processor', value: () => String(availableParallelism() * 2) },
+  }),
+  CRONIUM_WARM_MEMORY: field(bytes, {
+    doc: 'How much memory this node may spend on sandboxes that wait for jobs: an idle slot takes about 64 MiB, most of it its sidecar. 0 keeps none ready.',
+    default: { text: 'an eighth of the machine’s memory', value: () => String(Math.floor(totalmem() / 8)) },
   }),
   CRONIUM_POOLS: field(list(text), {
     doc: 'The pools that this node serves, with commas between them.',

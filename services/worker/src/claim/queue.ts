@@ -133,6 +133,20 @@ export class JobQueue {
     return marker === null ? undefined : marker.score;
   }
 
+  /** The payloads of the next jobs, at most this many, as they stand in Valkey. Takes none of them. */
+  async peek(count: number): Promise<readonly string[]> {
+    const { keys } = this.#worker;
+    const [urgent, waiting] = await Promise.all([
+      this.#connection.zrange(keys.prioritized ?? '', '0', String(count - 1)),
+      this.#connection.lrange(keys.wait ?? '', -count, -1),
+    ]);
+    const ids = [...waiting.toReversed(), ...urgent].slice(0, count);
+    const payloads = await Promise.all(
+      ids.map((id) => this.#connection.hget(this.#worker.toKey(id), 'data')),
+    );
+    return payloads.filter((payload) => payload !== null);
+  }
+
   /** Wakes another worker for what `waitForWork` announced and this one will not take. */
   async passOn(): Promise<void> {
     await this.#connection.zadd(this.#worker.keys.marker ?? '', 0, '0');

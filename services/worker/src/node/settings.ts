@@ -3,6 +3,9 @@ import type { WorkerConfig } from '@cronium/config';
 import type { AttemptLimits } from '../attempt/deps.ts';
 import type { DockerRuntimeOptions } from '../sandbox/options.ts';
 
+/** A sidecar, a holder, a shell that waits, and the shims of the three. */
+const IDLE_SLOT_BYTES = 64 * 2 ** 20;
+
 /** What a worker node is configured to do. */
 export interface NodeSettings {
   readonly node: string;
@@ -68,7 +71,7 @@ export function dockerSettings(
     valkeyUrl: sidecarValkeyUrl(config),
     egressAllowPrivate: config.CRONIUM_EGRESS_ALLOW_PRIVATE,
     logMaxBytes: config.CRONIUM_LOG_MAX_BYTES,
-    idleSlots: config.CRONIUM_SLOTS,
+    idleSlots: Math.min(config.CRONIUM_SLOTS, Math.floor(config.CRONIUM_WARM_MEMORY / IDLE_SLOT_BYTES)),
   };
 }
 

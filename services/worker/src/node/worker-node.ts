@@ -17,6 +17,7 @@ import { isRefusal, type ResultsClient } from '../report/results-client.ts';
 import { openAttempt, runJob } from '../run-job.ts';
 import type { SandboxRuntime } from '../sandbox/runtime.ts';
 import type { Connections } from './connections.ts';
+import { forecastFor } from './forecast.ts';
 import { nodeRecordOf } from './heartbeat.ts';
 import { createWorkerMetrics, type WorkerMetrics } from './metrics.ts';
 import { loadObstacles } from './obstacles.ts';
@@ -44,6 +45,7 @@ export interface WorkerNodeParts {
 const HEARTBEAT_MS = 5000;
 const REFRESH_MS = 5000;
 const READINESS_MS = 5000;
+const FORECAST_MS = 2000;
 const RECONCILE_MS = 60_000;
 const FLUSH_MS = 2000;
 
@@ -116,6 +118,7 @@ export class WorkerNode {
     this.#loops.push(this.reporter.run(living), this.shipper.run(living), this.leases.run(living));
     this.#every(READINESS_MS, 'the readiness check', () => this.upkeep.checkReadiness(living));
     this.#every(REFRESH_MS, 'reading the fleet’s wishes', () => this.#wishes.refresh());
+    this.#every(FORECAST_MS, 'looking at what waits', () => this.#forecast());
     listen(this.#parts.connections.subscriber, this.#keys, {
       onMessage: (message) => this.#inBackground(this.#follow(message)),
       onQueuesChanged: () => this.#inBackground(this.#queues.refresh()),
@@ -205,6 +208,11 @@ export class WorkerNode {
     const { stateDir, diskMinFreeBytes } = settings;
     const onReconciled = (removed: readonly string[]) => metrics.reconciled(removed);
     return new Upkeep({ runtime, gate, running, stateDir, diskMinFreeBytes, log, onReconciled });
+  }
+
+  async #forecast(): Promise<void> {
+    const queues = this.#queues.served.map((name) => this.#queues.get(name));
+    this.#parts.runtime.forecast(await forecastFor(queues, { gate: this.gate, limit: this.slots.total }));
   }
 
   #serveQueue(queue: JobQueue, record: QueueRecord): void {

@@ -270,10 +270,11 @@ describe('names and remains', () => {
     const living = await fixture.prepare(fixture.shell('sleep 1000'));
     const dead = await fixture.prepare(fixture.shell('sleep 1000'));
     const owned = new Set([living.binding.attemptId]);
-    const { jobId, slot } = dead.binding;
+    const { containerId, slot } = dead.binding;
+    const { Name: name } = await fixture.docker.getContainer(containerId).inspect();
     const names = [
       `container ${holderName(slot)}`,
-      `container ${jobContainerName(jobId)}`,
+      `container ${name.slice(1)}`,
       `container ${sidecarName(slot)}`,
       `network ${networkName(slot)}`,
     ];

@@ -1,4 +1,4 @@
-import { LABEL, parseAttemptId, type Role } from '@cronium/contracts';
+import { type JobSpec, LABEL, parseAttemptId, type Role } from '@cronium/contracts';
 import { rangeOf } from './cidr.ts';
 import { inspectContainer, isOwnedUpTo } from './containers.ts';
 import { DaemonEpoch } from './daemon-epoch.ts';
@@ -31,6 +31,9 @@ import type { Slot } from './slot/slot.ts';
 import { SlotPool } from './slot/slots.ts';
 import { SubnetAllocator, subnetFromCidr } from './subnets.ts';
 import { Toolkit } from './toolkit.ts';
+import { ImageEvents } from './warm/image-events.ts';
+import { WarmPool } from './warm/warm-pool.ts';
+import { startWarm } from './warm/warm-start.ts';
 
 /** Runs attempts in containers of the local Docker daemon. */
 export class DockerSandboxRuntime implements SandboxRuntime {
@@ -39,6 +42,8 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   readonly #readiness: Readiness;
   readonly #tools: PreparationTools;
   readonly #slots: SlotPool;
+  readonly #warm: WarmPool;
+  readonly #imageEvents: ImageEvents;
   readonly #sandboxes = new Set<DockerSandbox>();
   /** The attempts that have a slot, by slot: those of this process, and those of a former one that the journal knows. */
   readonly #occupied = new Map<string, SandboxBinding>();
@@ -71,13 +76,21 @@ export class DockerSandboxRuntime implements SandboxRuntime {
       logger: options.logger,
     };
     this.#context = context;
-    this.#slots = new SlotPool({ context, options, images, maxIdle: () => options.idleSlots });
+    this.#slots = new SlotPool({
+      context,
+      options,
+      images,
+      maxIdle: () => this.#warm.room,
+    });
     this.#tools = {
       ...{ context, options, images, slots: this.#slots },
       toolkit: new Toolkit(client),
       leave: (binding, slot) => this.#leave(binding, slot),
       mayReplace: (request, { id, labels }) => this.#mayReplace(request, id, labels),
     };
+    this.#warm = new WarmPool(this.#tools);
+    this.#imageEvents = new ImageEvents(client, () => this.#warm.tend());
+    this.#imageEvents.start();
     events.start();
     if (client.isLocal) this.#context.memory.start();
   }
@@ -88,12 +101,12 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     signal: AbortSignal,
   ): Promise<Sandbox> {
     await this.#knowSubnets();
+    await this.#fence(request);
+    const warm = await this.#prepareWarm(request, observer, signal);
+    if (warm !== undefined) return this.#keep(warm);
     const preparation = new Preparation(this.#tools, request, observer, signal);
     try {
-      const sandbox = await preparation.run();
-      this.#sandboxes.add(sandbox);
-      this.#occupied.set(sandbox.binding.slot, sandbox.binding);
-      return sandbox;
+      return this.#keep(await preparation.run());
     } catch (error) {
       await this.#undo(request, preparation);
       if (!signal.aborted) throw error;
@@ -101,6 +114,10 @@ export class DockerSandboxRuntime implements SandboxRuntime {
         cause: signal.reason,
       });
     }
+  }
+
+  forecast(specs: readonly JobSpec[] | undefined): void {
+    this.#warm.forecast(specs);
   }
 
   expect(binding: SandboxBinding): void {
@@ -180,16 +197,55 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   async close(): Promise<void> {
     for (const sandbox of this.#sandboxes) sandbox.detach();
     this.#sandboxes.clear();
+    await this.#warm.close();
     await this.#slots.close();
+    await this.#imageEvents.close();
     await Promise.all([this.#context.events.close(), this.#context.memory.close()]);
     this.#context.epoch.close();
     this.#context.client.close();
+  }
+
+  #keep(sandbox: DockerSandbox): DockerSandbox {
+    this.#sandboxes.add(sandbox);
+    this.#occupied.set(sandbox.binding.slot, sandbox.binding);
+    return sandbox;
+  }
+
+  /** Of a job there is one container at most: those of former attempts go first. @throws SandboxError for an older attempt */
+  async #fence({ jobId, attempt, attemptId }: SandboxRequest): Promise<void> {
+    const others = [...this.#occupied.values()].filter((binding) => binding.jobId === jobId);
+    if (others.some((binding) => binding.attempt > attempt)) {
+      throw new SandboxError('docker', `a newer attempt than ${attemptId} has a container on this node`, {
+        statusCode: 409,
+      });
+    }
+    const { client, limits } = this.#context;
+    const containers = others.map(({ containerId }) => containerId);
+    if (containers.length > 0) await removeRemains(client, { containers, networks: [] }, limits.releaseMs);
+  }
+
+  /** `undefined` when none stands ready, or the one that did was broken: the job is started cold then. */
+  async #prepareWarm(
+    request: SandboxRequest,
+    observer: PreparationObserver,
+    signal: AbortSignal,
+  ): Promise<DockerSandbox | undefined> {
+    const warm = this.#warm.take(request.spec);
+    if (warm === undefined) return undefined;
+    try {
+      return await startWarm(this.#tools, { request, warm, observer, signal });
+    } catch (error) {
+      this.#options.logger.debug({ err: error, attempt: request.attemptId }, 'a warm start failed');
+      await this.#warm.discard(warm);
+      return undefined;
+    }
   }
 
   async #leave(binding: SandboxBinding, slot: Slot): Promise<void> {
     this.#occupied.delete(binding.slot);
     for (const sandbox of this.#sandboxes) if (sandbox.binding === binding) this.#sandboxes.delete(sandbox);
     await this.#slots.release(slot);
+    this.#warm.tend();
   }
 
   /** What a failed preparation left; what cannot be removed now is the reconciler's. */

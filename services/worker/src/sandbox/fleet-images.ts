@@ -18,9 +18,18 @@ export class FleetImageStore {
 
   /** @throws SandboxError `image` for one that the job names, `docker` for one of the fleet's */
   forJob(spec: JobSpec, signal: AbortSignal): Promise<ImageFacts> {
-    const named = spec.type === 'container' || spec.type === 'script' ? spec.image : undefined;
-    if (named !== undefined) return this.#images.ensure(named, signal);
-    return this.#own(spec.type === 'script' ? spec.script.language : 'node', signal);
+    const named = namedImage(spec);
+    return named === undefined ? this.#own(kindFor(spec), signal) : this.#images.ensure(named, signal);
+  }
+
+  /** The reference of a job's image. */
+  referenceFor(spec: JobSpec): string {
+    return namedImage(spec) ?? this.#fleet[kindFor(spec)];
+  }
+
+  /** A job's image as it is on this node now; `undefined` when it is not. */
+  peek(spec: JobSpec): Promise<ImageFacts | undefined> {
+    return this.#images.find(this.referenceFor(spec));
   }
 
   runtime(signal: AbortSignal): Promise<ImageFacts> {
@@ -70,6 +79,14 @@ export class FleetImageStore {
       throw new MissingFleetImageError(reference, kind, error);
     }
   }
+}
+
+function namedImage(spec: JobSpec): string | undefined {
+  return spec.type === 'container' || spec.type === 'script' ? spec.image : undefined;
+}
+
+function kindFor(spec: JobSpec): keyof FleetImages {
+  return spec.type === 'script' ? spec.script.language : 'node';
 }
 
 /** Thrown when an image that the fleet itself brings is not on the node. */

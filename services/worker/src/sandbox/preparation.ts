@@ -1,27 +1,21 @@
-import { randomBytes } from 'node:crypto';
 import { jobContainerName, LABEL } from '@cronium/contracts';
 import { removeContainer } from './containers.ts';
-import { DockerSandbox } from './docker-sandbox.ts';
+import type { DockerSandbox } from './docker-sandbox.ts';
 import type { ImageFacts } from './images.ts';
-import { jobProgram } from './job-program.ts';
-import { createJob, type JobTools, startJob } from './job-start.ts';
+import { createJob, startJob } from './job-start.ts';
 import type { LiveOutput } from './log/live.ts';
-import { maskedValues, sealValues } from './masked-values.ts';
 import {
   type PreparationObserver,
   type PreparationStep,
-  type SandboxBinding,
   SandboxError,
   type SandboxRequest,
 } from './runtime.ts';
-import { Naming } from './slot/naming.ts';
+import { type OccupyTools, occupy } from './slot/occupy.ts';
 import type { Slot } from './slot/slot.ts';
 import type { SlotPool } from './slot/slots.ts';
 
-export interface PreparationTools extends JobTools {
+export interface PreparationTools extends OccupyTools {
   readonly slots: SlotPool;
-  /** An attempt's container is gone from its slot. */
-  leave(binding: SandboxBinding, slot: Slot): Promise<void>;
   /** May a container that has the job's name be removed? */
   mayReplace(
     request: SandboxRequest,
@@ -69,20 +63,13 @@ export class Preparation {
       this.#job(slot, image),
       this.#step('sidecar', () => slot.bind(this.#request, this.#signal)),
     ]);
-    const binding = await this.#binding(slot, job);
     this.#check();
-    const plan = jobProgram(this.#request, job.image, binding.nonce);
-    const naming = new Naming(() => slot.nameFor(binding.jobId));
-    const { sidecarAddress } = await slot.network;
-    return new DockerSandbox(context, binding, {
-      duty: { request: this.#request, sidecarAddress, options: this.#tools.options },
-      fresh: { live: job.live, plan },
-      startedIn,
-      onLaunched: () => naming.begin(),
-      leave: async () => {
-        await naming.end();
-        await this.#tools.leave(binding, slot);
-      },
+    return occupy(this.#tools, this.#request, {
+      ...{ slot, startedIn, ...job },
+      network: await slot.network,
+      holderId: await slot.holder,
+      sidecarId: await slot.sidecarId(),
+      isUnnamed: false,
     });
   }
 
@@ -129,29 +116,6 @@ export class Preparation {
     );
     this.#live = live;
     return { ...created, live };
-  }
-
-  async #binding(
-    slot: Slot,
-    { containerId, image }: { readonly containerId: string; readonly image: ImageFacts },
-  ): Promise<SandboxBinding> {
-    const { jobId, attempt, attemptId, secrets } = this.#request;
-    const values = maskedValues(secrets);
-    const network = await slot.network;
-    return {
-      jobId,
-      attempt,
-      attemptId,
-      containerId,
-      slot: slot.id,
-      sidecarId: await slot.sidecarId(),
-      holderId: await slot.holder,
-      networkId: network.id,
-      subnet: network.cidr,
-      nonce: randomBytes(16).toString('hex'),
-      image: { reference: image.reference, id: image.id },
-      ...(values.length > 0 && { masked: sealValues(values, this.#tools.options.maskKey) }),
-    };
   }
 
   async #step<T>(

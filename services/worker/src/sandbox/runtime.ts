@@ -175,6 +175,11 @@ export interface SandboxRuntime {
   /** Takes back a sandbox of a former process of this node; `undefined` when its job container is gone. */
   adopt(binding: SandboxBinding, served: ServedAttempt): Promise<Sandbox | undefined>;
   /**
+   * Tells what the queues hold for this node, so that it can be made ready; `undefined` when the node shall take no jobs:
+   * what was ready is removed. What is made ready is an optimisation: nobody waits for it.
+   */
+  forecast(specs: readonly JobSpec[] | undefined): void;
+  /**
    * Tells of a sandbox of a former process that the journal knows. From now on it is found by `observe` and `purge`, and
    * spared by `reconcile` while its attempt lives.
    */

@@ -87,6 +87,8 @@ export class ScriptedRuntime implements SandboxRuntime {
 
   expect(): void {}
 
+  forecast(): void {}
+
   async observe(): Promise<ObservedSandbox[]> {
     return [...this.#host.containers.values()].map(({ identity, binding, exit, createdAt }) => ({
       ...identity,

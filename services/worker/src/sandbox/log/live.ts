@@ -30,6 +30,11 @@ export class LiveOutput {
     socket.on('error', () => this.#finish('broken'));
   }
 
+  /** Is the container still there to be sent something? */
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
   /** Did the daemon end the stream, and was all of it given to the reader? */
   get isComplete(): boolean {
     return this.#state === 'ended' && !this.#overflowed;

@@ -1,0 +1,80 @@
+import { randomBytes } from 'node:crypto';
+import { jobContainerName } from '@cronium/contracts';
+import { renameContainer } from '../containers.ts';
+import { DockerSandbox } from '../docker-sandbox.ts';
+import type { ImageFacts } from '../images.ts';
+import { jobProgram } from '../job-program.ts';
+import type { JobTools } from '../job-start.ts';
+import type { LiveOutput } from '../log/live.ts';
+import { maskedValues, sealValues } from '../masked-values.ts';
+import type { SandboxBinding, SandboxRequest } from '../runtime.ts';
+import { Naming } from './naming.ts';
+import type { SlotNetwork } from './network.ts';
+import type { Slot } from './slot.ts';
+
+/** A slot that is bound to an attempt, and the started job container in it. */
+export interface Occupied {
+  readonly slot: Slot;
+  readonly network: SlotNetwork;
+  readonly holderId: string;
+  readonly sidecarId: string;
+  readonly containerId: string;
+  readonly image: ImageFacts;
+  readonly live: LiveOutput;
+  readonly startedIn: string | undefined;
+  /** The container was made before there was a job: it has the slot's name. */
+  readonly isUnnamed: boolean;
+}
+
+export interface OccupyTools extends JobTools {
+  /** An attempt's container is gone from its slot. */
+  leave(binding: SandboxBinding, slot: Slot): Promise<void>;
+}
+
+/** The sandbox of an attempt, when all that belongs to it stands. */
+export function occupy(tools: OccupyTools, request: SandboxRequest, parts: Occupied): DockerSandbox {
+  const { slot, image, live, network, startedIn } = parts;
+  const binding = bindingOf(tools, request, parts);
+  const naming = new Naming(() => rename(tools, binding, parts));
+  return new DockerSandbox(tools.context, binding, {
+    duty: { request, sidecarAddress: network.sidecarAddress, options: tools.options },
+    fresh: { live, plan: jobProgram(request, image, binding.nonce) },
+    startedIn,
+    onLaunched: () => naming.begin(),
+    leave: async () => {
+      await naming.end();
+      await tools.leave(binding, slot);
+    },
+  });
+}
+
+async function rename(
+  { context }: OccupyTools,
+  { jobId, containerId }: SandboxBinding,
+  { slot, isUnnamed }: Occupied,
+): Promise<void> {
+  if (isUnnamed) await renameContainer(context.client, containerId, jobContainerName(jobId));
+  await slot.nameFor(jobId);
+}
+
+function bindingOf(
+  { options }: OccupyTools,
+  { jobId, attempt, attemptId, secrets }: SandboxRequest,
+  { slot, network, holderId, sidecarId, containerId, image }: Occupied,
+): SandboxBinding {
+  const values = maskedValues(secrets);
+  return {
+    jobId,
+    attempt,
+    attemptId,
+    containerId,
+    slot: slot.id,
+    sidecarId,
+    holderId,
+    networkId: network.id,
+    subnet: network.cidr,
+    nonce: randomBytes(16).toString('hex'),
+    image: { reference: image.reference, id: image.id },
+    ...(values.length > 0 && { masked: sealValues(values, options.maskKey) }),
+  };
+}

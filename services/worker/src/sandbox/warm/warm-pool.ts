@@ -1,0 +1,249 @@
+import { type JobSpec, jobContainerName } from '@cronium/contracts';
+import { short } from '../containers.ts';
+import type { ImageFacts } from '../images.ts';
+import { runsInWorkspace } from '../job-program.ts';
+import { createJob, type JobTools, startJob } from '../job-start.ts';
+import type { LiveOutput } from '../log/live.ts';
+import { removeRemains } from '../removal.ts';
+import type { SlotNetwork } from '../slot/network.ts';
+import type { Slot } from '../slot/slot.ts';
+import type { SlotPool } from '../slot/slots.ts';
+import { Demand, type Kind } from './demand.ts';
+
+/** Making one takes a processor's whole attention for a moment. */
+const MADE_AT_ONCE = 2;
+/** After a job took one: its own start comes first. */
+const AFTER_TAKE_MS = 150;
+/** What was not made is tried again this late; and images are looked at again. */
+const TEND_MS = 5000;
+
+/** A slot with a job container that is started and waits for its program. No user code has run in it. */
+export interface WarmSandbox {
+  readonly kind: Kind;
+  readonly slot: Slot;
+  readonly containerId: string;
+  readonly image: ImageFacts;
+  readonly live: LiveOutput;
+  /** The daemon's epoch when it started. */
+  readonly startedIn: string | undefined;
+  readonly network: SlotNetwork;
+  readonly holderId: string;
+  readonly sidecarId: string;
+}
+
+export interface WarmPoolOptions extends JobTools {
+  readonly slots: SlotPool;
+}
+
+/**
+ * Keeps job containers started before their jobs come, of the kinds that are likely to come. Each is used once. What
+ * cannot be made now is made later: a job that finds none is started cold.
+ */
+export class WarmPool {
+  readonly #options: WarmPoolOptions;
+  readonly #demand = new Demand();
+  readonly #warm: WarmSandbox[] = [];
+  readonly #making = new Map<string, number>();
+  readonly #work = new Set<Promise<void>>();
+  #isKept = true;
+  #timer: NodeJS.Timeout | undefined;
+  #tendAt = Number.POSITIVE_INFINITY;
+
+  constructor(options: WarmPoolOptions) {
+    this.#options = options;
+  }
+
+  /** How many idle slots are worth keeping beside those that stand ready. */
+  get room(): number {
+    return this.#isKept ? Math.max(0, this.#options.options.idleSlots - this.#warm.length) : 0;
+  }
+
+  /** One for the job, if one stands ready; it is the caller's from now on. The demand is noted in either case. */
+  take(spec: JobSpec): WarmSandbox | undefined {
+    const kind = this.#kindOf(spec);
+    this.#demand.came(kind, performance.now());
+    this.#tendIn(AFTER_TAKE_MS);
+    const index = this.#warm.findIndex((one) => one.kind.key === kind.key && isSound(one));
+    return index < 0 ? undefined : this.#warm.splice(index, 1)[0];
+  }
+
+  /** What the queues hold for this node; `undefined` when it shall take no jobs, and keep nothing ready for them. */
+  forecast(specs: readonly JobSpec[] | undefined): void {
+    this.#isKept = specs !== undefined;
+    this.#demand.waiting(
+      (specs ?? []).map((spec) => this.#kindOf(spec)),
+      performance.now(),
+    );
+    this.#tendIn(0);
+  }
+
+  /** Looks soon at what is wanted and what there is: a slot is free again, an image has changed. */
+  tend(): void {
+    this.#tendIn(0);
+  }
+
+  /** Removes all, and makes none any more. */
+  async close(): Promise<void> {
+    this.#isKept = false;
+    clearTimeout(this.#timer);
+    await Promise.allSettled(this.#work);
+    await Promise.allSettled(this.#warm.splice(0).map((one) => this.#remove(one)));
+  }
+
+  /** Gives back one whose job could not use it. */
+  async discard(one: WarmSandbox): Promise<void> {
+    await this.#remove(one);
+  }
+
+  #kindOf(spec: JobSpec): Kind {
+    const { images } = this.#options;
+    const parts = [images.referenceFor(spec), runsInWorkspace(spec), spec.resources];
+    return { key: JSON.stringify(parts), spec };
+  }
+
+  /** At the latest then: many jobs in a row do not put it off. */
+  #tendIn(milliseconds: number): void {
+    const at = performance.now() + milliseconds;
+    if (at >= this.#tendAt) return;
+    clearTimeout(this.#timer);
+    this.#tendAt = at;
+    this.#timer = setTimeout(() => {
+      this.#tendAt = Number.POSITIVE_INFINITY;
+      this.#inBackground(this.#tend());
+      if (this.#warm.length > 0) this.#tendIn(TEND_MS);
+    }, milliseconds);
+    this.#timer.unref();
+  }
+
+  async #tend(): Promise<void> {
+    const { options, slots } = this.#options;
+    const limit = this.#isKept ? options.idleSlots : 0;
+    const plan = this.#demand.wanted(limit, performance.now());
+    await this.#removeStale(plan);
+    for (const [key, { kind, count }] of plan) {
+      const have = this.#warm.filter((one) => one.kind.key === key).length + (this.#making.get(key) ?? 0);
+      for (let missing = count - have; missing > 0 && this.#mayMake(); missing--) this.#makeOne(kind);
+    }
+    await slots.shrink(this.room);
+  }
+
+  #mayMake(): boolean {
+    const making = [...this.#making.values()].reduce((sum, count) => sum + count, 0);
+    return this.#isKept && making < MADE_AT_ONCE;
+  }
+
+  #makeOne(kind: Kind): void {
+    this.#making.set(kind.key, (this.#making.get(kind.key) ?? 0) + 1);
+    const making = this.#make(kind).then(
+      (one) => void this.#warm.push(one),
+      (error: unknown) =>
+        this.#options.options.logger.debug({ err: error }, 'no container could be made ready; trying later'),
+    );
+    this.#inBackground(
+      making.finally(() => {
+        const left = (this.#making.get(kind.key) ?? 1) - 1;
+        if (left > 0) this.#making.set(kind.key, left);
+        else this.#making.delete(kind.key);
+      }),
+    );
+    making.then(() => this.#tendIn(0));
+  }
+
+  async #make(kind: Kind): Promise<WarmSandbox> {
+    const { context, images, slots } = this.#options;
+    const image = await images.peek(kind.spec);
+    if (image === undefined) throw new Error(`the image of ${kind.key} is not on this node`);
+    const startedIn = await context.epoch.current();
+    const slot = slots.take();
+    try {
+      await slot.holder;
+      const started = await this.#start(kind, slot, image);
+      const parts = {
+        network: await slot.network,
+        holderId: await slot.holder,
+        sidecarId: await slot.sidecarId(),
+      };
+      return { kind, slot, image, startedIn, ...started, ...parts };
+    } catch (error) {
+      await slots.destroy(slot);
+      throw error;
+    }
+  }
+
+  async #start(
+    kind: Kind,
+    slot: Slot,
+    image: ImageFacts,
+  ): Promise<{ readonly containerId: string; readonly live: LiveOutput }> {
+    const { containerId } = await createJob(this.#options, {
+      name: jobContainerName(slot.id),
+      mayReplace: () => true,
+      labels: slot.labels('job'),
+      spec: kind.spec,
+      image,
+      holderId: await slot.holder,
+      signal: AbortSignal.timeout(this.#options.context.limits.callMs),
+    });
+    return { containerId, live: await startJob(this.#options.context, containerId) };
+  }
+
+  /** Removes what is dead, what nobody wants any more, and what was made from an image that is another now. */
+  async #removeStale(plan: ReadonlyMap<string, { readonly count: number }>): Promise<void> {
+    const kept = new Map<string, number>();
+    const current = await this.#currentImages();
+    const stale = this.#warm.filter((one) => {
+      const { key } = one.kind;
+      const count = kept.get(key) ?? 0;
+      const isWanted = count < (plan.get(key)?.count ?? 0) && current.get(key) === one.image.id;
+      if (isWanted && isSound(one)) kept.set(key, count + 1);
+      return !(isWanted && isSound(one));
+    });
+    for (const one of stale) {
+      const index = this.#warm.indexOf(one);
+      // A job may have taken it while images were looked at.
+      if (index < 0) continue;
+      this.#warm.splice(index, 1);
+      this.#inBackground(this.#remove(one));
+    }
+  }
+
+  async #currentImages(): Promise<ReadonlyMap<string, string | undefined>> {
+    const kinds = new Map(this.#warm.map(({ kind }) => [kind.key, kind]));
+    return new Map(
+      await Promise.all(
+        [...kinds].map(
+          async ([key, kind]) => [key, (await this.#options.images.peek(kind.spec))?.id] as const,
+        ),
+      ),
+    );
+  }
+
+  async #remove({ containerId, live, slot }: WarmSandbox): Promise<void> {
+    const { context, slots, options } = this.#options;
+    live.close();
+    context.events.forget(containerId);
+    try {
+      const { client, limits } = context;
+      await removeRemains(client, { containers: [containerId], networks: [] }, limits.releaseMs);
+      await slots.release(slot);
+    } catch (error) {
+      options.logger.warn(
+        { err: error, container: short(containerId) },
+        'a container that waited for a job stays',
+      );
+      await slots.destroy(slot);
+    }
+  }
+
+  #inBackground(work: Promise<void>): void {
+    const settled = work.catch((error: unknown) =>
+      this.#options.options.logger.debug({ err: error }, 'what is kept ready could not be looked after'),
+    );
+    this.#work.add(settled);
+    settled.finally(() => this.#work.delete(settled));
+  }
+}
+
+function isSound({ live, slot }: WarmSandbox): boolean {
+  return live.isOpen && slot.isSound;
+}

@@ -1,0 +1,32 @@
+import type { DockerSandbox } from '../docker-sandbox.ts';
+import type { PreparationObserver, SandboxRequest } from '../runtime.ts';
+import { type OccupyTools, occupy } from '../slot/occupy.ts';
+import type { WarmSandbox } from './warm-pool.ts';
+
+/**
+ * Gives a container that waits, and its slot, to an attempt. All that is left to do is to bind the sidecar.
+ * @throws SandboxError `sidecar` when it does not take the attempt
+ */
+export async function startWarm(
+  tools: OccupyTools,
+  { request, warm, observer, signal }: WarmStart,
+): Promise<DockerSandbox> {
+  const { slot, network, image } = warm;
+  observer.begin('network');
+  observer.end('network', { subnet: network.cidr, slot: slot.id, recycled: slot.uses > 0 });
+  observer.begin('image');
+  observer.end('image', { reference: image.reference, id: image.id });
+  observer.begin('sidecar');
+  await slot.bind(request, signal);
+  observer.end('sidecar');
+  observer.begin('start');
+  observer.end('start', { start: 'warm' });
+  return occupy(tools, request, { ...warm, isUnnamed: true });
+}
+
+export interface WarmStart {
+  readonly request: SandboxRequest;
+  readonly warm: WarmSandbox;
+  readonly observer: PreparationObserver;
+  readonly signal: AbortSignal;
+}
