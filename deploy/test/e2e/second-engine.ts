@@ -96,7 +96,7 @@ async function startDaemon(namespaceOf: number, folder: string): Promise<ChildPr
       '--userland-proxy=false',
     ],
     {
-      env: { PATH: process.env.PATH, [RUN_VARIABLE]: testEnvironment().runId },
+      env: { PATH: process.env.PATH, TMPDIR: folder, [RUN_VARIABLE]: testEnvironment().runId },
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );

@@ -70,6 +70,10 @@ const docker = {
     doc: 'The size of each job’s subnet.',
     default: '/28',
   }),
+  CRONIUM_REGISTRY_AUTH_FILE: optionalField(text, {
+    doc: 'A file with the credentials of registries, as docker login writes it (auths of config.json). It is read at each pull.',
+    example: '/etc/cronium/registries.json',
+  }),
   CRONIUM_RUNTIME_IMAGE: field(text, {
     doc: 'The image of the sidecar.',
     default: 'cronium/runtime-api:local',

@@ -13,6 +13,11 @@ export interface Connections {
 const CONNECT_TIMEOUT_MS = 5000;
 /** A command that is not answered by then: the link is dead, whatever TCP thinks. */
 const COMMAND_TIMEOUT_MS = 5000;
+/**
+ * Nothing that is asked takes longer to be answered, blocking waits included: a socket that is silent for longer is dead
+ * and is made anew. Something is asked every few seconds, so a half-open connection is noticed.
+ */
+const SILENCE_MS = 9000;
 
 /** Opens the connections; they connect in the background and again and again. */
 export function connect(url: string, node: string, onError: (error: unknown) => void): Connections {
@@ -21,6 +26,7 @@ export function connect(url: string, node: string, onError: (error: unknown) => 
       connectionName: `worker:${node}:${role}`,
       connectTimeout: CONNECT_TIMEOUT_MS,
       keepAlive: 5000,
+      socketTimeout: SILENCE_MS,
       maxRetriesPerRequest: null,
       ...options,
     });

@@ -67,6 +67,7 @@ export function dockerSettings(
       python: config.CRONIUM_PYTHON_IMAGE,
       node: config.CRONIUM_NODE_IMAGE,
     },
+    registryAuthFile: config.CRONIUM_REGISTRY_AUTH_FILE,
     prefix: config.CRONIUM_PREFIX,
     valkeyUrl: sidecarValkeyUrl(config),
     egressAllowPrivate: config.CRONIUM_EGRESS_ALLOW_PRIVATE,

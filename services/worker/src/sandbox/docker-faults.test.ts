@@ -1,5 +1,7 @@
 import { eventually } from '@cronium/testing';
 import { describe, expect, test } from 'vitest';
+import { classify } from '../outcome/classify.ts';
+import { hostFacts } from '../outcome/host.ts';
 import type { LogItem, Sandbox } from './runtime.ts';
 import { OwnEngine } from './testing/engine.ts';
 import { bytesOf, collect, SandboxFixture } from './testing/fixture.ts';
@@ -119,6 +121,71 @@ test('a reply that gets lost after the daemon did its work leaves no second cont
   const { exit, stdout } = await fixture.follow(sandbox);
   expect([exit.type, stdout.toString(), dropper.dropped]).toEqual(['exited', 'ok\n', lost.length]);
   expect((await fixture.runtime.observe()).length).toBe(1);
+  await sandbox.release();
+});
+
+test('without a single event of the daemon, the end of a job and the death of a sidecar are known all the same', async () => {
+  await using fixture = await SandboxFixture.create({ limits: { inspectEveryMs: 300 } });
+  await fixture.share();
+  await using deaf = await ReplyDropper.start(fixture.options.dockerHost, ['GET /events'], { always: true });
+  const runtime = fixture.anotherRuntime({ dockerHost: deaf.dockerHost });
+  const silent = { begin: () => undefined, end: () => undefined };
+  const job = fixture.shell('echo up; until [ -e /tmp/go ]; do sleep 0.1; done; exit 4');
+  const sandbox = await runtime.prepare(fixture.request(job), silent, signal());
+  await sandbox.launch();
+  const { all } = await reading(sandbox);
+  const kept = sandbox.keepSidecar(signal());
+  await fixture.docker.getContainer(sandbox.binding.sidecarId).kill();
+  await eventually(() => sandbox.evidence().sidecarRestarts === 1, { what: 'the sidecar was started again' });
+  const container = fixture.docker.getContainer(sandbox.binding.containerId);
+  const exec = await container.exec({ Cmd: ['touch', '/tmp/go'] });
+  await exec.start({ Detach: true });
+  expect(await sandbox.exit(signal())).toMatchObject({ type: 'exited', exitCode: 4 });
+  expect(bytesOf(await all, 'stdout').toString()).toBe('up\n');
+  expect(sandbox.evidence().events).toEqual([]);
+  expect(deaf.dropped).toBeGreaterThan(0);
+  await sandbox.release();
+  await kept;
+});
+
+test('a container that dies between its start and its program has a record that says so', async () => {
+  await using fixture = await SandboxFixture.create();
+  await fixture.share();
+  const sandbox = await fixture.prepare(fixture.shell('echo never'));
+  await fixture.docker.getContainer(sandbox.binding.containerId).kill();
+  await sandbox.launch().catch(() => undefined);
+  const exit = await sandbox.exit(signal());
+  await eventually(() => sandbox.evidence().kills.length > 0, { what: 'the event of the kill' });
+  const ran = {
+    stop: undefined,
+    phases: {},
+    container: sandbox.evidence(),
+    mainEnd: undefined,
+    host: hostFacts(),
+  };
+  const { state, death } = classify(
+    { type: 'ran', exit, ...ran },
+    {
+      attempt: 1,
+      at: Date.now(),
+      node: 'n',
+      memoryLimitBytes: 1,
+      image: 'i',
+      logTail: ['last'],
+      host: ran.host,
+    },
+  );
+  expect(state).toBe('failed');
+  expect(death).toMatchObject({
+    cause: 'killed',
+    certainty: 'certain',
+    phase: 'preparing',
+    signal: 'SIGKILL',
+  });
+  expect(death?.evidence).toMatchObject({ logTail: ['last'], oomKilled: false });
+  expect(death?.evidence.host).toHaveProperty('load1');
+  expect(death?.evidence.events).toContainEqual(expect.objectContaining({ action: 'kill' }));
+  expect(await collect(sandbox.output(ZERO, signal()))).toEqual([]);
   await sandbox.release();
 });
 

@@ -58,7 +58,10 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     const subnets = new SubnetAllocator(rangeOf(address, bits), options.subnetBits, startFor(options.node));
     const epoch = new DaemonEpoch(options.dockerHost, limits.callMs);
     const events = new ContainerEvents(client, options.node, () => epoch.forget());
-    const images = new FleetImageStore(new ImageStore(client, limits.pullMs), options.images);
+    const images = new FleetImageStore(
+      new ImageStore(client, { pullMs: limits.pullMs, authFile: options.registryAuthFile }),
+      options.images,
+    );
     const probeCacheMs = limits.probeCacheMs;
     this.#readiness = new Readiness({ client, options, images, subnets, probeCacheMs });
     const losesNewlines = () => this.#readiness.losesNewlines;

@@ -49,7 +49,8 @@ export async function watchExit(watch: ExitWatch): Promise<ExitReport> {
 async function confirm(watch: ExitWatch, { State }: ContainerInspectInfo): Promise<ExitReport> {
   const epoch = await whenAnswered(watch, () => watch.epoch.read());
   const isSameRun = epoch === undefined || epoch === watch.startedIn;
-  if (!isSameRun && Date.parse(State.FinishedAt) <= Date.parse(epoch)) {
+  // Not the time of its end: a daemon under load may kill what it finds only after it has made its networks.
+  if (!isSameRun && Date.parse(State.StartedAt) <= Date.parse(epoch)) {
     const detail = `the Docker daemon was restarted (it runs since ${epoch}); the container stopped at ${State.FinishedAt} with code ${State.ExitCode}, which may be the daemon's doing`;
     return { type: 'daemon', detail };
   }

@@ -1,6 +1,7 @@
 import type { JobSpec } from '@cronium/contracts';
 import type { ImageFacts, ImageStore } from './images.ts';
 import type { FleetImages } from './options.ts';
+import { registryOf } from './registry-auth.ts';
 import { SandboxError } from './runtime.ts';
 
 /**
@@ -67,7 +68,7 @@ export class FleetImageStore {
 
   async #own(kind: keyof FleetImages, signal: AbortSignal): Promise<ImageFacts> {
     const reference = this.#fleet[kind];
-    if (!namesRegistry(reference)) {
+    if (registryOf(reference) === undefined) {
       const found = await this.#images.find(reference, signal);
       if (found !== undefined) return found;
       throw new MissingFleetImageError(reference, kind);
@@ -107,9 +108,3 @@ const FOLDERS: Readonly<Record<keyof FleetImages, string>> = {
   python: 'job-python',
   node: 'job-node',
 };
-
-/** Does the reference begin with a registry's host? Docker reads it so: a dot, a port, or localhost. */
-function namesRegistry(reference: string): boolean {
-  const [host = '', ...path] = reference.split('/');
-  return path.length > 0 && (/[.:]/.test(host) || host === 'localhost');
-}

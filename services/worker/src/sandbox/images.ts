@@ -2,6 +2,7 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import { deadline, waitFor } from '@cronium/lifecycle';
 import type { ImageInspectInfo } from 'dockerode';
 import { type DockerClient, statusOf } from './docker.ts';
+import { registryAuth } from './registry-auth.ts';
 import { SandboxError } from './runtime.ts';
 
 /** What the fleet needs to know of an image that is on the node. */
@@ -25,12 +26,18 @@ const ARCHITECTURES: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch
 export class ImageStore {
   readonly #client: DockerClient;
   readonly #pullMs: number;
+  readonly #authFile: string | undefined;
   readonly #flights = new Map<string, Promise<ImageFacts>>();
   #architecture: string | undefined;
 
-  constructor(client: DockerClient, pullMs: number) {
+  /** @param options `authFile`: registry credentials, as `docker login` writes them */
+  constructor(
+    client: DockerClient,
+    { pullMs, authFile }: { readonly pullMs: number; readonly authFile?: string | undefined },
+  ) {
     this.#client = client;
     this.#pullMs = pullMs;
+    this.#authFile = authFile;
   }
 
   /**
@@ -98,6 +105,7 @@ export class ImageStore {
 
   async #pull(reference: string): Promise<void> {
     const { name, tag } = splitReference(reference);
+    const auth = this.#authFile === undefined ? undefined : await registryAuth(this.#authFile, reference);
     using limit = deadline(this.#pullMs, `pull image ${reference}`);
     try {
       const body = await this.#client.stream({
@@ -105,6 +113,7 @@ export class ImageStore {
         method: 'POST',
         path: '/images/create',
         query: { fromImage: name, tag },
+        ...(auth === undefined ? {} : { registryAuth: auth }),
         timeoutMs: this.#pullMs,
       });
       await followPull(body, reference, limit);

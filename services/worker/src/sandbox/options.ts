@@ -35,6 +35,8 @@ export interface DockerRuntimeOptions {
   readonly nodeKey: Pick<NodeKey, 'publicJwk'>;
   /** How many idle slots are kept for the next jobs. */
   readonly idleSlots: number;
+  /** Credentials of registries, as `docker login` writes them. */
+  readonly registryAuthFile?: string | undefined;
   /** The prefix of the fleet's keys in Valkey. */
   readonly prefix: string;
   /** Where sidecars find Valkey and results. Default: the first two of `sharedNames`. */

@@ -3,7 +3,8 @@ import { step } from './scripted-host.ts';
 
 /**
  * A worker in a process of its own, so that a test can stop and kill it: `lone-worker.ts <valkey> <prefix> <lock ms>`.
- * Its jobs run for ever. It prints what happens to them, a line each.
+ * Its jobs run for ever. It prints what happens to them, a line each. SIGUSR2 blocks its event loop for three times the
+ * lock; SIGHUP steps its clock by ten minutes, forward first and then back.
  */
 const [url = '', prefix = '', lockMs = ''] = process.argv.slice(2);
 const say = (...words: readonly string[]) => void process.stdout.write(`${words.join(' ')}\n`);
@@ -15,8 +16,21 @@ const { node } = await fleet.worker({
   at: (point, attemptId) => say(point, attemptId),
 });
 fleet.results.onCall = () => {
-  for (const { attemptId, outcome } of fleet.results.updates) if (outcome) say('reported', attemptId);
+  for (const { attemptId, outcome } of fleet.results.updates)
+    if (outcome) say('reported', attemptId, outcome.state);
 };
+process.on('SIGUSR2', () => {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3 * Number(lockMs));
+  say('blocked');
+});
+const { now } = Date;
+let step10Minutes = 600_000;
+process.on('SIGHUP', () => {
+  const offset = step10Minutes;
+  Date.now = () => now() + offset;
+  step10Minutes -= 1_200_000;
+  say('stepped', String(offset));
+});
 process.on('SIGTERM', () => {
   say('running', String(node.running.size));
   fleet.removeFolders();

@@ -60,10 +60,13 @@ export class OwnEngine implements AsyncDisposable {
   /** Starts the daemon and waits until it answers. */
   async up(): Promise<void> {
     const folder = this.#folder;
+    // A daemon that finds its containerd slow makes it write its stacks to TMPDIR.
     this.#daemon = spawn(
       'nsenter',
       [
         `--net=/proc/${this.#namespaceOf}/ns/net`,
+        'env',
+        `TMPDIR=${folder}`,
         'dockerd',
         `--host=${this.dockerHost}`,
         `--data-root=${folder}/data`,

@@ -12,17 +12,34 @@ export class ReplyDropper implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  /** @param wanted the beginnings of request lines; the first reply to each is dropped */
-  static async start(dockerHost: string, wanted: readonly string[]): Promise<ReplyDropper> {
+  /**
+   * @param wanted the beginnings of request lines; the first reply to each is dropped
+   * @param options `always`: every reply
+   */
+  static async start(
+    dockerHost: string,
+    wanted: readonly string[],
+    { always = false }: { readonly always?: boolean } = {},
+  ): Promise<ReplyDropper> {
     const folder = await mkdtemp(join(tmpdir(), 'dropper-'));
-    const dropper = new ReplyDropper(folder, new URL(dockerHost).pathname, wanted);
+    const dropper = new ReplyDropper({ folder, daemon: new URL(dockerHost).pathname, wanted, always });
     const { promise, resolve } = Promise.withResolvers<void>();
     dropper.#server.listen(join(folder, 'docker.sock'), resolve);
     await promise;
     return dropper;
   }
 
-  private constructor(folder: string, daemon: string, wanted: readonly string[]) {
+  private constructor({
+    folder,
+    daemon,
+    wanted,
+    always,
+  }: {
+    readonly folder: string;
+    readonly daemon: string;
+    readonly wanted: readonly string[];
+    readonly always: boolean;
+  }) {
     this.#folder = folder;
     this.dockerHost = `unix://${folder}/docker.sock`;
     const left = new Set(wanted);
@@ -32,7 +49,7 @@ export class ReplyDropper implements AsyncDisposable {
       client.on('data', (data) => {
         const line = data.toString('latin1', 0, 100);
         const match = [...left].find((beginning) => line.startsWith(beginning));
-        if (match !== undefined) left.delete(match);
+        if (match !== undefined && !always) left.delete(match);
         drops ||= match !== undefined;
         upstream.write(data);
       });
