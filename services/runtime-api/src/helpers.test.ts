@@ -1,9 +1,3 @@
-import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { RUNTIME_PORT } from '@cronium/contracts';
 import { expect, test, vi } from 'vitest';
 import { ATTEMPT, boundSidecar, claimsOf, type Fixture, JOB } from './testing/fixture.ts';
@@ -18,26 +12,28 @@ import {
   type Step,
 } from './testing/helper-scripts.ts';
 import { set, TABLE, TRACEPARENT } from './testing/helper-table.ts';
+import { type Place, runInImage } from './testing/job-container.ts';
 import { storeVariables } from './testing/stored-results.ts';
 
 // The Bash helper starts several programs for each call.
 vi.setConfig({ testTimeout: 300_000 });
 
-const HELPERS = fileURLToPath(new URL('../../../images/helpers', import.meta.url));
-const run = promisify(execFile);
-
-interface Language {
+interface Language extends Place {
   readonly name: string;
-  readonly file: string;
-  readonly command: string;
   readonly script: Script;
 }
 const LANGUAGES: readonly Language[] = [
-  { name: 'Bash', file: 'job.sh', command: 'bash', script: bashScript },
-  { name: 'Python', file: 'job.py', command: 'python3', script: pythonScript },
-  { name: 'Python with asyncio', file: 'job.py', command: 'python3', script: asyncPythonScript },
-  { name: 'Node, ES module', file: 'job.mjs', command: process.execPath, script: moduleScript },
-  { name: 'Node, CommonJS', file: 'job.cjs', command: process.execPath, script: commonJsScript },
+  { name: 'Bash', image: 'bash', file: 'job.sh', command: 'bash', script: bashScript },
+  { name: 'Python', image: 'python', file: 'job.py', command: 'python3', script: pythonScript },
+  {
+    name: 'Python with asyncio',
+    image: 'python',
+    file: 'job.py',
+    command: 'python3',
+    script: asyncPythonScript,
+  },
+  { name: 'Node, ES module', image: 'node', file: 'job.mjs', command: 'node', script: moduleScript },
+  { name: 'Node, CommonJS', image: 'node', file: 'job.cjs', command: 'node', script: commonJsScript },
 ];
 
 /** The steps of the table that write. */
@@ -45,49 +41,30 @@ const WRITES = TABLE.filter(
   ({ call, fails }) => !/^(get|input|event|info|secret)/.test(call) && fails === undefined,
 );
 
-/** Runs steps as a job of a language would; gives each one's outcome. */
+/** Runs steps in a container as a job of a language would; gives each one's outcome. */
 async function outcomes(
   language: Language,
   steps: readonly Step[],
   sidecar: { url: string; token: string },
 ): Promise<Outcome[]> {
-  const work = await mkdtemp(join(tmpdir(), 'helpers-'));
-  try {
-    await mkdir(join(work, 'out'));
-    await mkdir(join(work, 'node_modules'));
-    await symlink(join(HELPERS, 'node'), join(work, 'node_modules/cronium'));
-    await writeFile(join(work, 'out/a file.txt'), 'hello\n');
-    await writeFile(join(work, language.file), language.script(steps));
-    const env = {
-      PATH: process.env.PATH,
-      HOME: process.env.HOME,
-      HELPERS,
-      WORK: work,
-      PYTHONDONTWRITEBYTECODE: '1',
-      TRACEPARENT,
-      CRONIUM_JOB_ID: JOB,
-      CRONIUM_JOB_TYPE: 'script',
-      CRONIUM_EXECUTION_MODE: 'container',
-      CRONIUM_EXECUTION_ID: ATTEMPT,
-      CRONIUM_EXECUTION_TOKEN: sidecar.token,
-      CRONIUM_RUNTIME_API: sidecar.url,
-      // Not for the runtime API, whatever the job's own requests go through.
-      http_proxy: 'http://127.0.0.1:1',
-      HTTP_PROXY: 'http://127.0.0.1:1',
-      NODE_USE_ENV_PROXY: '1',
-    };
-    const { stdout } = await run(language.command, [join(work, language.file)], {
-      cwd: work,
-      env,
-      maxBuffer: 2 ** 28,
-    });
-    return stdout
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line));
-  } finally {
-    await rm(work, { recursive: true });
-  }
+  const env = {
+    TRACEPARENT,
+    CRONIUM_JOB_ID: JOB,
+    CRONIUM_JOB_TYPE: 'script',
+    CRONIUM_EXECUTION_MODE: 'container',
+    CRONIUM_EXECUTION_ID: ATTEMPT,
+    CRONIUM_EXECUTION_TOKEN: sidecar.token,
+    CRONIUM_RUNTIME_API: sidecar.url,
+    // Not for the runtime API, whatever the job's own requests go through.
+    http_proxy: 'http://127.0.0.1:1',
+    HTTP_PROXY: 'http://127.0.0.1:1',
+    NODE_USE_ENV_PROXY: '1',
+  };
+  const printed = await runInImage(language, language.script(steps), env);
+  return printed
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
 }
 
 const through = (fixture: Fixture) => ({

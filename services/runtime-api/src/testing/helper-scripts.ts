@@ -30,14 +30,14 @@ const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** A Bash script with strict settings: the helpers must stand them. */
 export const bashScript: Script = (steps) =>
-  `set -euo pipefail\nsource "$HELPERS/bash/cronium.sh"\n${steps.map(bashStep).join('')}`;
+  `set -euo pipefail\nsource cronium.sh\n${steps.map(bashStep).join('')}`;
 
 function bashStep({ call, args, bash, isText = false, isSilentInBash = false }: Step): string {
   const words = (bash ?? args.map(String)).map(quoted).join(' ');
   const show = isText ? `$(printf '%s' "$out" | jq -Rs .)` : isSilentInBash ? 'null' : `\${out:-null}`;
   return `status=0
-out=$(cronium_${underscored(call)} ${words} 2>"$WORK/stderr") || status=$?
-if [[ $status == 0 ]]; then printf '{"value":%s}\\n' "${show}"; else jq -cRs '{error: .}' "$WORK/stderr"; fi
+out=$(cronium_${underscored(call)} ${words} 2>stderr) || status=$?
+if [[ $status == 0 ]]; then printf '{"value":%s}\\n' "${show}"; else jq -cRs '{error: .}' stderr; fi
 `;
 }
 
@@ -50,8 +50,7 @@ function pythonCall({ call, args, named = {} }: Step): string {
   return `${underscored(call)}(${[...positional.map(pythonValue), ...keywords].join(', ')})`;
 }
 
-const PYTHON_HEAD = `import json, os, sys
-sys.path.insert(0, os.environ["HELPERS"] + "/python")
+const PYTHON_HEAD = `import json
 import cronium
 def show(outcome):
     print(json.dumps(outcome), flush=True)
