@@ -17,6 +17,7 @@ import type {
 } from '@cronium/contracts';
 import { AuditClient } from './audit.ts';
 import { ExploreClient } from './explore.ts';
+import { FlowsClient } from './flows.ts';
 import { type AttemptLogLine, type LogOptions, type OpenLog, readLog } from './logs.ts';
 import { type BatchSource, batchBody, readChunks, readNdjson } from './ndjson.ts';
 import { entriesOf } from './pages.ts';
@@ -77,12 +78,14 @@ export class CroniumClient {
   /** Variables, secrets and API keys. */
   readonly settings: SettingsClient;
   readonly schedules: SchedulesClient;
+  readonly flows: FlowsClient;
   readonly audit: AuditClient;
 
   constructor(options: ClientOptions) {
     this.#transport = new Transport(options);
     this.explore = new ExploreClient(this.#transport);
     this.settings = new SettingsClient(this.#transport);
+    this.flows = new FlowsClient(this.#transport);
     this.schedules = new SchedulesClient(this.#transport);
     this.audit = new AuditClient(this.#transport);
   }

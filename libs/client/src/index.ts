@@ -16,6 +16,7 @@ export {
   type ServiceName,
 } from './errors.ts';
 export type { BatchPage, ExploreClient, LogRange, LogSearch } from './explore.ts';
+export { FlowsClient } from './flows.ts';
 export { type AttemptLogLine, type LogOptions, logLineBytes } from './logs.ts';
 export type { BatchSource } from './ndjson.ts';
 export { SchedulesClient } from './schedules.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { auditFact } from './audit.ts';
-import { BATCH_ID, JOB_ID } from './ids.ts';
+import { BATCH_ID, FLOW_ID, JOB_ID } from './ids.ts';
 
 const jobIds = z.array(z.string().regex(JOB_ID)).min(1).max(1000);
 
@@ -44,6 +44,16 @@ export const fleetEvent = z.discriminatedUnion('type', [
     type: z.literal('retried'),
     queue: z.string(),
     jobId: z.string().regex(JOB_ID),
+    by: z.string(),
+    at: z.number(),
+  }),
+  /** A flow was accepted; its definition is the value of {@link Keys.flow}. */
+  z.strictObject({ type: z.literal('flow'), flowId: z.string().regex(FLOW_ID), at: z.number() }),
+  /** Someone wants a flow to end: nothing more of it starts, and its jobs are cancelled. */
+  z.strictObject({
+    type: z.literal('cancel-flow'),
+    flowId: z.string().regex(FLOW_ID),
+    tenant: z.string(),
     by: z.string(),
     at: z.number(),
   }),

@@ -7,6 +7,8 @@ const ID_LENGTH = 12;
 export const JOB_ID = /^job_[0-9A-Za-z]{12}$/;
 /** `batch_` and 12 alphanumerics. */
 export const BATCH_ID = /^batch_[0-9A-Za-z]{12}$/;
+/** `flow_` and 12 alphanumerics. */
+export const FLOW_ID = /^flow_[0-9A-Za-z]{12}$/;
 /** `<jobId>.<n>`, n from 1. */
 export const ATTEMPT_ID = /^job_[0-9A-Za-z]{12}\.[1-9][0-9]{0,8}$/;
 
@@ -53,6 +55,21 @@ export function batchIdForKey(tenant: string, key: string): string {
 /** The id of the job on a line (from 1) of a batch: a batch sent again gives the same ids. */
 export function jobIdForLine(batchId: string, line: number): string {
   return `job_${alphanumerics(digest('line', batchId, String(line)))}`;
+}
+
+/** A new random flow id. */
+export function newFlowId(): string {
+  return `flow_${alphanumerics(randomBytes(16))}`;
+}
+
+/** The id of the flow that a tenant submitted under an idempotency key. */
+export function flowIdForKey(tenant: string, key: string): string {
+  return `flow_${alphanumerics(digest('flow', tenant, key))}`;
+}
+
+/** The id of the job of a flow's step. */
+export function jobIdForStep(flowId: string, step: string): string {
+  return `job_${alphanumerics(digest('step', flowId, step))}`;
 }
 
 /** The id of the job that a schedule starts for one of its times (Unix ms). */

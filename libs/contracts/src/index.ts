@@ -4,6 +4,7 @@ export * from './attempts.ts';
 export * from './audit.ts';
 export * from './events.ts';
 export * from './explore.ts';
+export * from './flows.ts';
 export * from './ids.ts';
 export * from './job.ts';
 export * from './json.ts';

@@ -21,6 +21,8 @@ export interface Keys {
   readonly census: string;
   /** Hash: node -> 'drain', the wish of an operator. */
   readonly drains: string;
+  /** String, JSON FlowRecord: an accepted flow, until results has stored it. */
+  flow(flowId: string): string;
   /** Hash: `<tenant>:<name>` -> JSON ScheduleRecord. */
   readonly schedules: string;
   /** Sorted set: fields of {@link Keys.schedules} by when they are due next, Unix ms. */
@@ -74,6 +76,7 @@ export function keysFor(prefix: string): Keys {
     pausedPools: of('paused-pools'),
     census: of('census'),
     drains: of('drains'),
+    flow: (flowId: string) => of('flow', flowId),
     schedules: of('schedules'),
     schedulesDue: of('schedules-due'),
     scheduleLock: (field: string) => of('schedule-lock', field),

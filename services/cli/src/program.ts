@@ -5,6 +5,7 @@ import { addBatch } from './commands/batch.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addControl } from './commands/control.ts';
 import { addFleet } from './commands/fleet.ts';
+import { addFlows } from './commands/flows.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addJobs } from './commands/jobs.ts';
 import { addNode } from './commands/node.ts';
@@ -47,6 +48,7 @@ export function buildProgram(run: Run): Command {
     addTop,
     addSchedules,
     addAudit,
+    addFlows,
     addAuditLog,
     addCompletion,
   ])

@@ -17,6 +17,7 @@ import { problems } from './problems.ts';
 import { FleetQueues } from './queue/queues.ts';
 import { ResultsClient } from './results.ts';
 import { batchRoutes } from './routes/batches.ts';
+import { flowRoutes } from './routes/flows.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { queueRoutes } from './routes/queues.ts';
 import { scheduleRoutes } from './routes/schedules.ts';
@@ -59,6 +60,7 @@ export function createApp(deps: AppDeps): Producer {
   batchRoutes(app, services);
   queueRoutes(app, services);
   scheduleRoutes(app, services);
+  flowRoutes(app, services);
   systemRoutes(app, services);
   const allowed = methodsByPath(app);
   app.notFound((context) => missing(context, allowed).response());

@@ -38,6 +38,11 @@ export class ResultsClient {
     return response !== undefined;
   }
 
+  /** Does results know this flow? */
+  async hasFlow(flowId: string, authorization: string): Promise<boolean> {
+    return (await this.#get(`/v1/flows/${flowId}`, authorization)) !== undefined;
+  }
+
   /** A job with its payload; `undefined` when results does not know it. */
   async job(jobId: string, authorization: string): Promise<EndedJob | undefined> {
     const response = await this.#get(`/internal/v1/jobs/${jobId}/payload`, authorization);

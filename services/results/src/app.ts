@@ -9,6 +9,7 @@ import { artifactRoutes } from './routes/artifacts.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { batchRoutes } from './routes/batches.ts';
 import { docsRoutes } from './routes/docs.ts';
+import { flowRoutes } from './routes/flows.ts';
 import { healthRoutes } from './routes/health.ts';
 import { internalRoutes } from './routes/internal.ts';
 import { jobRoutes } from './routes/jobs.ts';
@@ -64,6 +65,7 @@ export function createApp(deps: Deps): Hono<Env> {
   app.route('/v1/audit', auditRoutes(deps));
   app.route('/v1/schedules', scheduleRoutes(deps));
   app.route('/v1/accounts', accountRoutes(deps));
+  app.route('/v1/flows', flowRoutes(deps));
   app.all('/v1/*', () => {
     throw problems.notFound('such endpoint; see /docs');
   });

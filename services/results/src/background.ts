@@ -3,6 +3,7 @@ import { repeat } from '@cronium/lifecycle';
 import { Keeper } from './accounts/keeper.ts';
 import { mirrorApiKeys } from './auth/api-keys.ts';
 import { type Deps, onEndedOf } from './deps.ts';
+import { FlowRunner } from './flows/flow-runner.ts';
 import { EventApplier } from './ingest/apply-events.ts';
 import { Canceller } from './ingest/cancel.ts';
 import { EventStream } from './ingest/event-stream.ts';
@@ -35,10 +36,12 @@ export async function runBackground(deps: Deps, options: BackgroundOptions): Pro
   const missing = metrics.counter('results_payloads_missing_total');
   readFleet(deps);
   const canceller = new Canceller({ db, valkey, queues, onEnded: onEndedOf(deps) });
+  const flows = new FlowRunner({ db, queues, canceller, log });
   const applier = new EventApplier({
     db,
     queues,
     canceller,
+    flows,
     onMissing: (ids) => {
       missing.inc(ids.length);
       log.warn(
@@ -65,6 +68,7 @@ export async function runBackground(deps: Deps, options: BackgroundOptions): Pro
     canceller.run(signal, onError('cancelling the jobs of a batch')),
     consumeEvents({ stream, applier, log, signal }),
     deps.traces?.run(signal),
+    flows.run(signal),
     followChanges(changes, { url: options.databaseUrl, log, signal }),
     repeat(async () => void (await resealStored(db, { box: deps.secrets, log })), {
       everyMs: RETENTION_EVERY_MS,

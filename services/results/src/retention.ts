@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { dayWindow } from './db/partitions.ts';
 import type { Deps } from './deps.ts';
 import { deleteAuditBefore } from './queries/audit.ts';
+import { deleteFlowsBefore } from './queries/flows.ts';
 import { forgetWrites } from './queries/variables.ts';
 
 const JOBS_EACH = 1000;
@@ -38,6 +39,7 @@ export async function keepRetention(
   }
   await sql`DELETE FROM batches b WHERE b.created_ms < ${beforeMs} AND b.complete
     AND NOT EXISTS (SELECT 1 FROM jobs WHERE batch_id = b.id)`.execute(db);
+  await deleteFlowsBefore(db, beforeMs);
   await deleteAuditBefore(db, Date.parse(dayWindow(auditRetentionDays, nowMs).first));
   if (jobs > 0) log.info({ jobs }, 'ended jobs past retention were deleted');
 }

@@ -1,6 +1,7 @@
 import {
   acceptedBatch,
   acceptedJob,
+  flowInput,
   jobSpec,
   problem,
   queueCounts,
@@ -23,6 +24,7 @@ const NAMED = new Map<unknown, string>([
   [queueCounts, 'Queues'],
   [readiness, 'Readiness'],
   [scheduleInput, 'Schedule'],
+  [flowInput, 'Flow'],
   [scheduleView, 'ScheduleView'],
   [problem, 'Problem'],
 ]);

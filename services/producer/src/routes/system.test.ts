@@ -32,6 +32,8 @@ describe('the API as a document', () => {
       'post /v1/batches',
       'post /v1/batches/{id}/cancel',
       'post /v1/batches/{id}/retry',
+      'post /v1/flows',
+      'post /v1/flows/{id}/cancel',
       'post /v1/jobs',
       'post /v1/jobs/{id}/cancel',
       'post /v1/jobs/{id}/retry',
@@ -75,7 +77,7 @@ describe('an address', () => {
   it.each([
     ['GET', '/nothing', 404],
     ['PUT', '/v1/nothing/x', 404],
-    ['POST', '/v1/flows', 404],
+    ['POST', '/v1/nothing', 404],
     ['GET', '/v1/jobs', 405],
     ['DELETE', '/v1/jobs/job_aaaaaaaaaaaa/cancel', 405],
     ['POST', '/health', 405],

@@ -212,6 +212,33 @@ export interface TraceOutboxTable {
   due_ms: number;
 }
 
+export interface FlowsTable {
+  id: string;
+  tenant: string;
+  name: string;
+  /** JSON of the flow's record. */
+  record: string;
+  trace_id: string;
+  state: string;
+  created_ms: number;
+  ended_ms: ColumnType<number | null, number | null | undefined, number | null>;
+  cancelled_by: ColumnType<string | null, string | null | undefined, string | null>;
+  cancelled_ms: ColumnType<number | null, number | null | undefined, number | null>;
+}
+
+export interface FlowStepsTable {
+  flow_id: string;
+  position: number;
+  name: string;
+  job_id: string;
+  state: string;
+  /** How its job ended, once the flow has noted it. */
+  outcome: string | null;
+  condition: boolean | null;
+  /** Why it was left out. */
+  reason: string | null;
+}
+
 export interface Database {
   jobs: JobsTable;
   attempts: AttemptsTable;
@@ -229,4 +256,6 @@ export interface Database {
   artifacts: ArtifactsTable;
   audit: AuditTable;
   trace_outbox: TraceOutboxTable;
+  flows: FlowsTable;
+  flow_steps: FlowStepsTable;
 }

@@ -1,6 +1,8 @@
 import {
   accountsView,
   auditPage,
+  flowPage,
+  flowView,
   preTaskBody,
   schedulesView,
   variablePut,
@@ -8,6 +10,7 @@ import {
 } from '@cronium/contracts';
 import { z } from 'zod';
 import { auditQuery } from '../routes/audit.ts';
+import { flowsQuery } from '../routes/flows.ts';
 import { credentialBody } from '../tools/credentials.ts';
 import { type Endpoint, json, jsonBody } from './endpoint.ts';
 
@@ -145,6 +148,21 @@ export const storedEndpoints: readonly Endpoint[] = [
     summary:
       'Is every accepted job ended, waiting or running, by PostgreSQL, the queues and every node’s Docker; each discrepancy is named. Admins.',
     answer: json(accountsView),
+    auth: 'key',
+  },
+  {
+    method: 'get',
+    path: '/v1/flows',
+    summary: 'Flows, newest first. They are submitted at the producer.',
+    query: flowsQuery,
+    answer: json(flowPage),
+    auth: 'key',
+  },
+  {
+    method: 'get',
+    path: '/v1/flows/{id}',
+    summary: 'A flow with its steps.',
+    answer: json(flowView),
     auth: 'key',
   },
   {

@@ -2,6 +2,7 @@ import type { FleetEvent } from '@cronium/contracts';
 import type { Kysely } from 'kysely';
 import { withRetry } from '../db/retry.ts';
 import type { Database } from '../db/schema.ts';
+import type { FlowRunner } from '../flows/flow-runner.ts';
 import { insertAudit } from '../queries/audit.ts';
 import { holdBatches, upsertBatch } from '../queries/batches-write.ts';
 import { insertJobs, knownJobs, markRetried } from '../queries/jobs-write.ts';
@@ -15,6 +16,7 @@ export interface ApplierDeps {
   readonly db: Kysely<Database>;
   readonly queues: Queues;
   readonly canceller: Canceller;
+  readonly flows: Pick<FlowRunner, 'accept' | 'cancel'>;
   /** Told of accepted jobs whose payload is neither here nor in the queue any more: a worker's report may bring it. */
   onMissing?(jobIds: readonly string[]): void;
 }
@@ -52,6 +54,10 @@ export class EventApplier {
         return this.#deps.canceller.cancelBatch(event);
       case 'retried':
         return this.#retried(event);
+      case 'flow':
+        return this.#deps.flows.accept(event.flowId);
+      case 'cancel-flow':
+        return this.#deps.flows.cancel(event.flowId, { ...event, atMs: event.at });
       default:
         event satisfies never;
     }

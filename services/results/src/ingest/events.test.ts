@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type BatchView, newBatchId, newJobId } from '@cronium/contracts';
 import { eventually, startProcess } from '@cronium/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { FlowRunner } from '../flows/flow-runner.ts';
 import { getJob } from '../queries/jobs-read.ts';
 import { failureOf, payloadOf, successOf, updateOf } from '../test/fleet.ts';
 import { bodyOf, openService, type TestService } from '../test/service.ts';
@@ -18,7 +19,8 @@ const missing: string[] = [];
 beforeAll(async () => {
   service = await openService();
   canceller = new Canceller(service.deps);
-  applier = new EventApplier({ ...service.deps, canceller, onMissing: (ids) => missing.push(...ids) });
+  const flows = new FlowRunner({ ...service.deps, canceller });
+  applier = new EventApplier({ ...service.deps, canceller, flows, onMissing: (ids) => missing.push(...ids) });
 });
 afterAll(() => service[Symbol.asyncDispose]());
 

@@ -1,6 +1,7 @@
 import type { Migration } from 'kysely/migration';
 import * as first from './2026-11-21-first.ts';
 import * as audit from './2026-11-22-audit.ts';
+import * as flows from './2026-11-22-flows.ts';
 import * as runtime from './2026-11-22-runtime.ts';
 import * as traceOutbox from './2026-11-22-trace-outbox.ts';
 
@@ -8,6 +9,7 @@ import * as traceOutbox from './2026-11-22-trace-outbox.ts';
 export const migrations: Readonly<Record<string, Migration>> = {
   '2026-11-21-first': first,
   '2026-11-22-audit': audit,
+  '2026-11-22-flows': flows,
   '2026-11-22-trace-outbox': traceOutbox,
   '2026-11-22-runtime': runtime,
 };

@@ -1,4 +1,17 @@
-import { type Keys, keysFor, type QueueRecord, queueKey, queueRecord, readRecord } from '@cronium/contracts';
+import {
+  type FlowRecord,
+  flowRecord,
+  type Keys,
+  keysFor,
+  QUEUED_NAME,
+  type QueuePayload,
+  type QueueRecord,
+  queueKey,
+  queueName,
+  queueOptions,
+  queueRecord,
+  readRecord,
+} from '@cronium/contracts';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { replies } from './replies.ts';
@@ -18,7 +31,7 @@ export interface QueuedJob {
 }
 
 /**
- * Looks into the fleet's queues and removes what was cancelled; adds nothing. Every call talks to Valkey and throws what
+ * Looks into the fleet's queues, removes what was cancelled, and adds the jobs of flows. Every call talks to Valkey and throws what
  * ioredis throws when it is away.
  */
 export class Queues {
@@ -74,6 +87,28 @@ export class Queues {
     const at = data.findIndex((payload) => typeof payload === 'string');
     const [queue, payload] = [names[at], data[at]];
     return queue === undefined || typeof payload !== 'string' ? undefined : { queue, payload };
+  }
+
+  /** A flow that was accepted and is not stored yet. */
+  async flow(flowId: string): Promise<FlowRecord | undefined> {
+    const text = await this.#valkey.get(this.keys.flow(flowId));
+    return text === null ? undefined : flowRecord.parse(JSON.parse(text));
+  }
+
+  async forgetFlow(flowId: string): Promise<void> {
+    await this.#valkey.unlink(this.keys.flow(flowId));
+  }
+
+  /** Puts a job into its queue, as the producer does, and tells results. One that is there already stays as it is. */
+  async add(id: string, payload: QueuePayload): Promise<void> {
+    const { pool, requires } = payload.spec;
+    const queue = queueName({ pool, requires });
+    const isNew = await this.#valkey.hsetnx(this.keys.queues, queue, JSON.stringify({ pool, requires }));
+    if (isNew === 1) await this.#valkey.publish(this.keys.queuesChanged, queue);
+    const at = Date.now();
+    await this.queue(queue).add(QUEUED_NAME, payload, queueOptions(id, payload, { kept: true, at }));
+    const event = { type: 'accepted', queue, jobs: [id], at };
+    await this.#valkey.xadd(this.keys.events, '*', 'event', JSON.stringify(event));
   }
 
   async place(queue: string, jobId: string): Promise<QueuePlace> {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditFact, AuditPage } from '@cronium/contracts';
 import { expect, test } from 'vitest';
+import { FlowRunner } from '../flows/flow-runner.ts';
 import { EventApplier } from '../ingest/apply-events.ts';
 import { Canceller } from '../ingest/cancel.ts';
 import { keepRetention } from '../retention.ts';
@@ -20,7 +21,10 @@ const told = (more: Partial<AuditFact> = {}) =>
     },
   }) as const;
 
-const applierOf = ({ deps }: TestService) => new EventApplier({ ...deps, canceller: new Canceller(deps) });
+function applierOf({ deps }: TestService): EventApplier {
+  const canceller = new Canceller(deps);
+  return new EventApplier({ ...deps, canceller, flows: new FlowRunner({ ...deps, canceller }) });
+}
 const audit = async (service: TestService, query = '') => bodyOf<AuditPage>(service.get(`/v1/audit${query}`));
 
 test('what producers tell is stored once, however often it comes, and shown newest first', async () => {
