@@ -5,6 +5,7 @@ import {
   createNodeKey,
   encodeChunks,
   encodeRecords,
+  type FleetEvent,
   type JobInput,
   jobSpec,
   keysFor,
@@ -115,6 +116,21 @@ export class ScriptedNode implements AsyncDisposable {
       ...(line !== undefined && { line }),
     };
     return { id, payload };
+  }
+
+  /** Tells results of a batch, as a producer does. */
+  async announceBatch(batchId: string, name: string, accepted: number): Promise<void> {
+    const event = {
+      type: 'batch',
+      batchId,
+      name,
+      accepted,
+      rejected: 0,
+      complete: true,
+      tenant: 'default',
+      at: Date.now(),
+    } satisfies FleetEvent;
+    await this.#valkey.xadd(keysFor(this.#prefix).events, '*', 'event', JSON.stringify(event));
   }
 
   /** Reports an attempt as it stands. */

@@ -2,6 +2,7 @@ import type {
   BatchFailures,
   BatchView,
   LogLine,
+  LogLineAt,
   LogMatches,
   OverviewView,
   SessionView,
@@ -85,6 +86,15 @@ export class ExploreClient {
   logMatches(id: string, { signal, ...search }: LogSearch): Promise<LogMatches> {
     const path = `/v1/jobs/${encodeURIComponent(id)}/logs/matches`;
     return this.#get(path, { ...search }, signal === undefined ? {} : { signal });
+  }
+
+  /** The first line of an attempt's log at or after a Unix time in milliseconds. */
+  logLineAt(
+    id: string,
+    { signal, ...at }: CallOptions & { attempt?: number; at: number },
+  ): Promise<LogLineAt> {
+    const path = `/v1/jobs/${encodeURIComponent(id)}/logs/line`;
+    return this.#get(path, at, signal === undefined ? {} : { signal });
   }
 
   #get<T>(path: string, query: Query, { signal }: CallOptions): Promise<T> {

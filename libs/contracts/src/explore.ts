@@ -69,6 +69,10 @@ export const logMatches = z.object({
 });
 export type LogMatches = z.infer<typeof logMatches>;
 
+/** `GET /v1/jobs/{id}/logs/line?at=`. */
+export const logLineAt = z.object({ attempt: z.int(), line: z.int().nonnegative() });
+export type LogLineAt = z.infer<typeof logLineAt>;
+
 /** `GET /v1/session`: who the key or the cookie of a request belongs to. */
 export const sessionView = z.object({
   name: z.string(),

@@ -2,6 +2,7 @@ import type { AttemptView, JobView } from '@cronium/contracts';
 import type { JSX } from 'preact';
 import { bytes, count } from '../format/numbers.ts';
 import { atMs } from '../format/time.ts';
+import { useExtent } from '../logs/use-extent.ts';
 import { Empty } from '../parts/notices.tsx';
 import { StateBadge } from '../parts/state.tsx';
 import { Elapsed, Time } from '../parts/time.tsx';
@@ -46,7 +47,7 @@ export function AttemptsTab({ job }: { job: JobView }): JSX.Element {
 }
 
 function Row({ job, attempt }: { job: JobView; attempt: AttemptView }): JSX.Element {
-  const { log } = attempt;
+  const log = useExtent(job, attempt.attempt);
   return (
     <tr>
       <td class="number">{attempt.attempt}</td>

@@ -41,7 +41,7 @@ function Evidence({ death }: { death: DeathRecord }): JSX.Element {
           Memory: {bytes(peak)} of {bytes(limit)} at the most
           {evidence.oomKills !== undefined &&
             evidence.oomKills > 0 &&
-            `, ${evidence.oomKills} out-of-memory kills`}
+            `, ${evidence.oomKills} out-of-memory ${evidence.oomKills === 1 ? 'kill' : 'kills'}`}
           .
         </p>
       )}

@@ -3,7 +3,10 @@ import { isTerminal } from '@cronium/contracts/states';
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { useAddressQuery } from '../data/address.ts';
+import { client } from '../data/client.ts';
+import { messageOf } from '../data/session.ts';
 import { Empty } from '../parts/notices.tsx';
+import { showToast } from '../parts/toast.tsx';
 import { allLines, type Rows } from './line-runs.ts';
 import { LogFoot } from './log-foot.tsx';
 import { LogRow } from './log-row.tsx';
@@ -22,8 +25,26 @@ export function LogView({ job }: { job: JobView }): JSX.Element {
   const asked = Number(query.get('attempt') ?? 0);
   const attempt = job.attemptList.some((one) => one.attempt === asked) ? asked : Math.max(1, job.attempts);
   const extent = useExtent(job, attempt);
+  useMoment(job, attempt);
   if (extent.lines === 0) return <NoLines job={job} attempt={attempt} extent={extent} />;
   return <Log key={attempt} job={job} attempt={attempt} extent={extent} />;
+}
+
+/** `at=` leads to the line of that moment: from a span of a trace, for one. */
+function useMoment(job: JobView, attempt: number): void {
+  const { query, set } = useAddressQuery();
+  const at = Number(query.get('at') ?? Number.NaN);
+  useEffect(() => {
+    if (Number.isNaN(at)) return;
+    const abort = new AbortController();
+    client.explore.logLineAt(job.id, { attempt, at, signal: abort.signal }).then(
+      ({ line }) => set({ at: undefined, line: line === 0 ? undefined : String(line) }),
+      (error: unknown) => {
+        if (!abort.signal.aborted) showToast(messageOf(error), 'error');
+      },
+    );
+    return () => abort.abort();
+  }, [job.id, attempt, at]);
 }
 
 function NoLines({ job, attempt, extent }: { job: JobView; attempt: number; extent: Extent }): JSX.Element {

@@ -47,7 +47,7 @@ export function useMatches(
             ...begin,
             answers: begin.answers + 1,
             searched: answer.searched,
-            searching: !answer.complete,
+            searching: !answer.complete && answer.searched < of.lines,
           });
         },
         (problem: unknown) => {

@@ -1,6 +1,13 @@
-import { batchFailures, logMatches, overviewView, queueCounts, sessionView } from '@cronium/contracts';
+import {
+  batchFailures,
+  logLineAt,
+  logMatches,
+  overviewView,
+  queueCounts,
+  sessionView,
+} from '@cronium/contracts';
 import { z } from 'zod';
-import { matchesQuery } from '../routes/jobs.ts';
+import { lineQuery, matchesQuery } from '../routes/jobs.ts';
 import { overviewQuery } from '../routes/overview.ts';
 import { sessionBody } from '../routes/session.ts';
 import { type Endpoint, json, jsonBody } from './endpoint.ts';
@@ -47,6 +54,14 @@ export const dashboardEndpoints: readonly Endpoint[] = [
       'Which lines of an attempt’s log are of a stream and hold a text, as runs of line numbers. Goes on with after=searched until it is complete.',
     query: matchesQuery,
     answer: json(logMatches),
+    auth: 'key',
+  },
+  {
+    method: 'get',
+    path: '/v1/jobs/{id}/logs/line',
+    summary: 'The first line of an attempt’s log at or after a time, by its number; 0 when there is none.',
+    query: lineQuery,
+    answer: json(logLineAt),
     auth: 'key',
   },
   {

@@ -1,8 +1,10 @@
 import { stripVTControlCharacters } from 'node:util';
-import type { LogMatches, LogRecord } from '@cronium/contracts';
+import { attemptIdOf, decompressRecords, type LogMatches, type LogRecord } from '@cronium/contracts';
 import type { Kysely } from 'kysely';
+import { withRetry } from '../db/retry.ts';
 import type { Database } from '../db/schema.ts';
 import type { Changes } from '../live/changes.ts';
+import { chunkAt, logStanding, nextChunks } from '../queries/logs-read.ts';
 import { isWanted, type LogRequest, readLog } from './read.ts';
 
 /** What to look for in a log. */
@@ -40,6 +42,27 @@ export async function findMatches(
 }
 
 const ESCAPE = 27;
+
+/** The first line that was written at or after a time, the last one when none was; 0 when there is no line. */
+export async function lineAt(
+  { db }: { db: Kysely<Database> },
+  { jobId, attempt, timeMs }: { jobId: string; attempt: number; timeMs: number },
+): Promise<number> {
+  const attemptId = attemptIdOf(jobId, attempt);
+  const { day } = await withRetry(() => logStanding(db, { jobId, attempt, attemptId }));
+  if (day === undefined) return 0;
+  const chunk = await withRetry(() => chunkAt(db, { attemptId, day, timeMs }));
+  if (chunk === undefined) return 0;
+  const at = { attemptId, day, afterSeq: 0, afterChunk: chunk - 1 };
+  let last = 0;
+  for (const { first_seq, body } of await withRetry(() => nextChunks(db, at))) {
+    for (const [index, record] of decompressRecords(body).entries()) {
+      last = first_seq + index;
+      if (record.time >= timeMs) return last;
+    }
+  }
+  return last;
+}
 
 function holds({ bytes }: LogRecord, needle: string): boolean {
   if (needle === '') return true;

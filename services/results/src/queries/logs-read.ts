@@ -28,6 +28,21 @@ export async function nextChunks(db: Kysely<Database>, at: ReadPosition) {
     .execute();
 }
 
+/** The chunk that was begun last at or before a time, or the first one. */
+export async function chunkAt(
+  db: Kysely<Database>,
+  { attemptId, day, timeMs }: { attemptId: string; day: string; timeMs: number },
+): Promise<number | undefined> {
+  const own = db.selectFrom('log_chunks').where('day', '=', day).where('attempt_id', '=', attemptId);
+  const row = await own
+    .select((eb) => [
+      eb.fn.max('chunk').filterWhere('time_ms', '<=', timeMs).as('before'),
+      eb.fn.min('chunk').as('first'),
+    ])
+    .executeTakeFirst();
+  return row?.before ?? row?.first ?? undefined;
+}
+
 /** How an attempt's log stands: the day under which it is stored, and whether any more of it will come. */
 export interface LogStanding {
   readonly day: string | undefined;

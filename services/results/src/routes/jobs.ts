@@ -6,7 +6,7 @@ import type { Env } from '../http/auth.ts';
 import { NO_QUERY, readQuery } from '../http/body.ts';
 import { problems } from '../http/problems.ts';
 import { logFormat } from '../logs/format.ts';
-import { findMatches } from '../logs/matches.ts';
+import { findMatches, lineAt } from '../logs/matches.ts';
 import { type LogRequest, readLog } from '../logs/read.ts';
 import { toFacts } from '../queries/attempts-write.ts';
 import {
@@ -70,6 +70,15 @@ export const matchesQuery = z.strictObject({
   stream: z.enum(['stdout', 'stderr', 'fleet']).optional(),
   text: z.string().max(1000).optional(),
   after: count.default(0),
+});
+
+/** Unix milliseconds, fractions allowed. */
+export const lineQuery = z.strictObject({
+  attempt: positive.optional(),
+  at: z
+    .string()
+    .regex(/^\d{1,15}(\.\d+)?$/, { error: 'must be a Unix time in milliseconds' })
+    .transform(Number),
 });
 
 const attemptQuery = z.strictObject({ attempt: positive.optional() });
@@ -136,6 +145,13 @@ export function jobRoutes(deps: Deps): Hono<Env> {
     return c.json(
       await findMatches(deps, { ...query, stream: query.stream, jobId: job.id, attempt, signal }),
     );
+  });
+
+  app.get('/:id/logs/line', async (c) => {
+    const query = readQuery(c, lineQuery);
+    const job = await locateJob(deps, c.get('principal').tenant, c.req.param('id'));
+    const attempt = attemptWithLog(job, query.attempt);
+    return c.json({ attempt, line: await lineAt(deps, { jobId: job.id, attempt, timeMs: query.at }) });
   });
 
   app.get('/:id/death', async (c) => {

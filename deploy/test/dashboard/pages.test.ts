@@ -1,0 +1,129 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { BrowserContextOptions, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { playSample, type Sample } from './sample.ts';
+import { openStage, type Stage } from './stage.ts';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const FIRST_LOAD_BYTES = 200_000;
+const DESKTOP: BrowserContextOptions = { viewport: { width: 1280, height: 800 }, colorScheme: 'light' };
+const PHONE: BrowserContextOptions = { viewport: { width: 390, height: 800 }, colorScheme: 'dark' };
+
+let stage: Stage;
+let sample: Sample;
+beforeAll(async () => {
+  stage = await openStage();
+  sample = await playSample(stage);
+});
+afterAll(() => stage[Symbol.asyncDispose]());
+
+/** What each page shows when it is there. */
+const PAGES: Readonly<Record<string, { path: () => string; shows: string }>> = {
+  overview: { path: () => '/', shows: 'Newest jobs that did not end well' },
+  jobs: { path: () => '/jobs', shows: 'train model' },
+  'running job': { path: () => `/jobs/${sample.running.id}`, shows: 'learning rate is high' },
+  'failed job': { path: () => `/jobs/${sample.failed.id}`, shows: 'Killed' },
+  'trace of a job': { path: () => `/jobs/${sample.succeeded.id}?tab=trace`, shows: 'container start' },
+  attempts: { path: () => `/jobs/${sample.failed.id}?tab=attempts`, shows: 'What happened' },
+  spec: { path: () => `/jobs/${sample.failed.id}?tab=spec`, shows: '"language": "bash"' },
+  batches: { path: () => '/batches', shows: 'november import' },
+  batch: { path: () => `/batches/${sample.batchId}`, shows: 'Failures by cause' },
+  traces: { path: () => '/traces', shows: 'send invoices' },
+  trace: {
+    path: () => `/traces/${sample.succeeded.payload.traceId}?span=00000000000000a0`,
+    shows: 'invoice.count',
+  },
+  workers: { path: () => '/workers', shows: 'Docker does not answer' },
+  variables: { path: () => '/settings/variables', shows: 'report/last-run' },
+  secrets: { path: () => '/settings/secrets', shows: 'SMTP_PASSWORD' },
+  keys: { path: () => '/settings/keys', shows: 'Make a key' },
+  'no such job': { path: () => '/jobs/job_aaaaaaaaaaaa', shows: 'There is no such job' },
+};
+
+interface Finding {
+  readonly id: string;
+  readonly impact: string | null;
+  readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
+}
+
+/** What axe finds of WCAG A and AA, the serious and critical. */
+async function findings(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  const tags = "{ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }";
+  const { violations } = await page.evaluate<{ violations: Finding[] }>(`axe.run(document, ${tags})`);
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes[0]?.html} ${nodes[0]?.failureSummary}`);
+}
+
+/** A page that remembers what the browser complained of: errors, and what the policy refused. */
+async function openPage(options: BrowserContextOptions): Promise<{ page: Page; complaints: string[] }> {
+  // axe itself is put into the page: the policy is for the page's own files, and is looked at in another test.
+  const context = await stage.browser.newContext({ ...options, bypassCSP: true });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !message.text().includes('404')) complaints.push(message.text());
+  });
+  await page.goto(stage.signedIn('/workers'));
+  await page.getByText('node-1').first().waitFor();
+  return { page, complaints };
+}
+
+test.each([
+  ['a desktop, light', DESKTOP],
+  ['a phone, dark', PHONE],
+])('every page on %s: it is there, nothing overflows, axe has no serious finding', async (_name, options) => {
+  const { page, complaints } = await openPage(options);
+  const found: Record<string, string[]> = {};
+  for (const [name, { path, shows }] of Object.entries(PAGES)) {
+    await page.goto(`${stage.line.url}${path()}`);
+    await page.getByText(shows).first().waitFor();
+    const own = await findings(page);
+    const wide = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
+    if (wide > 0) own.push(`the page is ${wide} pixels too wide`);
+    if (own.length > 0) found[name] = own;
+  }
+  expect(found).toEqual({});
+  expect(complaints).toEqual([]);
+  await page.context().close();
+});
+
+test('under its own policy nothing is refused, and the first load is small', async () => {
+  const context = await stage.browser.newContext();
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !message.text().includes('401')) complaints.push(message.text());
+  });
+  const scripts: Promise<number>[] = [];
+  page.on('requestfinished', (request) => {
+    if (request.url().endsWith('.js'))
+      scripts.push(request.sizes().then(({ responseBodySize }) => responseBodySize));
+  });
+  await page.goto(stage.signedIn('/'));
+  await page.getByText('Newest jobs that did not end well').waitFor();
+  await page.locator('canvas').first().waitFor();
+  const bytes = (await Promise.all(scripts)).reduce((sum, size) => sum + size, 0);
+  process.stdout.write(
+    `first load of the overview: ${(bytes / 1000).toFixed(1)} kB of compressed JavaScript\n`,
+  );
+  expect(bytes).toBeGreaterThan(10_000);
+  expect(bytes).toBeLessThan(FIRST_LOAD_BYTES);
+  expect(page.url()).not.toContain('key=');
+  expect(complaints).toEqual([]);
+  await context.close();
+});
+
+test('without a key the page asks for one, and says when it is wrong', async () => {
+  const context = await stage.browser.newContext({ bypassCSP: true });
+  const page = await context.newPage();
+  await page.goto(stage.line.url);
+  await page.getByLabel('API key').fill('wrong');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByText('does not know that key').waitFor();
+  expect(await findings(page)).toEqual([]);
+  await context.close();
+});
