@@ -1,4 +1,5 @@
 import type {
+  ArtifactView,
   BatchFailures,
   BatchView,
   LogLine,
@@ -29,6 +30,11 @@ export interface LogSearch extends CallOptions {
   readonly text?: string | undefined;
   /** Only lines behind this one: where the last answer ended. */
   readonly after?: number;
+}
+
+/** Whose artifacts to look at; without an attempt the newest one's. */
+export interface ArtifactOptions extends CallOptions {
+  readonly attempt?: number;
 }
 
 /** A page of batches, newest first. */
@@ -95,6 +101,32 @@ export class ExploreClient {
   ): Promise<LogLineAt> {
     const path = `/v1/jobs/${encodeURIComponent(id)}/logs/line`;
     return this.#get(path, at, signal === undefined ? {} : { signal });
+  }
+
+  /** The files that a job's newest attempt, or this one, stored. */
+  async artifacts(
+    id: string,
+    { attempt, ...options }: ArtifactOptions = {},
+  ): Promise<readonly ArtifactView[]> {
+    const path = `/v1/jobs/${encodeURIComponent(id)}/artifacts`;
+    const page = await this.#get<{ readonly artifacts: readonly ArtifactView[] }>(path, { attempt }, options);
+    return page.artifacts;
+  }
+
+  /** The bytes of one of them, as they come. */
+  artifact(
+    id: string,
+    path: string,
+    { attempt, signal }: ArtifactOptions = {},
+  ): Promise<ReadableStream<Uint8Array>> {
+    const name = path.split('/').map(encodeURIComponent).join('/');
+    return this.#transport.stream({
+      service: 'results',
+      method: 'GET',
+      path: `/v1/jobs/${encodeURIComponent(id)}/artifacts/${name}${queryOf({ attempt })}`,
+      repeatable: true,
+      signal,
+    });
   }
 
   #get<T>(path: string, query: Query, { signal }: CallOptions): Promise<T> {

@@ -106,6 +106,18 @@ export const jobView = jobSummary.extend({
 });
 export type JobView = z.infer<typeof jobView>;
 
+/** One of `GET /v1/jobs/{id}/artifacts`. */
+export const artifactView = z.object({
+  path: z.string(),
+  attempt: z.int(),
+  bytes: z.int(),
+  /** Hex. */
+  sha256: z.string(),
+  contentType: z.string(),
+  createdAt: time,
+});
+export type ArtifactView = z.infer<typeof artifactView>;
+
 /** A line of `GET /v1/jobs/{id}/logs` as NDJSON or SSE. */
 export const logLine = z.object({
   seq: z.int().positive(),

@@ -23,6 +23,22 @@ const line = (seq: number, stream: string, words: string, more: object = {}) =>
   `${JSON.stringify({ seq, time: '2026-01-01T00:00:00Z', stream, text: words, ...more })}\n`;
 const logOf = (lines: string) => (_: IncomingMessage, response: ServerResponse) => void response.end(lines);
 
+test('cronium artifacts lists what a job stored, and writes one of them', async () => {
+  const stored = { attempt: 1, contentType: 'text/plain', createdAt: '2026-01-01T00:00:00Z' };
+  const { env } = await fleetThat({
+    [`GET /v1/jobs/${id}/artifacts`]: {
+      artifacts: [{ ...stored, path: 'out/a b.txt', bytes: 6, sha256: '5891b5' }],
+    },
+    [`GET /v1/jobs/${id}/artifacts/out/a%20b.txt`]: logOf('hello\n'),
+  });
+  const listed = await cronium(['artifacts', id], { env });
+  expect(listed).toMatchObject({ code: 0, stdout: expect.stringMatching(/out\/a b\.txt +6 +5891b5/) });
+  expect(await cronium(['artifacts', id, 'out/a b.txt'], { env })).toMatchObject({
+    code: 0,
+    stdout: 'hello\n',
+  });
+});
+
 describe('cronium run', () => {
   test('writes each stream to its own, byte for byte, and exits with the job’s code', async () => {
     const { env, seen } = await fleetThat({

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addArtifacts } from './commands/artifacts.ts';
 import { addAudit } from './commands/audit.ts';
 import { addAuditLog } from './commands/audit-log.ts';
 import { addBatch } from './commands/batch.ts';
@@ -42,6 +43,7 @@ export function buildProgram(run: Run): Command {
     addBatch,
     addJobs,
     addInspect,
+    addArtifacts,
     addControl,
     addNode,
     addFleet,

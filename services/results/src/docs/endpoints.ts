@@ -1,4 +1,5 @@
 import {
+  artifactView,
   batchResult,
   batchView,
   deathRecord,
@@ -22,18 +23,7 @@ const otlpBody = { type: 'application/x-protobuf' };
 const attempt = z.strictObject({ attempt: z.string().optional() });
 const paging = z.strictObject({ limit: z.string().optional(), cursor: z.string().optional() });
 const batchPage = z.object({ batches: z.array(batchView), cursor: z.string().nullable() });
-const artifacts = z.object({
-  artifacts: z.array(
-    z.object({
-      path: z.string(),
-      attempt: z.int(),
-      bytes: z.int(),
-      sha256: z.string(),
-      contentType: z.string(),
-      createdAt: z.string(),
-    }),
-  ),
-});
+const artifacts = z.object({ artifacts: z.array(artifactView) });
 const scaling = z.object({
   pools: z.array(
     z.object({
