@@ -39,7 +39,8 @@ export interface RoundReport extends Verdict {
 
 const GAP_MS = [800, 4000] as const;
 const MOST_OPEN = 20;
-const SETTLE_MS = 180_000;
+/** On a busy machine a job may take long; one that does not move for so long is stuck. */
+const STANDSTILL_MS = 120_000;
 const QUIET_MS = 60_000;
 const OPEN_STATES = 'queued,claimed,preparing,running,draining';
 
@@ -115,15 +116,24 @@ function openCounter(bed: Bed): () => Promise<number> {
   };
 }
 
-/** Waits until no job is open any more; goes on when that takes too long: the verdict names those that are. */
+/** Waits until no job is open any more; goes on when nothing moves any more: the verdict names those that are open. */
 async function settle(bed: Bed, say: RoundOptions['say']): Promise<void> {
-  const open = async () => {
+  let before = '';
+  const hasSettled = async () => {
     const response = await bed.fleet.request(`/v1/jobs?state=${OPEN_STATES}&limit=500`);
     if (!response.ok) return false;
-    return jobPage.parse(await response.json()).jobs.length === 0;
+    const { jobs } = jobPage.parse(await response.json());
+    const now = jobs.map(({ id, state, attempts }) => `${id} ${state} ${attempts}`).join();
+    const isStill = now === before;
+    before = now;
+    return jobs.length === 0 || !isStill ? { open: jobs.length } : false;
   };
-  const options = { what: 'every job has ended', timeoutMs: SETTLE_MS, everyMs: 500 };
-  await eventually(open, options).catch((error: Error) => say(error.message));
+  const options = { what: 'a job moves', timeoutMs: STANDSTILL_MS, everyMs: 500 };
+  try {
+    while ((await eventually(hasSettled, options)).open > 0);
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+  }
 }
 
 async function endOf({ fleet }: Bed, id: string, job: ChaosJob): Promise<Ended> {
