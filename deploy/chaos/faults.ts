@@ -2,6 +2,7 @@ import { jobContainerName, LABEL, sidecarName } from '@cronium/contracts';
 import type { LocalService } from '../local/bootstrap.ts';
 import type { Service } from '../test/e2e/service.ts';
 import { type Bed, killStore, LOCK_SECONDS, startStore } from './bed.ts';
+import { jobNamedBy } from './monitor.ts';
 import type { FaultKind } from './plan.ts';
 import { signalTree } from './processes.ts';
 import type { Random } from './random.ts';
@@ -157,7 +158,10 @@ async function onContainer(bed: Bed, context: FaultContext, act: 'remove' | 'kil
     label: [`${LABEL.node}=${bed.workers[0].node}`, `${LABEL.role}=job`],
     status: ['running'],
   };
-  const jobs = (await docker.listContainers({ filters })).map(({ Labels }) => Labels[LABEL.job] ?? '');
+  // A container that stands warm has no job, and no job's name, yet.
+  const jobs = (await docker.listContainers({ filters })).flatMap(
+    ({ Names }) => jobNamedBy(Names[0] ?? '') ?? [],
+  );
   if (jobs.length === 0) return;
   const jobId = context.random.pick(jobs);
   context.interfered.add(jobId);

@@ -66,7 +66,8 @@ export class Monitor {
     const { Action: action, timeNano, Actor } = event.parse(JSON.parse(line));
     const atMs = timeNano / 1e6;
     const labels = Actor.Attributes;
-    if (action === 'start') this.#started(Actor.ID, atMs, labels);
+    // A container that stood warm is given the job's name when a job takes it: the life counts from there.
+    if (action === 'start' || action === 'rename') this.#started(Actor.ID, atMs, { ...labels });
     const life = this.#lives.get(Actor.ID);
     if (life === undefined) return;
     this.#seenMs.set(Actor.ID, atMs);
@@ -77,7 +78,9 @@ export class Monitor {
 
   #started(containerId: string, startedMs: number, labels: Readonly<Record<string, string>>): void {
     if (this.#lives.has(containerId)) return;
-    const { [LABEL.job]: jobId = '', [LABEL.attempt]: attemptId = '' } = labels;
+    const jobId = labels[LABEL.job] ?? jobNamedBy(labels.name ?? '');
+    if (jobId === undefined) return;
+    const attemptId = labels[LABEL.attempt] ?? `${jobId} in ${containerId.slice(0, 12)}`;
     const life = { containerId, node: this.#node, jobId, attemptId, startedMs };
     this.#lives.set(containerId, { ...life, endedMs: Number.POSITIVE_INFINITY, frozen: [] });
   }
@@ -97,13 +100,14 @@ export class Monitor {
   }
 
   async #inspect(id: string, labels: Readonly<Record<string, string>>): Promise<void> {
-    const { State } = await this.#docker
+    const { State, Name } = await this.#docker
       .getContainer(id)
       .inspect({ abortSignal: AbortSignal.timeout(ANSWER_MS) });
     const startedMs = Date.parse(State.StartedAt);
     // Created and not started: Docker gives the year 1.
     if (startedMs <= 0) return;
-    this.#started(id, startedMs, labels);
+    const isOfJob = labels[LABEL.job] !== undefined;
+    this.#started(id, isOfJob ? startedMs : Date.now(), { ...labels, name: Name });
     const life = this.#lives.get(id);
     if (life === undefined) return;
     if (State.Running) this.#seenMs.set(id, Date.now());
@@ -114,4 +118,10 @@ export class Monitor {
 function thaw(life: Life, atMs: number): void {
   const last = life.frozen.pop();
   if (last !== undefined) life.frozen.push({ ...last, toMs: Math.min(last.toMs, atMs) });
+}
+
+/** The job whose name a container bears. */
+export function jobNamedBy(name: string): string | undefined {
+  const [, jobId] = /cronium-job-(job_[0-9A-Za-z]{12})$/.exec(name) ?? [];
+  return jobId;
 }

@@ -4,8 +4,8 @@ import type { RuntimeFacts, SandboxRuntime } from '../sandbox/runtime.ts';
 import { DiskWatch } from './disk.ts';
 import type { Running } from './running.ts';
 
-/** What is younger may still be in the making. */
-const RECONCILE_GRACE_MS = 120_000;
+/** Those in the making belong to a running attempt; an attempt that began while Docker was asked is younger than this. */
+const RECONCILE_GRACE_MS = 20_000;
 
 export interface UpkeepOptions {
   readonly runtime: SandboxRuntime;

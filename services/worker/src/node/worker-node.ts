@@ -46,7 +46,8 @@ const HEARTBEAT_MS = 5000;
 const REFRESH_MS = 5000;
 const READINESS_MS = 5000;
 const FORECAST_MS = 2000;
-const RECONCILE_MS = 60_000;
+/** With the grace, well within a minute of quiet. */
+const RECONCILE_MS = 15_000;
 const FLUSH_MS = 2000;
 
 /** One worker: claims jobs, runs them, reports them. `start` brings it up, `stop` takes it down; both once. */
