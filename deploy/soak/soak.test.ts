@@ -7,7 +7,7 @@ import { plot } from './plot.ts';
 import { soak } from './soak.ts';
 
 /** `npm run soak -- --jobs N` sets it. */
-const jobs = Number(process.env.SOAK_JOBS ?? 30);
+const jobs = Number(process.env.SOAK_JOBS ?? 10);
 const PICTURE = resolve(import.meta.dirname, '../../.cronium/soak.svg');
 /** Connections that are kept for the next request, and files of the log and the journal. */
 const HANDLES_MORE = 15;
@@ -22,7 +22,7 @@ test(
   `after ${jobs} jobs no process holds more handles or sockets than after the first ones, and nothing is left of them`,
   async () => {
     // The first jobs open what is kept: connections, slots, prepared statements.
-    await soak(fleet, 8);
+    await soak(fleet, 4);
     const { moments, succeeded, charts } = await soak(fleet, jobs);
     expect(succeeded).toBe(jobs);
     await mkdir(join(PICTURE, '..'), { recursive: true });

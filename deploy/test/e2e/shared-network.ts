@@ -1,7 +1,9 @@
-import { testDocker } from '@cronium/testing';
+import { eventually, testDocker } from '@cronium/testing';
 import { removeForwarder } from '../../local/fleet/docker-objects.ts';
 import { openOnGateway } from '../../local/fleet/gateway.ts';
 import { ensureSharedNetwork, startForwarder } from '../../local/fleet/network.ts';
+
+const GONE_MS = 60_000;
 
 /** A shared-services network of a test's own on one Docker engine. */
 export interface SharedNetwork extends AsyncDisposable {
@@ -37,7 +39,15 @@ export async function openSharedNetwork(options: SharedNetworkOptions): Promise<
   await using stack = new AsyncDisposableStack();
   const name = `cronium-shared-${node}`;
   const { gateway } = await ensureSharedNetwork(dockerHost, name, node);
-  stack.defer(() => docker.getNetwork(name).remove());
+  // A busy daemon counts the endpoint of a container that has just gone for a moment.
+  const isGone = () =>
+    docker
+      .getNetwork(name)
+      .remove()
+      .then(() => true);
+  stack.defer(
+    async () => void (await eventually(isGone, { what: `${name} is removed`, timeoutMs: GONE_MS })),
+  );
   const address = options.hostAddress ?? gateway;
   const valkey = new URL(valkeyUrl);
   const valkeyPort = Number(valkey.port || 6379);
