@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { holderName, jobContainerName, LABEL, networkName, newJobId, sidecarName } from '@cronium/contracts';
 import { eventually } from '@cronium/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -278,10 +279,15 @@ describe('names and remains', () => {
       `container ${sidecarName(slot)}`,
       `network ${networkName(slot)}`,
     ];
-    expect(await fixture.runtime.reconcile(owned, 60_000, false)).toEqual([]);
-    expect((await fixture.runtime.reconcile(owned, 0, true)).toSorted()).toEqual(names);
+    // A volume is the engine's and not this node's: others' may be found too.
+    const reconcile = async (graceMs: number, dryRun: boolean) =>
+      (await fixture.runtime.reconcile(owned, graceMs, dryRun))
+        .filter((orphan) => !orphan.startsWith('volume '))
+        .toSorted();
+    expect(await reconcile(60_000, false)).toEqual([]);
+    expect(await reconcile(0, true)).toEqual(names);
     expect((await fixture.runtime.observe()).length).toBe(2);
-    expect((await fixture.runtime.reconcile(owned, 0, false)).toSorted()).toEqual(names);
+    expect(await reconcile(0, false)).toEqual(names);
     expect(await fixture.runtime.observe()).toMatchObject([
       { attemptId: living.binding.attemptId, running: true },
     ]);
@@ -289,6 +295,24 @@ describe('names and remains', () => {
     await fixture.runtime.purge(living.binding);
     expect(await fixture.runtime.observe()).toEqual([]);
     await living.release();
+  });
+
+  test('a toolkit whose image is gone is removed, after a grace; the one in use stays', async () => {
+    const gone = `cronium-toolkit-${randomBytes(6).toString('hex')}`;
+    const labels = { [LABEL.managed]: 'true', [LABEL.role]: 'toolkit' };
+    const volume = fixture.docker.getVolume(gone);
+    await fixture.docker.createVolume({ Name: gone, Labels: labels });
+    try {
+      const none = new Set<string>();
+      expect(await fixture.runtime.reconcile(none, 3_600_000, false)).not.toContain(`volume ${gone}`);
+      expect(await fixture.runtime.reconcile(none, 0, true)).toContain(`volume ${gone}`);
+      await volume.inspect();
+      expect(await fixture.runtime.reconcile(none, 0, false)).toContain(`volume ${gone}`);
+      await expect(volume.inspect()).rejects.toMatchObject({ statusCode: 404 });
+      expect((await fixture.run(fixture.shell('echo runs'))).stdout.toString()).toBe('runs\n');
+    } finally {
+      await volume.remove().catch(() => undefined);
+    }
   });
 
   test('a restarted worker adopts a running sandbox and reads on where its log was acknowledged', async () => {
