@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { CancelRequest } from '@cronium/contracts';
 import { deadline } from '@cronium/lifecycle';
 import { Attempt } from './attempt/attempt.ts';
+import { holdConcurrencyKey } from './attempt/concurrency.ts';
 import type { AttemptDeps } from './attempt/deps.ts';
 import { finish, type Teardown } from './attempt/finish.ts';
 import { follow } from './attempt/follow.ts';
@@ -41,7 +42,7 @@ export async function runJob(attempt: Attempt, deps: AttemptDeps): Promise<void>
   const log = openLog(attempt, deps);
   try {
     if (isReportable(attempt.claim)) attempt.tell();
-    const end = (await endedBefore(attempt, deps)) ?? (await run(attempt, log, deps));
+    const end = (await endedBefore(attempt, deps)) ?? (await runAlone(attempt, log, deps));
     deps.onExit(attempt.id);
     await finish(attempt, { ...end, log }, deps);
   } catch (error) {
@@ -69,6 +70,12 @@ async function cancelOf(jobId: string, deps: AttemptDeps): Promise<CancelRequest
     deps.log.warn({ err: error, job: jobId }, 'whether the job was cancelled could not be read yet');
     return undefined;
   }
+}
+
+/** Runs the attempt when no other job runs under its concurrency key. */
+async function runAlone(attempt: Attempt, log: AttemptLog, deps: AttemptDeps): Promise<End> {
+  await holdConcurrencyKey(attempt, deps);
+  return run(attempt, log, deps);
 }
 
 /** Makes the sandbox, sends the program, follows it to its end. */

@@ -20,12 +20,25 @@ export interface AttemptLimits {
   readonly spoolFolder: string;
 }
 
+/** Which job wants to be the only one that runs under a key. */
+export interface KeyWish {
+  readonly tenant: string;
+  readonly key: string;
+  readonly queue: string;
+  readonly jobId: string;
+}
+
 /** The fleet's shared store as an attempt needs it. */
 export interface AttemptStore {
   /** The script that a tenant runs before all its jobs. */
   preTask(tenant: string): Promise<string | undefined>;
   /** Does someone want this job cancelled? */
   cancelRequest(jobId: string): Promise<CancelRequest | undefined>;
+  /**
+   * Takes a tenant's concurrency key for a job that this node has claimed, unless another job that runs has it.
+   * @returns the id of the job that has it now
+   */
+  holdKey(wish: KeyWish): Promise<string>;
   /** Makes an execution token void for as long as it would be good; tries in the background until that is over. */
   revoke(jti: string, seconds: number): void;
 }

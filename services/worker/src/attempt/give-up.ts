@@ -7,9 +7,6 @@ import type { AttemptDeps } from './deps.ts';
 import { settle } from './finish.ts';
 import { NoCapacityError } from './provisions.ts';
 
-/** How long a job waits that this node had no room for. */
-const NO_CAPACITY_DELAY_MS = 1000;
-
 /**
  * Ends this process's part in an attempt that it does not bring to an outcome. Never rejects.
  *
@@ -40,11 +37,14 @@ export async function giveUp(
 }
 
 async function putBack(attempt: Attempt, error: NoCapacityError, deps: AttemptDeps): Promise<void> {
-  deps.log.warn({ err: error, attempt: attempt.id }, 'no room for a sandbox; the job goes back to the queue');
+  deps.log.info(
+    { attempt: attempt.id, why: error.message },
+    'the job cannot start now and goes back to the queue',
+  );
   const { payload } = attempt.claim;
   const settlement: Settlement = {
     type: 'retry',
-    at: Date.now() + NO_CAPACITY_DELAY_MS,
+    at: Date.now() + error.delayMs,
     data: JSON.stringify({ ...payload, postponed: payload.postponed + 1 }),
   };
   await settle(attempt, settlement, deps);

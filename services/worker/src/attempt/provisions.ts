@@ -5,10 +5,19 @@ import type { AttemptDeps } from './deps.ts';
 
 const TRIES = 6;
 
+const NO_CAPACITY_DELAY_MS = 1000;
+
 /** Thrown when the job cannot be prepared on this node now: it goes back, and this was no attempt. */
 export class NoCapacityError extends Error {
   override readonly name = 'NoCapacityError';
   readonly code = 'NO_CAPACITY';
+  /** When it may be tried again. */
+  readonly delayMs: number;
+
+  constructor(message: string, options: ErrorOptions & { readonly delayMs?: number } = {}) {
+    super(message, options);
+    this.delayMs = options.delayMs ?? NO_CAPACITY_DELAY_MS;
+  }
 }
 
 /** What an attempt gets of its tenant's, as it is when the attempt begins. */

@@ -6,15 +6,34 @@ import {
   type Keys,
   type NodeCensus,
   type NodeRecord,
+  queueKey,
   readRecord,
 } from '@cronium/contracts';
 import { retry } from '@cronium/lifecycle';
 import type { Redis } from 'ioredis';
+import type { KeyWish } from '../attempt/deps.ts';
 
 const ANSWER_SECONDS = 60;
+/** Only tidiness: a key whose job no longer runs is nobody's. */
+const KEY_SECONDS = 30 * 86_400;
+
+/**
+ * A key is its holder's as long as that job stands in its queue's list of active jobs: when it ends, or its worker dies
+ * and the queue takes it back, the key is free without anybody's doing. All of the fleet's keys are in one cluster slot.
+ */
+const HOLD_KEY = `
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] then
+  local at = string.find(held, '\\n', 1, true)
+  if redis.call('LPOS', string.sub(held, 1, at - 1), string.sub(held, at + 1)) then return held end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return ARGV[1]`;
 
 export interface FleetStoreOptions {
   readonly keys: Keys;
+  /** The prefix of BullMQ's keys. */
+  readonly prefix: string;
   /** For commands that fail fast. */
   readonly commands: Redis;
   readonly signal: AbortSignal;
@@ -62,6 +81,15 @@ export class FleetStore {
   /** Says what this node's Docker runs. */
   async answerCensus(node: string, census: NodeCensus): Promise<void> {
     await this.#commands.hset(this.#keys.census, node, JSON.stringify(census));
+  }
+
+  /** Takes a concurrency key; returns the id of the job that has it now. */
+  async holdKey({ tenant, key, queue, jobId }: KeyWish): Promise<string> {
+    const active = queueKey(this.#options.prefix, queue, 'active');
+    const mine = `${active}\n${jobId}`;
+    const name = this.#keys.concurrency(tenant, key);
+    const holder = await this.#commands.eval(HOLD_KEY, 1, name, mine, KEY_SECONDS);
+    return String(holder).split('\n')[1] ?? '';
   }
 
   async cancelRequest(jobId: string): Promise<CancelRequest | undefined> {

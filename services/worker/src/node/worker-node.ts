@@ -236,7 +236,8 @@ export class WorkerNode {
   #createStore(): FleetStore {
     const { commands } = this.#parts.connections;
     const onError = this.#warn('a token could not be revoked; it has run out by itself');
-    return new FleetStore({ keys: this.#keys, commands, signal: this.#living.signal, onError });
+    const { prefix } = this.#parts.settings;
+    return new FleetStore({ keys: this.#keys, prefix, commands, signal: this.#living.signal, onError });
   }
 
   #createReporter(): Reporter {
