@@ -11,7 +11,7 @@ const EXIT_INTERRUPTED = 130;
  */
 export function explainStart(
   error: unknown,
-  script: 'npm start' | 'npm run demo',
+  script: 'npm start' | 'npm run demo' | 'npm run bench',
 ): { readonly exitCode: number; readonly message: string } {
   if (!(error instanceof Error)) throw error;
   const code = 'code' in error ? String(error.code) : '';

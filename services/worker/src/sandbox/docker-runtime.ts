@@ -83,7 +83,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
       context,
       options,
       images,
-      maxIdle: () => this.#warm.room,
+      maxKept: () => this.#warm.maxSlots,
     });
     this.#tools = {
       ...{ context, options, images, slots: this.#slots },

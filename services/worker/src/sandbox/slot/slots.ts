@@ -5,15 +5,16 @@ import { Slot, type SlotTools } from './slot.ts';
 const MAX_USES = 1000;
 
 export interface SlotsOptions extends SlotTools {
-  /** How many idle slots are kept. */
-  maxIdle(): number;
+  /** How many slots there may be in all before those that come back are removed. */
+  maxKept(): number;
 }
 
 /** The slots of this node: those that serve a job, and those that wait for one. */
 export class SlotPool {
   readonly #options: SlotsOptions;
   readonly #all = new Set<Slot>();
-  readonly #idle: Slot[] = [];
+  /** Those that wait, since when (monotonic milliseconds); the last used is used first. */
+  readonly #idle: { readonly slot: Slot; readonly since: number }[] = [];
   readonly #removals = new Set<Promise<void>>();
   #isClosed = false;
 
@@ -26,6 +27,11 @@ export class SlotPool {
     return this.#idle.length;
   }
 
+  /** How many there are, in use or not. */
+  get size(): number {
+    return this.#all.size;
+  }
+
   /** Is the slot one of this process, in use or not? */
   has(id: string): boolean {
     return [...this.#all].some((slot) => slot.id === id);
@@ -33,9 +39,9 @@ export class SlotPool {
 
   /** A slot for one attempt: one that waits, or a new one, which is still being made. */
   take(): Slot {
-    for (let slot = this.#idle.pop(); slot !== undefined; slot = this.#idle.pop()) {
-      if (slot.isSound) return slot;
-      this.#discard(slot);
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
+      if (idle.slot.isSound) return idle.slot;
+      this.#discard(idle.slot);
     }
     const slot = new Slot(this.#options);
     this.#all.add(slot);
@@ -48,11 +54,9 @@ export class SlotPool {
    */
   async release(slot: Slot): Promise<void> {
     if (!this.#all.has(slot)) return;
-    if (await isReusable(slot)) {
-      if (!this.#isClosed && this.#idle.length < this.#options.maxIdle()) {
-        this.#idle.push(slot);
-        return;
-      }
+    if ((await isReusable(slot)) && !this.#isClosed && this.#all.size <= this.#options.maxKept()) {
+      this.#idle.push({ slot, since: performance.now() });
+      return;
     }
     await this.destroy(slot);
   }
@@ -63,16 +67,19 @@ export class SlotPool {
     await slot.destroy();
   }
 
-  /** Removes idle slots until so many are left, those that waited longest first. */
-  async shrink(to: number): Promise<void> {
-    const surplus = this.#idle.splice(0, Math.max(0, this.#idle.length - to));
-    await Promise.allSettled(surplus.map((slot) => this.destroy(slot)));
+  /** Removes slots that nobody needed for so long, but not more than leave this many in all. */
+  async shrink({ to, idleMs }: { readonly to: number; readonly idleMs: number }): Promise<void> {
+    const before = performance.now() - idleMs;
+    const old = this.#idle.findIndex(({ since }) => since > before);
+    const surplus = Math.min(this.#all.size - to, old < 0 ? this.#idle.length : old);
+    const removed = this.#idle.splice(0, Math.max(0, surplus));
+    await Promise.allSettled(removed.map(({ slot }) => this.destroy(slot)));
   }
 
   /** Removes all idle slots, lets go of the others, and keeps none from now on. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.shrink(0);
+    await this.shrink({ to: 0, idleMs: 0 });
     await Promise.allSettled(this.#removals);
     for (const slot of this.#all) slot.detach();
   }

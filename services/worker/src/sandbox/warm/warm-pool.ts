@@ -16,6 +16,8 @@ const MADE_AT_ONCE = 2;
 const AFTER_TAKE_MS = 150;
 /** What was not made is tried again this late; and images are looked at again. */
 const TEND_MS = 5000;
+/** Slots that a burst of jobs left, beyond what is kept, go after this time. */
+const UNUSED_MS = 60_000;
 
 /** A slot with a job container that is started and waits for its program. No user code has run in it. */
 export interface WarmSandbox {
@@ -53,9 +55,9 @@ export class WarmPool {
     this.#options = options;
   }
 
-  /** How many idle slots are worth keeping beside those that stand ready. */
-  get room(): number {
-    return this.#isKept ? Math.max(0, this.#options.options.idleSlots - this.#warm.length) : 0;
+  /** How many slots are worth keeping: under load one is torn down while the next job takes another. */
+  get maxSlots(): number {
+    return this.#isKept ? 2 * this.#options.options.idleSlots : 0;
   }
 
   /** One for the job, if one stands ready; it is the caller's from now on. The demand is noted in either case. */
@@ -110,7 +112,7 @@ export class WarmPool {
     this.#timer = setTimeout(() => {
       this.#tendAt = Number.POSITIVE_INFINITY;
       this.#inBackground(this.#tend());
-      if (this.#warm.length > 0) this.#tendIn(TEND_MS);
+      if (this.#warm.length > 0 || this.#options.slots.idle > 0) this.#tendIn(TEND_MS);
     }, milliseconds);
     this.#timer.unref();
   }
@@ -124,12 +126,14 @@ export class WarmPool {
       const have = this.#warm.filter((one) => one.kind.key === key).length + (this.#making.get(key) ?? 0);
       for (let missing = count - have; missing > 0 && this.#mayMake(); missing--) this.#makeOne(kind);
     }
-    await slots.shrink(this.room);
+    await slots.shrink({ to: limit, idleMs: this.#isKept ? UNUSED_MS : 0 });
   }
 
   #mayMake(): boolean {
     const making = [...this.#making.values()].reduce((sum, count) => sum + count, 0);
-    return this.#isKept && making < MADE_AT_ONCE;
+    const { slots, options } = this.#options;
+    // A slot that is in use comes back: none is made beside it beyond what is kept when nothing runs.
+    return this.#isKept && making < MADE_AT_ONCE && (slots.idle > 0 || slots.size < options.idleSlots);
   }
 
   #makeOne(kind: Kind): void {

@@ -1,0 +1,66 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+import { LABEL } from '@cronium/contracts';
+import type Docker from 'dockerode';
+import type { Figure } from './figure.ts';
+
+const MIB = 2 ** 20;
+const LOOK_MS = 10_000;
+/** What Linux gives to every program (getconf CLK_TCK). */
+const TICKS_PER_SECOND = 100;
+
+/** A worker that has nothing to do, and what an idle slot holds. */
+export async function idleFigures(pid: number, docker: Docker): Promise<Figure[]> {
+  const before = await ticksOf(pid);
+  await pause(LOOK_MS);
+  const percent = ((await ticksOf(pid)) - before) / TICKS_PER_SECOND / (LOOK_MS / 1000);
+  const resident = await residentBytes(pid);
+  const slot = await slotBytes(docker);
+  const one = (name: string, unit: string, value: number, atMost?: number): Figure => ({
+    ...{ name, unit, value, runs: [value] },
+    ...(atMost !== undefined && { target: { of: 'value' as const, atMost } }),
+  });
+  return [
+    one('idle worker, memory', 'MB', resident / 1e6, 120),
+    one('idle worker, processor', '%', percent * 100, 1),
+    one('idle slot: network, holder, sidecar', 'MiB', slot / MIB),
+  ];
+}
+
+async function ticksOf(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  // After the name, which is in parentheses: fields 14 and 15 of proc(5).
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+async function residentBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? Number.NaN) * 1024;
+}
+
+/** Resident memory of the holders and sidecars and of the shims above them, for each slot. */
+async function slotBytes(docker: Docker): Promise<number> {
+  const filters = { label: [LABEL.slot] };
+  const containers = await docker.listContainers({ filters });
+  const kept = containers.filter(({ Labels }) => Labels[LABEL.role] !== 'job');
+  const slots = new Set(kept.map(({ Labels }) => Labels[LABEL.slot]));
+  const pids = await Promise.all(
+    kept.map(async ({ Id }) => (await docker.getContainer(Id).inspect()).State.Pid),
+  );
+  const shims = await shimsOf(kept.map(({ Id }) => Id));
+  const bytes = await Promise.all([...pids, ...shims].map(residentBytes));
+  return bytes.reduce((sum, one) => sum + one, 0) / slots.size;
+}
+
+async function shimsOf(ids: readonly string[]): Promise<number[]> {
+  const all = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const commands = await Promise.all(
+    all.map(
+      async (pid) => [Number(pid), await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')] as const,
+    ),
+  );
+  return commands
+    .filter(([, command]) => command.includes('containerd-shim') && ids.some((id) => command.includes(id)))
+    .map(([pid]) => pid);
+}

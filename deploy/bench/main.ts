@@ -1,0 +1,107 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { CroniumClient } from '@cronium/client';
+import Docker from 'dockerode';
+import { explainStart } from '../local/fleet/explain.ts';
+import { startFleet } from '../local/fleet.ts';
+import { type Figure, isMet, ratioOf, table } from './figure.ts';
+import { idleFigures } from './idle.ts';
+import { phaseTable } from './phases.ts';
+import { measureStarts, startFigures } from './starts.ts';
+import { measureThroughput, throughputFigures } from './throughput.ts';
+
+const USAGE = `Measures a fleet on this machine, each figure beside its baseline in the same run.
+
+Usage: npm run bench -- [--only starts,throughput,idle] [--runs 3] [--starts 30] [--jobs 80] [--json FILE] [--profile]
+
+  --runs     how often each is measured; the medians count
+  --starts   jobs of a run of starts, one a second
+  --jobs     jobs of a run of throughput
+  --json     where the figures go (default .cronium/bench/figures.json)
+  --profile  prints the share of each phase, and writes a processor profile of each process to .cronium/bench/profiles`;
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const HOME = resolve(import.meta.dirname, '../../.cronium/bench');
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: 'starts,throughput,idle' },
+    runs: { type: 'string', default: '3' },
+    starts: { type: 'string', default: '30' },
+    jobs: { type: 'string', default: '80' },
+    json: { type: 'string', default: join(HOME, 'figures.json') },
+    'port-base': { type: 'string', default: '7570' },
+    profile: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+
+if (values.help) say(USAGE);
+else await bench();
+
+async function bench(): Promise<void> {
+  try {
+    const figures = await measure();
+    const load = loadavg()[0] ?? Number.NaN;
+    mkdirSync(dirname(values.json), { recursive: true });
+    const facts = { at: new Date().toISOString(), processors: cpus().length, loadAfter: load };
+    const measured = figures.map((one) => ({ ...one, ratio: ratioOf(one), met: isMet(one) }));
+    writeFileSync(values.json, `${JSON.stringify({ ...facts, figures: measured }, null, 2)}\n`);
+    say(
+      `\n${table(figures)}\n\n${cpus().length} processors, load ${load.toFixed(1)}. Figures: ${values.json}`,
+    );
+  } catch (error) {
+    const { exitCode, message } = explainStart(error, 'npm run bench');
+    process.stderr.write(`${message}\n`);
+    process.exitCode = exitCode;
+  }
+}
+
+async function measure(): Promise<Figure[]> {
+  const only = new Set(values.only.split(','));
+  // A database that grew over former runs would be measured too.
+  rmSync(join(HOME, 'data'), { recursive: true, force: true });
+  await using fleet = await startFleet({
+    env: { ...process.env, ...profiling() },
+    report: say,
+    workers: 1,
+    portBase: Number(values['port-base']),
+    home: HOME,
+  });
+  const { producerUrl, resultsUrl, apiKey, processes, dockerHosts } = fleet.local;
+  const client = new CroniumClient({ producerUrl, resultsUrl, apiKey });
+  const each = async <T>(name: string, run: () => Promise<T>): Promise<T[]> => {
+    const runs: T[] = [];
+    if (!only.has(name)) return runs;
+    for (let index = 1; index <= Number(values.runs); index++) {
+      say(`${name}: run ${index} of ${values.runs}`);
+      runs.push(await run());
+    }
+    return runs;
+  };
+  const starts = await each('starts', () => measureStarts(client, Number(values.starts)));
+  if (values.profile && starts.length > 0) {
+    say(`\nA warm start, by phase:\n${phaseTable(starts.flatMap(({ jobs }) => jobs))}\n`);
+  }
+  const throughput = await each('throughput', () => measureThroughput(client, Number(values.jobs)));
+  const pid = processes.workers[0]?.pid;
+  const docker = new Docker({
+    socketPath: new URL(dockerHosts[0] ?? 'unix:///var/run/docker.sock').pathname,
+  });
+  const idle = only.has('idle') && pid !== undefined ? await idleFigures(pid, docker) : [];
+  return [
+    ...(starts.length > 0 ? startFigures(starts) : []),
+    ...(throughput.length > 0 ? throughputFigures(throughput) : []),
+    ...idle,
+  ];
+}
+
+/** Each process writes its profile when it ends; any viewer of V8 profiles draws it as a flame graph. */
+function profiling(): Record<string, string> {
+  if (!values.profile) return {};
+  const folder = join(HOME, 'profiles');
+  mkdirSync(folder, { recursive: true });
+  return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${folder}` };
+}
