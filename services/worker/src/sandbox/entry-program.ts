@@ -81,7 +81,8 @@ find_program() {
   look_up "$2"
   [ -n "$program" ] && [ -e "$program" ] || unrunnable "$1" 127 "$2" 'no such program in the image'
   [ -f "$program" ] && [ -x "$program" ] || unrunnable "$1" 126 "$2" 'is not an executable file'
-  [ "$("$b" head -c 2 "$program" 2>/dev/null | "$b" tr '\\0' ' ')" = '#!' ] || return 0
+  IFS= read -r -n 2 i 2>/dev/null <"$program"
+  [ "$i" = '#!' ] || return 0
   read -r i rest <"$program"
   i=\${i#??}; [ -n "$i" ] || i=\${rest%% *}
   [ -x "$i" ] || unrunnable "$1" 127 "$2" "its interpreter $i is not in the image"
