@@ -2,7 +2,7 @@
  * `npm run screenshots`: runs the demo's jobs and a few more in a real local fleet, and takes the README's pictures of its
  * dashboard.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CroniumClient } from '@cronium/client';
@@ -19,26 +19,8 @@ const SIZE = { width: 1360, height: 850 };
 
 const report = (line: string): void => void process.stdout.write(`${line}\n`);
 
-const home = join(ROOT, '.cronium/screenshots');
-await rm(join(home, 'data'), { recursive: true, force: true });
-const context = bootstrapContext({ env: process.env, report });
-const browserFiles = await ensureChromium(context);
-await using fleet = await startFleet({ env: process.env, report, home, portBase: PORT_BASE, workers: 2 });
-const { producerUrl, resultsUrl, apiKey, dashboardUrl } = fleet.local;
-const client = new CroniumClient({ producerUrl, resultsUrl, apiKey });
-const jobs = await playJobs();
-await using browser = await chromium.launch({
-  executablePath: browserFiles.path,
-  args: FLAGS,
-  chromiumSandbox: false,
-  env: { ...process.env, ...browserFiles.env } as Record<string, string>,
-});
-await mkdir(FOLDER, { recursive: true });
-await takeAll();
-process.exit(0);
-
 async function playJobs() {
-  const { batchId } = await client.submitBatch(batchOf(60), { name: 'november import' });
+  const { batchId } = await client.submitBatch(batchOf(40), { name: 'november import' });
   const failed = await client.submit(
     bash('nightly report', 'echo "loading 1,204,113 rows"\ntail /dev/zero', { resources: { memoryMiB: 64 } }),
   );
@@ -87,6 +69,14 @@ done`;
 
 const SETUP_SCRIPT = 'for i in $(seq 1 20); do echo "invoice $i sent"; sleep 0.05; done';
 
+/** What a page has when it may be taken; a log otherwise. */
+const READY: Readonly<Record<string, string>> = {
+  overview: 'canvas',
+  death: '.death .message',
+  trace: '.span-bar',
+  batch: '.failure-group',
+};
+
 async function takeAll(): Promise<void> {
   const pages = {
     overview: '/?minutes=15',
@@ -111,9 +101,28 @@ async function take(pages: BrowserContext, name: string, path: string): Promise<
   const page = await pages.newPage();
   const url = new URL(dashboardUrl);
   await page.goto(`${url.origin}${path}${url.hash}`);
-  await page.locator('h1').waitFor();
-  await page.waitForLoadState('networkidle');
+  await page
+    .locator(READY[name] ?? '.log-text')
+    .first()
+    .waitFor();
+  await page.evaluate('document.fonts.ready');
   await page.screenshot({ path: join(FOLDER, `${name}.png`) });
   report(`docs/images/${name}.png`);
   await page.close();
 }
+
+const context = bootstrapContext({ env: process.env, report });
+const browserFiles = await ensureChromium(context);
+await using fleet = await startFleet({ env: process.env, report, portBase: PORT_BASE, workers: 2 });
+const { producerUrl, resultsUrl, apiKey, dashboardUrl } = fleet.local;
+const client = new CroniumClient({ producerUrl, resultsUrl, apiKey });
+const jobs = await playJobs();
+await using browser = await chromium.launch({
+  executablePath: browserFiles.path,
+  args: FLAGS,
+  chromiumSandbox: false,
+  env: { ...process.env, ...browserFiles.env } as Record<string, string>,
+});
+await mkdir(FOLDER, { recursive: true });
+await takeAll();
+process.exit(0);

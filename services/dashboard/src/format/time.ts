@@ -1,5 +1,6 @@
 /** `850 µs`, `12 ms`, `3.41 s`, `2 m 05 s`, `3 h 12 m`, `2 d 4 h`. */
 export function duration(milliseconds: number): string {
+  if (milliseconds === 0) return '0 ms';
   if (milliseconds < 1) return `${Math.round(milliseconds * 1000)} µs`;
   if (milliseconds < 10) return `${milliseconds.toFixed(1)} ms`;
   if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
