@@ -295,6 +295,19 @@ describe('cancel', () => {
     expect(await conflict.json()).toMatchObject({ status: 409, state: 'timed_out' });
   });
 
+  it('asks results for a job that a worker holds, and does without when results is away', async () => {
+    const states: Record<string, unknown> = {};
+    await using results = await scriptedResults(states);
+    await using app = await startApp({ resultsUrl: results.url });
+    const { id } = await submit(app, JOB);
+    states[`/v1/jobs/${id}`] = { state: 'succeeded' };
+    const lock = `${app.prefix}:default:${id}:lock`;
+    await app.valkey.set(lock, 'node:token');
+    expect((await app.post(`/v1/jobs/${id}/cancel`, '')).status).toBe(409);
+    await results[Symbol.asyncDispose]();
+    expect((await app.post(`/v1/jobs/${id}/cancel`, '')).status).toBe(202);
+  });
+
   it('names results when it is needed and away', async () => {
     await using app = await startApp();
     const response = await app.post('/v1/jobs/job_aaaaaaaaaaaa/cancel', '');

@@ -1,4 +1,4 @@
-import type { FleetEvent, JobSpec } from '@cronium/contracts';
+import type { FleetEvent, JobSpec, JobState } from '@cronium/contracts';
 import {
   type AcceptedJob,
   acceptedJob,
@@ -11,6 +11,7 @@ import {
 } from '@cronium/contracts';
 import { z } from 'zod';
 import type { App, Services } from '../app-env.ts';
+import { ResultsUnavailableError } from '../errors.ts';
 import { auditEvent } from '../http/audit.ts';
 import { type AppContext, mediaType, pathId, withJsonBody } from '../http/request.ts';
 import { idempotencyKey } from '../intake/idempotency.ts';
@@ -18,7 +19,7 @@ import { newJob, type Submission } from '../intake/new-job.ts';
 import { readJob } from '../intake/read-job.ts';
 import { problems } from '../problems.ts';
 import { requestCancel } from '../queue/cancel.ts';
-import { findJob } from '../queue/find.ts';
+import { findJob, type QueuedJob } from '../queue/find.ts';
 import { isHeld, retryJobs } from '../queue/retry.ts';
 import {
   body,
@@ -132,16 +133,33 @@ async function enqueueOnce(
   return { id, state: 'queued', traceId: claim.traceId };
 }
 
+/**
+ * The state of a job as results has it, where that matters: a job that waits has not ended, one that a worker holds may
+ * have. With results away, a held job counts as running: a wish to cancel it then does no harm.
+ */
+async function knownState(
+  context: AppContext,
+  { queues, results }: Services,
+  queued: QueuedJob | undefined,
+): Promise<JobState | undefined> {
+  const id = context.req.param('id') ?? '';
+  const ask = () => results.jobState(id, context.req.header('authorization') ?? '');
+  if (queued === undefined || queued.ended) return ask();
+  if (!(await isHeld(queues, { jobId: id, queue: queued.queue }))) return undefined;
+  return ask().catch((error: unknown) => {
+    if (error instanceof ResultsUnavailableError) return undefined;
+    throw error;
+  });
+}
+
 async function cancel(context: AppContext, services: Services): Promise<Response> {
   const id = pathId(context, 'id', { pattern: JOB_ID, what: 'job' });
   const { caller } = context.var;
   const queued = await findJob(services.queues, id, caller.tenant);
-  if (queued === undefined || queued.ended) {
-    const state = await services.results.jobState(id, context.req.header('authorization') ?? '');
-    if (state === undefined && !queued?.ended) throw problems.notFound(`job ${id}`);
-    if (state === undefined || isTerminal(state))
-      throw problems.conflict(`The job ${id} has ended: ${state ?? 'completed'}.`, { state });
-  }
+  const state = await knownState(context, services, queued);
+  if (queued === undefined && state === undefined) throw problems.notFound(`job ${id}`);
+  if (queued?.ended || (state !== undefined && isTerminal(state)))
+    throw problems.conflict(`The job ${id} has ended: ${state ?? 'completed'}.`, { state });
   const told = auditEvent(context, { action: 'job.cancel', target: id });
   await requestCancel(services.queues, id, { by: caller, told });
   return context.json({ id, cancelling: true as const }, 202);

@@ -60,6 +60,6 @@ export async function runInImage(
     if (code === 0) return out;
     throw new Error(`the script ended with ${code}: ${error.slice(-1000)}`);
   } finally {
-    await container.remove({ force: true });
+    await container.remove({ force: true, v: true });
   }
 }

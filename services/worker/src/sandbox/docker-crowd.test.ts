@@ -133,7 +133,7 @@ describe('a job', () => {
     const { stdout } = await fixture.run(fixture.shell(script));
     expect(stdout.toString()).toBe('sidecar\n0\nuid=1000 gid=1000 groups=1000\ndone\n');
     await neighbour.release();
-    await service.remove({ force: true });
+    await service.remove({ force: true, v: true });
   });
 
   test('cannot fill the disk, fork without end, or get more rights', async () => {

@@ -134,7 +134,7 @@ describe('the end of a job', () => {
     const sandbox = await fixture.prepare(fixture.shell('echo up; sleep 1000'));
     await sandbox.launch();
     const output = collect(sandbox.output({ stdout: 0, stderr: 0 }, signal()));
-    await fixture.docker.getContainer(sandbox.binding.containerId).remove({ force: true });
+    await fixture.docker.getContainer(sandbox.binding.containerId).remove({ force: true, v: true });
     expect(await sandbox.exit(signal())).toEqual({ type: 'vanished' });
     await output;
     await eventually(() => sandbox.evidence().events.some(({ action }) => action === 'destroy'), {

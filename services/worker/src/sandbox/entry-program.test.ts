@@ -36,7 +36,7 @@ beforeAll(async () => {
   stream.resume();
   await new Promise((resolve) => stream.once('end', resolve));
 });
-afterAll(() => container?.remove({ force: true }));
+afterAll(() => container?.remove({ force: true, v: true }));
 
 interface Ran {
   readonly stdout: Buffer;

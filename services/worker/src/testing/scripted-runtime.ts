@@ -75,7 +75,13 @@ export class ScriptedRuntime implements SandboxRuntime {
       observer.end(one, {});
     }
     const container = this.#host.create(request);
-    await this.#at('prepared', request.attemptId, signal);
+    try {
+      await this.#at('prepared', request.attemptId, signal);
+    } catch (error) {
+      // A preparation that is given up leaves nothing; a dead process removes nothing.
+      if (!this.#dead) this.#host.remove(container);
+      throw error;
+    }
     return this.#sandboxOf(container);
   }
 

@@ -32,7 +32,7 @@ export class OwnEngine implements AsyncDisposable {
       Entrypoint: ['/bin/sleep', '1000000'],
       Labels: { [LABEL.managed]: 'true', [LABEL.node]: testNodeName() },
     });
-    releases.defer(() => holder.remove({ force: true }));
+    releases.defer(() => holder.remove({ force: true, v: true }));
     await holder.start();
     const folder = await mkdtemp(join(tmpdir(), 'own-engine-'));
     releases.defer(() => removeFolder(folder));
