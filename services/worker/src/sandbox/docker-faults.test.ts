@@ -122,6 +122,8 @@ test('a reply that gets lost after the daemon did its work leaves no second cont
   expect([exit.type, stdout.toString(), dropper.dropped]).toEqual(['exited', 'ok\n', lost.length]);
   expect((await fixture.runtime.observe()).length).toBe(1);
   await sandbox.release();
+  // Its slot goes while the way to the daemon is still there.
+  await runtime.close();
 });
 
 test('without a single event of the daemon, the end of a job and the death of a sidecar are known all the same', async () => {
@@ -146,6 +148,7 @@ test('without a single event of the daemon, the end of a job and the death of a 
   expect(deaf.dropped).toBeGreaterThan(0);
   await sandbox.release();
   await kept;
+  await runtime.close();
 });
 
 test('a container that dies between its start and its program has a record that says so', async () => {
