@@ -206,7 +206,8 @@ export class SandboxFixture implements AsyncDisposable {
     const filters = { label: [`${LABEL.node}=${this.node}`] };
     for (const { Id, Labels } of await this.docker.listContainers({ all: true, filters })) {
       // What the test itself made has no role.
-      if (Labels[LABEL.role] === undefined) await this.docker.getContainer(Id).remove({ force: true, v: true });
+      if (Labels[LABEL.role] === undefined)
+        await this.docker.getContainer(Id).remove({ force: true, v: true });
     }
     const left = (await leakCheck(this.docker, this.node)).filter(
       (name) => name !== `network ${this.options.sharedNetwork}`,
