@@ -34,6 +34,11 @@ const PAGES: Readonly<Record<string, { path: () => string; shows: string }>> = {
     path: () => `/traces/${sample.succeeded.payload.traceId}?span=00000000000000a0`,
     shows: 'invoice.count',
   },
+  flows: { path: () => '/flows', shows: 'release' },
+  flow: { path: () => `/flows/${sample.flowId}`, shows: 'build set no condition' },
+  schedules: { path: () => '/schedules', shows: 'Europe/Berlin' },
+  audit: { path: () => '/audit', shows: 'nightly-report' },
+  'audit of one action': { path: () => '/audit?action=flow', shows: 'release' },
   workers: { path: () => '/workers', shows: 'Docker does not answer' },
   variables: { path: () => '/settings/variables', shows: 'report/last-run' },
   secrets: { path: () => '/settings/secrets', shows: 'SMTP_PASSWORD' },
@@ -84,6 +89,7 @@ test.each([
     const own = await findings(page);
     const wide = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
     if (wide > 0) own.push(`the page is ${wide} pixels too wide`);
+    if ((await page.locator('main img, main script').count()) > 0) own.push('a name became markup');
     if (own.length > 0) found[name] = own;
   }
   expect(found).toEqual({});
@@ -115,6 +121,37 @@ test('under its own policy nothing is refused, and the first load is small', asy
   expect(page.url()).not.toContain('key=');
   expect(complaints).toEqual([]);
   await context.close();
+});
+
+test('a schedule is paused, resumed and deleted, a flow cancelled, and the audit log says so', async () => {
+  const { page } = await openPage(DESKTOP);
+  await page.goto(`${stage.line.url}/schedules`);
+  const row = page.getByRole('row', { name: 'nightly-report' });
+  const act = async (button: string, sure: string) => {
+    await row.getByRole('button', { name: button }).click();
+    await page.getByRole('button', { name: sure }).click();
+  };
+  await act('Pause', 'Pause the schedule');
+  await row.getByText('Paused').waitFor();
+  expect((await stage.client.schedules.get('nightly-report')).paused).toBe(true);
+  await act('Resume', 'Resume the schedule');
+  await row.getByText('29 Feb').waitFor();
+  await act('Delete', 'Delete the schedule');
+  await row.waitFor({ state: 'detached' });
+  expect((await stage.client.schedules.list()).map(({ name }) => name)).toEqual(['sweep']);
+  await page.goto(`${stage.line.url}/flows/${sample.flowId}`);
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('button', { name: 'Cancel the flow' }).click();
+  await page.getByText('the flow was cancelled by tester').waitFor();
+  await page.goto(`${stage.line.url}/audit?action=schedule.delete`);
+  await page.getByRole('row', { name: 'tester schedule.delete nightly-report' }).waitFor();
+  const download = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'Export' }).click();
+  const lines = readFileSync(await (await download).path(), 'utf8')
+    .trimEnd()
+    .split('\n');
+  expect(lines.map((line) => JSON.parse(line).target)).toEqual(['nightly-report']);
+  await page.context().close();
 });
 
 test('without a key the page asks for one, and says when it is wrong', async () => {

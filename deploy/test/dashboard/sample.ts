@@ -1,4 +1,5 @@
 import { type DeathCause, newBatchId, spanIdFor } from '@cronium/contracts';
+import { makeSchedules, playFlow } from './planned.ts';
 import { type ScriptedPayload, timelineFrom } from './scripted-node.ts';
 import type { Stage } from './stage.ts';
 import { KEY } from './stage.ts';
@@ -16,6 +17,7 @@ const NAMES = [
 /** What {@link playSample} left for the pages to show. */
 export interface Sample {
   readonly batchId: string;
+  readonly flowId: string;
   readonly running: ScriptedPayload;
   readonly failed: ScriptedPayload;
   readonly succeeded: ScriptedPayload;
@@ -33,6 +35,8 @@ export async function playSample(stage: Stage): Promise<Sample> {
     keys: [],
   });
   await node.heartbeat({ node: 'node-4', seenAt: Date.now() - 10 * MINUTE_MS, keys: [] });
+  await makeSchedules(stage);
+  const flowId = await playFlow(stage);
   const batchId = newBatchId();
   await node.announceBatch(batchId, 'november import', 60);
   for (let index = 0; index < 120; index++) await playJob(stage, index, index < 40 ? batchId : undefined);
@@ -48,7 +52,7 @@ export async function playSample(stage: Stage): Promise<Sample> {
   await stage.client.settings.putVariable('report/last-run', { value: { day: '2026-11-20', rows: 1842 } });
   await stage.client.settings.putSecret('SMTP_PASSWORD', 'not shown');
   await stage.client.settings.createApiKey({ name: 'ci', role: 'submitter' });
-  return { batchId, running, failed, succeeded };
+  return { batchId, flowId, running, failed, succeeded };
 }
 
 /** Without chance: the same hour each time. */

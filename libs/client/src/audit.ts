@@ -28,7 +28,15 @@ export class AuditClient {
   /** Entries, newest first; pages are fetched as they are needed. */
   async *entries(options: AuditOptions = {}): AsyncGenerator<AuditEntry> {
     const { signal, limit = Number.POSITIVE_INFINITY, ...filter } = options;
-    yield* entriesOf(limit, (page) => this.#transport.json<AuditPage>(read({ ...filter, ...page }, signal)));
+    yield* entriesOf(limit, (page) => this.page({ ...filter, ...page, ...(signal && { signal }) }));
+  }
+
+  /** A page of entries, newest first. */
+  page({
+    signal,
+    ...query
+  }: AuditOptions & { readonly cursor?: string | undefined } = {}): Promise<AuditPage> {
+    return this.#transport.json(read(query, signal));
   }
 
   /** All entries, oldest first. */

@@ -50,13 +50,21 @@ export class FlowsClient {
     const { signal, state, limit = Number.POSITIVE_INFINITY } = options;
     let cursor: string | undefined;
     for (let left = limit; left > 0; ) {
-      const query = queryOf({ state, cursor, limit: Math.min(left, PAGE_SIZE) });
-      const page = await this.#read<FlowPage>(`/v1/flows${query}`, { ...(signal && { signal }) });
+      const query = { state, cursor, limit: Math.min(left, PAGE_SIZE) };
+      const page = await this.page(query, { ...(signal && { signal }) });
       yield* page.flows;
       if (page.cursor === null) return;
       cursor = page.cursor;
       left -= page.flows.length;
     }
+  }
+
+  /** A page of flows, newest first. */
+  page(
+    query: { state?: FlowView['state'] | undefined; limit?: number; cursor?: string | undefined },
+    options: CallOptions = {},
+  ): Promise<FlowPage> {
+    return this.#read(`/v1/flows${queryOf(query)}`, options);
   }
 
   /** Waits for a flow's end. @throws CroniumWaitError when time is up */

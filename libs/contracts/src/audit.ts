@@ -1,32 +1,5 @@
 import { z } from 'zod';
-
-/** What a person or a program did, as the audit log names it: `<thing>.<verb>`. */
-export const AUDIT_ACTIONS = [
-  'job.submit',
-  'job.cancel',
-  'job.retry',
-  'batch.submit',
-  'batch.cancel',
-  'batch.retry',
-  'flow.submit',
-  'flow.cancel',
-  'schedule.put',
-  'schedule.delete',
-  'pool.pause',
-  'pool.resume',
-  'worker.drain',
-  'worker.resume',
-  'worker.reconcile',
-  'pre-task.put',
-  'pre-task.delete',
-  'secret.put',
-  'secret.delete',
-  'credential.put',
-  'credential.delete',
-  'api-key.create',
-  'api-key.delete',
-] as const;
-export type AuditAction = (typeof AUDIT_ACTIONS)[number];
+import { AUDIT_ACTIONS } from './audit-actions.ts';
 
 /** One entry of the audit log. `id` is its own: an entry that is told twice is stored once. */
 export const auditFact = z.strictObject({

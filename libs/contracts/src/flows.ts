@@ -4,10 +4,6 @@ import { FLOW_ID } from './ids.ts';
 import { jobSpec, shortName } from './job.ts';
 import { type JobState, jobState, type TerminalState } from './states.ts';
 
-/** The labels that jobs of a flow carry: the flow's id, and the step's name. */
-export const FLOW_LABEL = 'cronium.flow';
-export const STEP_LABEL = 'cronium.step';
-
 const MOST_STEPS = 1000;
 
 /**

@@ -10,9 +10,6 @@ function isTimeZone(name: string): boolean {
   }
 }
 
-/** The label that jobs of a schedule carry. */
-export const SCHEDULE_LABEL = 'cronium.schedule';
-
 const rhythm = {
   /** Five fields, or six with seconds in front; `@daily` and the like. */
   cron: z.string().min(1).max(200).optional(),

@@ -17,6 +17,10 @@ const BatchPage = lazy(() => import('./pages/batch.tsx'));
 const TracesPage = lazy(() => import('./pages/traces.tsx'));
 const TracePage = lazy(() => import('./pages/trace.tsx'));
 const WorkersPage = lazy(() => import('./pages/workers.tsx'));
+const SchedulesPage = lazy(() => import('./pages/schedules.tsx'));
+const FlowsPage = lazy(() => import('./pages/flows.tsx'));
+const FlowPage = lazy(() => import('./pages/flow.tsx'));
+const AuditPage = lazy(() => import('./pages/audit.tsx'));
 const SettingsPage = lazy(() => import('./pages/settings.tsx'));
 
 /** The dashboard: signing in, or the pages. */
@@ -74,6 +78,10 @@ function Shell(): JSX.Element {
             <Route path="/traces" component={TracesPage} />
             <Route path="/traces/:traceId" component={TracePage} />
             <Route path="/workers" component={WorkersPage} />
+            <Route path="/schedules" component={SchedulesPage} />
+            <Route path="/flows" component={FlowsPage} />
+            <Route path="/flows/:id" component={FlowPage} />
+            <Route path="/audit" component={AuditPage} />
             <Route path="/settings/:tab?" component={SettingsPage} />
             <Route default component={NotFound} />
           </Router>

@@ -95,6 +95,55 @@ export function useBatchPage(cursor: string | undefined) {
   });
 }
 
+export function useFlowPage(filter: Parameters<typeof client.flows.page>[0]) {
+  useLive({ activity: true });
+  const refetchInterval = usePoll();
+  return useQuery({
+    queryKey: ['flows', filter],
+    queryFn: ({ signal }) => client.flows.page(filter, { signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval,
+    ...onActivity,
+  });
+}
+
+const FLOW_MS = 2000;
+
+/** A flow moves on a moment behind its jobs, and nothing tells of that: one that runs is looked at again. */
+export function useFlow(id: string) {
+  useLive({ activity: true });
+  return useQuery({
+    queryKey: ['flow', id],
+    queryFn: ({ signal }) => client.flows.get(id, { signal }),
+    refetchInterval: ({ state }) => (state.data?.state === 'running' ? FLOW_MS : false),
+    ...onActivity,
+  });
+}
+
+const SCHEDULES_MS = 5000;
+
+export function useSchedules() {
+  useLive({ activity: true });
+  return useQuery({
+    queryKey: ['schedules'],
+    queryFn: ({ signal }) => client.schedules.list({ signal }),
+    refetchInterval: SCHEDULES_MS,
+    ...onActivity,
+  });
+}
+
+export function useAuditPage(filter: NonNullable<Parameters<typeof client.audit.page>[0]>) {
+  useLive({ activity: true });
+  const refetchInterval = usePoll();
+  return useQuery({
+    queryKey: ['audit', filter],
+    queryFn: ({ signal }) => client.audit.page({ ...filter, signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval,
+    ...onActivity,
+  });
+}
+
 const WORKERS_MS = 5000;
 
 export function useWorkers() {

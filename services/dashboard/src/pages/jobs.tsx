@@ -1,15 +1,14 @@
 import { JOB_STATES } from '@cronium/contracts/states';
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
 import { type AddressQuery, useAddressQuery } from '../data/address.ts';
 import { type JobPageFilter, useJobPage } from '../data/reads.ts';
 import { useTitle } from '../data/title.ts';
 import { JobTable } from '../jobs/job-table.tsx';
 import { Empty, Loading, Problem } from '../parts/notices.tsx';
 import { STATES } from '../parts/state.tsx';
+import { Typed } from '../parts/typed.tsx';
 
 const PAGE_SIZE = 50;
-const TYPING_MS = 300;
 const GROUPS = {
   '': 'All states',
   'queued,claimed,preparing,running,draining': 'Not ended',
@@ -131,42 +130,6 @@ function Filters({ address }: { address: AddressQuery }): JSX.Element {
 
 function isLabel(text: string): boolean {
   return text === '' || /^[^:=]+[:=]/.test(text);
-}
-
-/** A text filter: it counts when the person pauses, and follows the address when that changes. */
-function Typed({
-  label,
-  name,
-  query,
-  onChange,
-  isRight = () => true,
-}: {
-  label: string;
-  name: string;
-  query: URLSearchParams;
-  onChange: (value: string) => void;
-  isRight?: (value: string) => boolean;
-}): JSX.Element {
-  const given = query.get(name) ?? '';
-  const [text, setText] = useState(given);
-  useEffect(() => setText(given), [given]);
-  useEffect(() => {
-    if (text === given || !isRight(text)) return;
-    const timer = setTimeout(() => onChange(text), TYPING_MS);
-    return () => clearTimeout(timer);
-  }, [text]);
-  return (
-    <label class="field">
-      {label}
-      <input
-        class="input"
-        type="search"
-        value={text}
-        aria-invalid={!isRight(text)}
-        onInput={({ currentTarget }) => setText(currentTarget.value)}
-      />
-    </label>
-  );
 }
 
 function NoJobs({ address }: { address: AddressQuery }): JSX.Element {

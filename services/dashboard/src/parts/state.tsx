@@ -3,7 +3,13 @@ import type { JSX } from 'preact';
 import { Icon, type IconName } from './icons.tsx';
 
 /** How a state looks and reads; the icon tells it to those who see no colours. */
-export const STATES: Readonly<Record<JobState, { label: string; colour: string; icon: IconName }>> = {
+export interface StateLook {
+  readonly label: string;
+  readonly colour: string;
+  readonly icon: IconName;
+}
+
+export const STATES: Readonly<Record<JobState, StateLook>> = {
   queued: { label: 'Queued', colour: 'queued', icon: 'queued' },
   claimed: { label: 'Claimed', colour: 'claimed', icon: 'moving' },
   preparing: { label: 'Preparing', colour: 'claimed', icon: 'moving' },
@@ -18,7 +24,10 @@ export const STATES: Readonly<Record<JobState, { label: string; colour: string; 
 
 /** A job's state as a badge. */
 export function StateBadge({ state }: { state: JobState }): JSX.Element {
-  const { label, colour, icon } = STATES[state];
+  return <Badge look={STATES[state]} />;
+}
+
+export function Badge({ look: { label, colour, icon } }: { look: StateLook }): JSX.Element {
   return (
     <span class={`state ${icon === 'moving' ? 'moving' : ''}`} style={{ color: `var(--${colour})` }}>
       <Icon name={icon} />

@@ -11,8 +11,11 @@ const PAGES: readonly { href: string; label: string; icon: IconName }[] = [
   { href: '/', label: 'Overview', icon: 'overview' },
   { href: '/jobs', label: 'Jobs', icon: 'jobs' },
   { href: '/batches', label: 'Batches', icon: 'batches' },
+  { href: '/flows', label: 'Flows', icon: 'flows' },
+  { href: '/schedules', label: 'Schedules', icon: 'schedules' },
   { href: '/traces', label: 'Traces', icon: 'traces' },
   { href: '/workers', label: 'Workers', icon: 'workers' },
+  { href: '/audit', label: 'Audit', icon: 'audit' },
   { href: '/settings', label: 'Settings', icon: 'settings' },
 ];
 

@@ -32,6 +32,7 @@ export function traceRows(spans: readonly SpanView[], closed: ReadonlySet<string
   for (const own of children.values()) own.sort((a, b) => a.startMs - b.startMs);
   const rows: TraceRow[] = [];
   const seen = new Set<string>();
+  /** Returns how many spans it has placed. */
   const visit = (span: SpanView, depth: number, shown: boolean): number => {
     if (seen.has(span.spanId)) return 0;
     seen.add(span.spanId);
@@ -39,10 +40,10 @@ export function traceRows(spans: readonly SpanView[], closed: ReadonlySet<string
     if (shown) rows.push({ span, depth, below: 0 });
     let below = 0;
     for (const child of children.get(span.spanId) ?? []) {
-      below += 1 + visit(child, depth + 1, shown && !closed.has(span.spanId));
+      below += visit(child, depth + 1, shown && !closed.has(span.spanId));
     }
     if (shown) rows[at] = { span, depth, below };
-    return below;
+    return below + 1;
   };
   for (const span of children.get(null) ?? []) visit(span, 0, true);
   for (const span of spans) visit(span, 0, true);

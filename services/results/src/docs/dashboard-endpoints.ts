@@ -4,6 +4,7 @@ import {
   logMatches,
   overviewView,
   queueCounts,
+  scheduleView,
   sessionView,
 } from '@cronium/contracts';
 import { z } from 'zod';
@@ -84,6 +85,33 @@ export const dashboardEndpoints: readonly Endpoint[] = [
     path: '/v1/batches/{id}/retry',
     summary: `${relayed}queues the jobs of one state (failed) again.`,
     query: retryQuery,
+    auth: 'key',
+  },
+  {
+    method: 'post',
+    path: '/v1/flows/{id}/cancel',
+    summary: `${relayed}ends a flow and its jobs.`,
+    auth: 'key',
+  },
+  {
+    method: 'post',
+    path: '/v1/schedules/{name}/pause',
+    summary: `${relayed}a schedule starts nothing until it is resumed.`,
+    answer: json(scheduleView),
+    auth: 'key',
+  },
+  {
+    method: 'post',
+    path: '/v1/schedules/{name}/resume',
+    summary: `${relayed}a schedule goes on.`,
+    answer: json(scheduleView),
+    auth: 'key',
+  },
+  {
+    method: 'delete',
+    path: '/v1/schedules/{name}',
+    summary: `${relayed}removes a schedule.`,
+    answer: { status: 204 },
     auth: 'key',
   },
   {

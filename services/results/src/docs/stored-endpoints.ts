@@ -176,7 +176,7 @@ export const storedEndpoints: readonly Endpoint[] = [
     method: 'get',
     path: '/v1/audit',
     summary:
-      'Who did what, when and from where, newest first; all of it, oldest first, when NDJSON is accepted. Admins.',
+      'Who did what, when and from where, newest first; all of it, oldest first, when NDJSON is accepted or format=ndjson. Admins.',
     query: auditQuery,
     answer: json(auditPage),
     auth: 'key',

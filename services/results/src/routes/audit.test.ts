@@ -66,6 +66,7 @@ test('it can be asked by actor, action, target and time, page by page, and expor
   const exported = await (await service.get('/v1/audit', { accept: 'application/x-ndjson' })).text();
   const lines = exported.trimEnd().split('\n');
   expect(lines.map((line) => Date.parse(JSON.parse(line).at))).toEqual([1000, 2000, 2500, 3000]);
+  expect(await (await service.get('/v1/audit?format=ndjson')).text()).toBe(exported);
 });
 
 test('changes of secrets, keys and workers are in it; only admins read it', async () => {

@@ -26,6 +26,8 @@ export const auditQuery = z.strictObject({
     .transform(Number)
     .default(100),
   cursor: z.string().optional(),
+  /** As the Accept header application/x-ndjson: for a link, which cannot send one. */
+  format: z.literal('ndjson').optional(),
 });
 
 /** `/v1/audit`: who did what, when and from where. For admins. */
@@ -33,9 +35,9 @@ export function auditRoutes({ db }: Deps): Hono<Env> {
   const app = new Hono<Env>();
   app.get('/', async (c) => {
     requireRole(c.get('principal'), 'admin');
-    const { cursor, limit, ...rest } = readQuery(c, auditQuery);
+    const { cursor, limit, format, ...rest } = readQuery(c, auditQuery);
     const filter = { ...rest, tenant: c.get('principal').tenant };
-    if (c.req.header('accept')?.includes('application/x-ndjson')) {
+    if (format === 'ndjson' || c.req.header('accept')?.includes('application/x-ndjson')) {
       return ndjsonStream(c, entries(exportAudit(db, filter)));
     }
     const place = cursor === undefined ? undefined : readCursor(cursor);

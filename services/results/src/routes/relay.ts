@@ -9,6 +9,10 @@ export const RELAYED = [
   ['POST', '/v1/jobs/:id/retry'],
   ['POST', '/v1/batches/:id/cancel'],
   ['POST', '/v1/batches/:id/retry'],
+  ['POST', '/v1/flows/:id/cancel'],
+  ['POST', '/v1/schedules/:name/pause'],
+  ['POST', '/v1/schedules/:name/resume'],
+  ['DELETE', '/v1/schedules/:name'],
   ['GET', '/v1/queues'],
   ['POST', '/v1/queues/:pool/pause'],
   ['POST', '/v1/queues/:pool/resume'],
@@ -41,7 +45,9 @@ async function relay(
       const value = answer.headers.get(name);
       return value === null ? [] : [[name, value] as [string, string]];
     });
-    return new Response(await answer.arrayBuffer(), { status: answer.status, headers });
+    const body = await answer.arrayBuffer();
+    // An answer such as 204 must not have a body, not even an empty one.
+    return new Response(body.byteLength === 0 ? null : body, { status: answer.status, headers });
   } catch (error) {
     if (c.req.raw.signal.aborted) throw error;
     throw problems.producerAway(producerUrl);

@@ -1,0 +1,27 @@
+/** What a person or a program did, as the audit log names it: `<thing>.<verb>`. */
+export const AUDIT_ACTIONS = [
+  'job.submit',
+  'job.cancel',
+  'job.retry',
+  'batch.submit',
+  'batch.cancel',
+  'batch.retry',
+  'flow.submit',
+  'flow.cancel',
+  'schedule.put',
+  'schedule.delete',
+  'pool.pause',
+  'pool.resume',
+  'worker.drain',
+  'worker.resume',
+  'worker.reconcile',
+  'pre-task.put',
+  'pre-task.delete',
+  'secret.put',
+  'secret.delete',
+  'credential.put',
+  'credential.delete',
+  'api-key.create',
+  'api-key.delete',
+] as const;
+export type AuditAction = (typeof AUDIT_ACTIONS)[number];
