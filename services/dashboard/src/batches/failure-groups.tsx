@@ -1,6 +1,7 @@
 import type { BatchFailures, BatchView } from '@cronium/contracts';
 import type { JSX } from 'preact';
 import { useBatchFailures } from '../data/reads.ts';
+import { nameOf } from '../format/names.ts';
 import { count } from '../format/numbers.ts';
 import { causeLabel } from '../overview/causes.tsx';
 import { StateBadge } from '../parts/state.tsx';
@@ -41,7 +42,7 @@ function Group({ group, batch }: { group: BatchFailures['groups'][number]; batch
       <div class="chips">
         {examples.map(({ id, name }) => (
           <a key={id} class="chip" href={`/jobs/${id}`}>
-            {name}
+            {nameOf({ id, name })}
           </a>
         ))}
       </div>

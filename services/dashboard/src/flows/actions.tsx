@@ -2,6 +2,7 @@ import type { FlowView } from '@cronium/contracts';
 import type { JSX } from 'preact';
 import { client, queries } from '../data/client.ts';
 import { mayAct } from '../data/session.ts';
+import { nameOf } from '../format/names.ts';
 import { Action } from '../parts/action.tsx';
 import { Icon } from '../parts/icons.tsx';
 
@@ -18,7 +19,7 @@ export function FlowActions({ flow }: { flow: FlowView }): JSX.Element | null {
       done="The flow is being cancelled."
       kind="danger"
       confirm={{
-        title: `Cancel ${flow.name === '' ? 'the flow' : flow.name}?`,
+        title: `Cancel ${nameOf(flow)}?`,
         text: 'Steps that wait are left out; jobs that have not ended are taken out of the queue or stopped.',
         button: 'Cancel the flow',
       }}

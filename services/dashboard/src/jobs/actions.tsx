@@ -3,6 +3,7 @@ import { isTerminal } from '@cronium/contracts/states';
 import type { JSX } from 'preact';
 import { client, queries } from '../data/client.ts';
 import { mayAct } from '../data/session.ts';
+import { nameOf } from '../format/names.ts';
 import { Action } from '../parts/action.tsx';
 import { Icon } from '../parts/icons.tsx';
 
@@ -32,7 +33,7 @@ export function JobActions({ job }: { job: JobView }): JSX.Element | null {
       done="The job is being cancelled."
       kind="danger"
       confirm={{
-        title: `Cancel ${job.name}?`,
+        title: `Cancel ${nameOf(job)}?`,
         text: 'It is taken out of the queue, or its container is stopped. What it wrote so far stays.',
         button: 'Cancel the job',
       }}

@@ -1,5 +1,6 @@
 import type { JobSummary } from '@cronium/contracts';
 import type { JSX } from 'preact';
+import { nameOf } from '../format/names.ts';
 import { atMs } from '../format/time.ts';
 import { StateBadge } from '../parts/state.tsx';
 import { Elapsed, Time } from '../parts/time.tsx';
@@ -47,7 +48,7 @@ function Row({ job }: { job: JobSummary }): JSX.Element {
   return (
     <tr>
       <td class="name">
-        <a href={`/jobs/${job.id}`}>{job.name}</a>
+        <a href={`/jobs/${job.id}`}>{nameOf(job)}</a>
         <small class="mono">{job.id}</small>
       </td>
       <td>

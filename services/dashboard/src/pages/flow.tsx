@@ -8,6 +8,7 @@ import { useTitle } from '../data/title.ts';
 import { FlowActions } from '../flows/actions.tsx';
 import { StepGraph } from '../flows/step-graph.tsx';
 import { StepTable } from '../flows/step-table.tsx';
+import { nameOf } from '../format/names.ts';
 import { count } from '../format/numbers.ts';
 import { atMs } from '../format/time.ts';
 import { Copy } from '../parts/copy.tsx';
@@ -20,7 +21,7 @@ import '../styles/flows.css';
 export default function FlowPage(): JSX.Element {
   const { id = '' } = useRoute().params;
   const { data: flow, error, refetch } = useFlow(id);
-  useTitle(flow === undefined || flow.name === '' ? id : flow.name);
+  useTitle(flow === undefined ? id : nameOf(flow));
   if (flow === undefined) {
     if (error === null) return <Loading rows={8} />;
     if (!isMissing(error))
@@ -44,7 +45,7 @@ export default function FlowPage(): JSX.Element {
           <Copy text={flow.id} what="the flow's id" />
         </nav>
         <div class="page-head">
-          <h1>{flow.name === '' ? flow.id : flow.name}</h1>
+          <h1>{nameOf(flow)}</h1>
           <StateBadge state={flow.state} />
           <span class="grow" />
           <FlowActions flow={flow} />

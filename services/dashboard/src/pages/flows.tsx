@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useAddressQuery } from '../data/address.ts';
 import { useFlowPage } from '../data/reads.ts';
 import { useTitle } from '../data/title.ts';
+import { nameOf } from '../format/names.ts';
 import { count } from '../format/numbers.ts';
 import { atMs } from '../format/time.ts';
 import { Empty, Loading, Problem } from '../parts/notices.tsx';
@@ -78,7 +79,7 @@ function FlowTable({ flows }: { flows: readonly FlowSummary[] }): JSX.Element {
           {flows.map(({ id, name, state, steps, done, createdAt, endedAt }) => (
             <tr key={id}>
               <td class="name">
-                <a href={`/flows/${id}`}>{name === '' ? id : name}</a>
+                <a href={`/flows/${id}`}>{nameOf({ id, name })}</a>
                 <small class="mono">{id}</small>
               </td>
               <td>

@@ -6,6 +6,7 @@ import { useAddressQuery } from '../data/address.ts';
 import { isMissing } from '../data/client.ts';
 import { useJob } from '../data/reads.ts';
 import { useTitle } from '../data/title.ts';
+import { nameOf } from '../format/names.ts';
 import { JobActions } from '../jobs/actions.tsx';
 import { AttemptsTab } from '../jobs/attempts.tsx';
 import { Death } from '../jobs/death.tsx';
@@ -26,7 +27,7 @@ type Tab = keyof typeof TABS;
 export function JobPage(): JSX.Element {
   const { id = '' } = useRoute().params;
   const { data: job, error, refetch } = useJob(id);
-  useTitle(job === undefined ? id : job.name);
+  useTitle(job === undefined ? id : nameOf(job));
   if (job === undefined) {
     if (error === null) return <Loading rows={8} />;
     if (isMissing(error)) {
@@ -61,7 +62,7 @@ function Job({ job }: { job: JobView }): JSX.Element {
           <Copy text={job.id} what="the job's id" />
         </nav>
         <div class="page-head">
-          <h1>{job.name}</h1>
+          <h1>{nameOf(job)}</h1>
           <StateBadge state={job.state} />
           <span class="grow" />
           <JobActions job={job} />

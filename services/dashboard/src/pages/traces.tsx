@@ -5,6 +5,7 @@ import { useLocation } from 'preact-iso';
 import { useAddressQuery } from '../data/address.ts';
 import { useJobPage } from '../data/reads.ts';
 import { useTitle } from '../data/title.ts';
+import { nameOf } from '../format/names.ts';
 import { atMs } from '../format/time.ts';
 import { now } from '../parts/clock.ts';
 import { Empty, Loading, Problem } from '../parts/notices.tsx';
@@ -101,7 +102,7 @@ function TraceTable({ jobs }: { jobs: readonly JobSummary[] }): JSX.Element {
           {jobs.map((job) => (
             <tr key={job.id}>
               <td class="name">
-                <a href={`/traces/${job.traceId}`}>{job.name}</a>
+                <a href={`/traces/${job.traceId}`}>{nameOf(job)}</a>
                 <small class="mono">{job.traceId.slice(0, 16)}…</small>
               </td>
               <td>
