@@ -10,6 +10,6 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '2026-11-21-first': first,
   '2026-11-22-audit': audit,
   '2026-11-22-flows': flows,
-  '2026-11-22-trace-outbox': traceOutbox,
   '2026-11-22-runtime': runtime,
+  '2026-11-22-trace-outbox': traceOutbox,
 };
