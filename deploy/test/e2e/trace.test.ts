@@ -7,7 +7,11 @@ import { bash, script, WAIT_MS } from './jobs.ts';
 
 let fleet: TestFleet;
 beforeAll(async () => {
-  fleet = await TestFleet.start();
+  // Each job starts cold, and its tenant has a script: every phase there is happens.
+  fleet = await TestFleet.start({ workers: [{ env: { CRONIUM_WARM_MEMORY: '0' } }] });
+  const body = JSON.stringify({ source: ':' });
+  const headers = { 'content-type': 'application/json' };
+  expect((await fleet.request('/v1/pre-task', { method: 'PUT', headers, body })).status).toBeLessThan(300);
 });
 afterAll(() => fleet?.[Symbol.asyncDispose]());
 

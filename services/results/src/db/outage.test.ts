@@ -1,4 +1,5 @@
 import { newJobId } from '@cronium/contracts';
+import { createMetrics } from '@cronium/telemetry';
 import { eventually } from '@cronium/testing';
 import { type Kysely, sql } from 'kysely';
 import { expect, test } from 'vitest';
@@ -38,7 +39,7 @@ test('reports get through although PostgreSQL drops its connections again and ag
 test('while PostgreSQL is away nothing is acknowledged: 503 with Retry-After, and /ready names it', async () => {
   await using service = await openService();
   const db = openDatabase({ url: 'postgres://postgres@127.0.0.1:1/none', connections: 2 });
-  const app = createApp({ ...service.deps, db });
+  const app = createApp({ ...service.deps, db, metrics: createMetrics('results') });
   const response = await app.request('/internal/v1/attempts', {
     method: 'POST',
     headers: await service.fleet.nodeAuth(),

@@ -107,15 +107,19 @@ export class Slot {
 
   /** Names the sidecar after the job that has the slot. */
   async nameFor(jobId: string): Promise<void> {
-    const { id } = await this.#sidecar;
-    this.#isNamed = await renameContainer(this.#tools.context.client, id, sidecarName(jobId));
+    this.#isNamed = await this.#rename(sidecarName(jobId));
   }
 
   /** Names it after the slot again. */
   async unname(): Promise<void> {
     if (!this.#isNamed) return;
+    this.#isNamed = !(await this.#rename(sidecarName(this.id)));
+  }
+
+  async #rename(name: string): Promise<boolean> {
     const { id } = await this.#sidecar;
-    this.#isNamed = !(await renameContainer(this.#tools.context.client, id, sidecarName(this.id)));
+    const { client } = this.#tools.context;
+    return client.endpoints.rename(() => renameContainer(client, id, name));
   }
 
   /** Resolves when everything is made, or has failed and goes on no more. */
