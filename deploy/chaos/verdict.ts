@@ -25,6 +25,8 @@ export interface Verdict {
   readonly wrong: readonly string[];
   /** Two containers at once while the older one's worker or daemon was kept from acting: see the ADR. */
   readonly unfenced: readonly string[];
+  /** Succeeded unheard, after its lock had run out: the job was run again, and only the later end counts. */
+  readonly repeated: readonly string[];
   /** Ended as `lost` because faults took every attempt that the policy gives. */
   readonly spent: number;
 }
@@ -56,6 +58,7 @@ export function judge(evidence: Evidence): Verdict {
     inexact: jobs.flatMap(logProblem),
     wrong: jobs.filter((one) => isWrong(one, interfered)).map(describe),
     unfenced: unfenced.map(describeOverlap),
+    repeated: jobs.filter(isRepeated).map(describe),
     spent: jobs.filter(({ view }) => view?.state === 'lost').length,
   };
 }
@@ -84,6 +87,10 @@ function describe({ id, job, view }: Ended): string {
 function ranTwice(one: Ended): string[] {
   const succeeded = one.view?.attemptList.filter(({ state }) => state === 'succeeded') ?? [];
   return succeeded.length > 1 ? [describe(one)] : [];
+}
+
+function isRepeated({ view }: Ended): boolean {
+  return view?.attemptList.some(({ cause }) => cause === 'fenced') ?? false;
 }
 
 function marksMissing({ id, job, view }: Ended, marks: ReadonlyMap<string, number>): string[] {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CancelRequest } from '@cronium/contracts';
 import { deadline } from '@cronium/lifecycle';
+import { askToBegin } from './attempt/admission.ts';
 import { Attempt } from './attempt/attempt.ts';
 import { holdConcurrencyKey } from './attempt/concurrency.ts';
 import type { AttemptDeps } from './attempt/deps.ts';
@@ -80,12 +81,16 @@ async function runAlone(attempt: Attempt, log: AttemptLog, deps: AttemptDeps): P
 
 /** Makes the sandbox, sends the program, follows it to its end. */
 async function run(attempt: Attempt, log: AttemptLog, deps: AttemptDeps): Promise<End> {
-  using setup = setupDeadline(attempt, deps, () => log.isHeldBack);
+  let isAsking = false;
+  using setup = setupDeadline(attempt, deps, () => log.isHeldBack || isAsking);
   attempt.enter('preparing');
   const sandbox = await prepare(attempt, deps);
   if ('type' in sandbox) return { ending: sandbox, teardown: NOTHING_STANDS };
   const teardown = () => sandbox.release();
   using _fenced = keepFenced(attempt, sandbox, { isFrozen: false, deps });
+  isAsking = true;
+  await askToBegin(attempt, deps);
+  isAsking = false;
   await attempt.sure();
   if (attempt.stop) return { ending: { type: 'stopped_early', stop: attempt.stop }, teardown };
   // The binding is durable before user code can run: a successor finds the container by it.

@@ -131,6 +131,23 @@ test("a lost attempt's own late word replaces what was concluded", async () => {
   expect(attempts[0]).toMatchObject({ state: 'failed', inferred: false });
 });
 
+test('a success that is told after a newer attempt began does not count: one attempt succeeds', async () => {
+  const id = newJobId();
+  const payload = payloadOf(id);
+  const first = successOf(id, 1, payload);
+  await ingest(first.slice(0, 3));
+  await ingest([updateOf(id, 2, { payload, lostAttempts: [1] })]);
+  const [answer] = await ingest(first.slice(3));
+  expect(answer?.result).toBe('stale');
+  await ingest(successOf(id, 2, payload));
+  await ingest(first);
+  const { job, attempts } = await storedOf(id);
+  expect(job).toMatchObject({ state: 'succeeded', attempt: 2 });
+  expect(attempts.map(({ state }) => state)).toEqual(['lost', 'succeeded']);
+  const response = await service.get(`/v1/jobs/${id}/death?attempt=1`);
+  expect(await response.json()).toMatchObject({ cause: 'fenced', exitCode: 0, certainty: 'certain' });
+});
+
 test('an attempt that was put back unstarted is claimed again under its number', async () => {
   const id = newJobId();
   const payload = payloadOf(id);

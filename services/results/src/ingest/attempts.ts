@@ -17,6 +17,7 @@ import {
   type AttemptFacts,
   type AttemptReport,
   applyAttempt,
+  asCounted,
   endedMs,
   isOver,
   type JobFacts,
@@ -107,7 +108,7 @@ class Fold {
     if (job === undefined) throw new Error(`job ${told.jobId} has no row`);
     if (isOver(job, told, this.#attempts.get(told.id)) && told.attempt > job.attempt) return answer('ended');
     const { stayMs: _, attemptBase: __, ...facts } = told;
-    const merged = this.#merge(facts);
+    const merged = this.#merge(asCounted(job, facts));
     if (isOver(job, told, merged)) return answer('ended');
     for (const attempt of update.lostAttempts) {
       if (attempt >= told.attempt) continue;

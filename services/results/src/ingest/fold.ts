@@ -172,6 +172,34 @@ export function lostAttempt(newer: AttemptFacts, attempt: number, known?: Attemp
   };
 }
 
+/**
+ * An attempt that succeeded, and of which this is told only after a newer one began: that one ran the job again, and only
+ * its end counts.
+ */
+export function asCounted(job: JobFacts, told: AttemptFacts): AttemptFacts {
+  const { attempt, outcome } = told;
+  if (outcome?.state !== 'succeeded' || attempt >= job.attempt || attempt <= job.settledAttempt) return told;
+  const atMs = momentMs(told, 'main_ended') ?? momentMs(told, 'claimed') ?? 0;
+  const death: DeathRecord = {
+    attempt,
+    cause: 'fenced',
+    certainty: 'certain',
+    phase: 'draining',
+    exitCode: outcome.exitCode,
+    signal: null,
+    message: `Attempt ${attempt} ran to its end on ${told.node}, but its lock had run out and attempt ${job.attempt} had begun before that was told: its result does not count. Look at that node's link to Valkey and to results, and at its load.`,
+    evidence: outcome.evidence ?? { events: [], logTail: [], host: {} },
+    at: new Date(atMs).toISOString(),
+  };
+  return {
+    ...told,
+    state: 'lost',
+    outcome: { state: 'lost', exitCode: outcome.exitCode, death },
+    final: false,
+    nextRunMs: null,
+  };
+}
+
 export function momentMs(
   { timeline }: Pick<AttemptFacts, 'timeline'>,
   moment: TimelineMoment,

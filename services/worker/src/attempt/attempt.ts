@@ -59,6 +59,7 @@ export class Attempt {
   #stop: Stop | undefined;
   #sealed = false;
   #state: JobState = 'claimed';
+  #isSilent: boolean;
   image: { readonly reference: string; readonly id: string } | undefined;
   /** Aborts when the attempt is no longer this process's to finish; nothing may be reported then. */
   readonly dropped: AbortSignal;
@@ -71,6 +72,7 @@ export class Attempt {
     this.jti = start.jti;
     this.#timeline = [...(start.timeline ?? [])];
     this.#state = start.state ?? 'claimed';
+    this.#isSilent = start.claim.lostAttempts.length > 0 && this.#state === 'claimed';
     this.#deps = deps;
     this.clock = new JobClock({
       ...(start.stood === undefined ? {} : { stood: start.stood }),
@@ -147,8 +149,20 @@ export class Attempt {
     return this.#timeline.find((entry) => entry.moment === moment);
   }
 
+  /**
+   * An attempt after one that ended without a word says nothing until results has let it begin: until then, that one's end
+   * may still be told, and counts.
+   */
+  get isSilent(): boolean {
+    return this.#isSilent;
+  }
+
+  speak(): void {
+    this.#isSilent = false;
+  }
+
   tell(): void {
-    if (!this.dropped.aborted) this.#deps.reporter.tell(this.update());
+    if (!this.dropped.aborted && !this.#isSilent) this.#deps.reporter.tell(this.update());
   }
 
   /** All that is known so far, as results wants it. */

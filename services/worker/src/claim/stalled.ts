@@ -25,7 +25,6 @@ export class StalledWatch {
   /** Looks once, if the store has been there for long enough. @throws when the store does not answer */
   async look(): Promise<void> {
     const { lockMs, moveStalled, ping } = this.#options;
-    const asked = this.#now();
     try {
       using limit = deadline(lockMs / 3, 'Valkey does not answer');
       await waitFor(ping(), limit);
@@ -33,7 +32,8 @@ export class StalledWatch {
       this.#answersSince = undefined;
       throw error;
     }
-    this.#answersSince ??= asked;
+    // From the answer on, not from the question: that may have waited for a connection.
+    this.#answersSince ??= this.#now();
     if (this.#now() - this.#answersSince >= lockMs) await moveStalled();
   }
 
