@@ -11,7 +11,7 @@ export default defineConfig({
     teardownTimeout: 60_000,
     // Processes, so that a test's crash or leak stays its own.
     pool: 'forks',
-    maxWorkers: 3,
+    maxWorkers: 2,
     // A file that waits for containers leaves the processor to the others.
     sequence: { hooks: 'stack' },
     restoreMocks: true,

@@ -72,14 +72,12 @@ export function inspectContainer(
 
 /** Starts a container; one that runs already is fine. */
 export async function startContainer(client: DockerClient, id: string): Promise<void> {
-  await client.endpoints.change(() =>
-    client.call({
-      operation: `start container ${short(id)}`,
-      method: 'POST',
-      path: `/containers/${id}/start`,
-      accept: [204, 304],
-    }),
-  );
+  await client.call({
+    operation: `start container ${short(id)}`,
+    method: 'POST',
+    path: `/containers/${id}/start`,
+    accept: [204, 304],
+  });
 }
 
 /** Takes over the container's three streams; to miss nothing, before its start. */
@@ -140,17 +138,15 @@ export async function setPaused(client: DockerClient, id: string, paused: boolea
 
 /** Kills and removes a container with its anonymous volumes; one that is gone is fine. A removal that goes on is a 409. */
 export async function removeContainer(client: DockerClient, id: string, signal?: AbortSignal): Promise<void> {
-  await client.endpoints.change(() =>
-    client.call({
-      operation: `remove container ${short(id)}`,
-      method: 'DELETE',
-      path: `/containers/${id}`,
-      query: { force: 1, v: 1 },
-      accept: [204, 404],
-      timeoutMs: 60_000,
-      signal,
-    }),
-  );
+  await client.call({
+    operation: `remove container ${short(id)}`,
+    method: 'DELETE',
+    path: `/containers/${id}`,
+    query: { force: 1, v: 1 },
+    accept: [204, 404],
+    timeoutMs: 60_000,
+    signal,
+  });
 }
 
 /** As `docker ps` shows it. */

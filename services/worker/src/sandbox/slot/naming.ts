@@ -1,17 +1,17 @@
+/** Jobs that are over sooner are not renamed: it costs the daemon more than they do. */
+const AFTER_MS = 25;
+
 /**
  * Gives what stands in a slot the names of the job that has it, for people who look. Nothing depends on a name: the
  * journal knows the containers by their ids.
  */
 export class Naming implements Disposable {
   readonly #rename: () => Promise<void>;
-  readonly #afterMs: number;
   #timer: NodeJS.Timeout | undefined;
   #renaming: Promise<void> | undefined;
 
-  /** @param afterMs jobs that are over sooner give no names: a rename costs the daemon more than they do */
-  constructor(rename: () => Promise<void>, afterMs: number) {
+  constructor(rename: () => Promise<void>) {
     this.#rename = rename;
-    this.#afterMs = afterMs;
   }
 
   /** The job has begun. */
@@ -19,7 +19,7 @@ export class Naming implements Disposable {
     this.#timer = setTimeout(() => {
       // A name that is taken, or a daemon that is away, is no reason to trouble the job.
       this.#renaming = this.#rename().catch(() => undefined);
-    }, this.#afterMs);
+    }, AFTER_MS);
   }
 
   /** No name is given from now on; resolves when one that is being given was. */

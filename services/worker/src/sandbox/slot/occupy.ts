@@ -35,34 +35,26 @@ export interface OccupyTools extends JobTools {
 export function occupy(tools: OccupyTools, request: SandboxRequest, parts: Occupied): DockerSandbox {
   const { slot, image, live, network, startedIn } = parts;
   const binding = bindingOf(tools, request, parts);
-  const namings = namingsOf(tools, binding, parts);
+  const naming = new Naming(() => rename(tools, binding, parts));
   return new DockerSandbox(tools.context, binding, {
     duty: { request, sidecarAddress: network.sidecarAddress, options: tools.options },
     fresh: { live, plan: jobProgram(request, image, binding.nonce) },
     startedIn,
-    onLaunched: () => {
-      for (const naming of namings) naming.begin();
-    },
+    onLaunched: () => naming.begin(),
     leave: async () => {
-      await Promise.all(namings.map((naming) => naming.end()));
+      await naming.end();
       await tools.leave(binding, slot);
     },
   });
 }
 
-/** A sidecar has endpoints, and keeps starts and removals waiting while it is renamed: only jobs that last are worth it. */
-const CONTAINER_AFTER_MS = 25;
-const SIDECAR_AFTER_MS = 1000;
-
-function namingsOf(
+async function rename(
   { context }: OccupyTools,
   { jobId, containerId }: SandboxBinding,
   { slot, isUnnamed }: Occupied,
-): Naming[] {
-  const container = async () => {
-    if (isUnnamed) await renameContainer(context.client, containerId, jobContainerName(jobId));
-  };
-  return [new Naming(container, CONTAINER_AFTER_MS), new Naming(() => slot.nameFor(jobId), SIDECAR_AFTER_MS)];
+): Promise<void> {
+  if (isUnnamed) await renameContainer(context.client, containerId, jobContainerName(jobId));
+  await slot.nameFor(jobId);
 }
 
 function bindingOf(

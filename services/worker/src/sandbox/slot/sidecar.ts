@@ -47,14 +47,12 @@ export async function startSidecar(client: DockerClient, start: StartSidecar): P
   const name = sidecarName(start.slot);
   const id = await createContainer(client, { name, options: sidecarOptions(start), mayReplace });
   start.onCreated(id);
-  await client.endpoints.change(() =>
-    client.call({
-      operation: `connect sidecar ${name} to ${network.name}`,
-      method: 'POST',
-      path: `/networks/${network.id}/connect`,
-      body: { Container: id, EndpointConfig: { IPAMConfig: { IPv4Address: network.sidecarAddress } } },
-    }),
-  );
+  await client.call({
+    operation: `connect sidecar ${name} to ${network.name}`,
+    method: 'POST',
+    path: `/networks/${network.id}/connect`,
+    body: { Container: id, EndpointConfig: { IPAMConfig: { IPv4Address: network.sidecarAddress } } },
+  });
   const line = new SidecarLine(await attachContainer(client, id), name);
   try {
     await startContainer(client, id);

@@ -107,19 +107,15 @@ export class Slot {
 
   /** Names the sidecar after the job that has the slot. */
   async nameFor(jobId: string): Promise<void> {
-    this.#isNamed = await this.#rename(sidecarName(jobId));
+    const { id } = await this.#sidecar;
+    this.#isNamed = await renameContainer(this.#tools.context.client, id, sidecarName(jobId));
   }
 
   /** Names it after the slot again. */
   async unname(): Promise<void> {
     if (!this.#isNamed) return;
-    this.#isNamed = !(await this.#rename(sidecarName(this.id)));
-  }
-
-  async #rename(name: string): Promise<boolean> {
     const { id } = await this.#sidecar;
-    const { client } = this.#tools.context;
-    return client.endpoints.rename(() => renameContainer(client, id, name));
+    this.#isNamed = !(await renameContainer(this.#tools.context.client, id, sidecarName(this.id)));
   }
 
   /** Resolves when everything is made, or has failed and goes on no more. */
