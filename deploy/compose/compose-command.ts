@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, renameSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { BootstrapContext } from '../local/bootstrap.ts';
-import { openPrivateApt, unpack } from '../local/engine/apt.ts';
-import { withLock } from '../local/engine/lock.ts';
+import { unpackPackages } from '../local/engine/apt.ts';
 import { findCommand, run } from '../local/engine/run.ts';
 
 /** The first Debian release whose docker-compose is version 2. */
@@ -17,8 +16,13 @@ export async function ensureCompose(context: BootstrapContext): Promise<readonly
   if (docker !== undefined && (await isVersion2([docker, 'compose']))) return [docker, 'compose'];
   const onPath = findCommand('docker-compose', env.PATH);
   if (onPath !== undefined && (await isVersion2([onPath]))) return [onPath];
-  const folder = join(context.home, 'docker-compose');
-  await withLock(context, 'docker-compose', () => unpackCompose(context, folder));
+  const folder = await unpackPackages(context, {
+    name: 'docker-compose',
+    packages: ['docker-compose'],
+    reason: 'No Docker Compose 2 here',
+    release: RELEASE,
+    keeps: (name) => name === 'docker-compose',
+  });
   const program = ['usr/libexec/docker/cli-plugins/docker-compose', 'usr/bin/docker-compose']
     .map((path) => join(folder, path))
     .find((path) => existsSync(path));
@@ -29,21 +33,6 @@ export async function ensureCompose(context: BootstrapContext): Promise<readonly
 async function isVersion2(command: readonly string[]): Promise<boolean> {
   const version = await run([...command, 'version', '--short']).catch(() => '');
   return /^v?[2-9]\./.test(version.trim());
-}
-
-async function unpackCompose(context: BootstrapContext, folder: string): Promise<void> {
-  if (existsSync(folder)) return;
-  context.report(
-    `No Docker Compose 2 here: unpacking Debian's package docker-compose (${RELEASE}) into ${folder}.`,
-  );
-  const files = await (await openPrivateApt(context, { release: RELEASE })).download(['docker-compose']);
-  const partial = `${folder}.partial`;
-  rmSync(partial, { recursive: true, force: true });
-  await unpack(
-    files.filter((file) => basename(file).startsWith('docker-compose_')),
-    partial,
-  );
-  renameSync(partial, folder);
 }
 
 /** Runs Docker Compose on compose.yaml and shows what it prints. Throws when it fails. */

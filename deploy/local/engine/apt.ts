@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { AptSource } from './apt-sources.ts';
 import {
@@ -30,8 +39,11 @@ const SCRIPTS_ONLY =
  * the machine's mirrors and keys. It changes nothing outside its folder and needs no root.
  */
 export interface PrivateApt {
-  /** Fetches the packages with all they depend on. Returns their files, in unpacking order. */
-  download(packages: readonly string[]): Promise<string[]>;
+  /**
+   * Fetches the packages with all they depend on. Returns their files, in unpacking order.
+   * @param keeps says by its name which of them are wanted. Default: all
+   */
+  download(packages: readonly string[], keeps?: (name: string) => boolean): Promise<string[]>;
 }
 
 /**
@@ -91,12 +103,12 @@ class AptFolder implements PrivateApt {
     this.#folder = join(context.home, options.name);
   }
 
-  async download(packages: readonly string[]): Promise<string[]> {
+  async download(packages: readonly string[], keeps = (_name: string) => true): Promise<string[]> {
     return withLock(this.#context, 'apt', async () => {
       this.#prepare();
       if (!this.#listsAreFresh()) await this.#update(this.#sources);
       if (!(await this.#offers(packages))) await this.#addBackports(packages);
-      return this.#fetch(packages);
+      return this.#fetch(packages, keeps);
     });
   }
 
@@ -161,11 +173,11 @@ class AptFolder implements PrivateApt {
     );
   }
 
-  async #fetch(packages: readonly string[]): Promise<string[]> {
+  async #fetch(packages: readonly string[], keeps: (name: string) => boolean): Promise<string[]> {
     const install = ['apt-get', ...this.#options(), 'install', ...packages, 'usr-is-merged'];
     const env = aptEnvironment(this.#context);
     const planned = await run([...install, '--simulate'], { env });
-    const wanted = plannedPackages(planned).filter((item) => !SCRIPTS_ONLY.test(item.name));
+    const wanted = plannedPackages(planned).filter(({ name }) => !SCRIPTS_ONLY.test(name) && keeps(name));
     const archives = join(this.#folder, 'cache/archives');
     const missing = wanted.filter((item) => !existsSync(join(archives, item.file)));
     if (missing.length > 0) {
@@ -208,4 +220,37 @@ export async function unpack(files: readonly string[], folder: string): Promise<
   mkdirSync(folder, { recursive: true });
   const script = 'dpkg-deb --fsys-tarfile "$1" | tar --extract --keep-directory-symlink --directory "$2"';
   for (const file of files) await run(['sh', '-c', script, 'unpack', file, folder]);
+}
+
+/** Packages that are unpacked below the checkout, to be run or copied from there. */
+export interface UnpackedPackages {
+  /** Of the folder in `.cronium`. */
+  readonly name: string;
+  readonly packages: readonly string[];
+  /** Why they are fetched, for the report: `No chromium on PATH`. */
+  readonly reason: string;
+  readonly release?: string;
+  /** Which of them, and of what they depend on, are unpacked. Default: all but the C library. */
+  readonly keeps?: (name: string) => boolean;
+}
+
+/** It has to match the machine's loader, so it stays the machine's own. */
+const withoutLibc = (name: string): boolean => name !== 'libc6';
+
+/** Fetches packages and unpacks them, once for each checkout. Returns the folder that holds them. */
+export async function unpackPackages(context: BootstrapContext, what: UnpackedPackages): Promise<string> {
+  const { name, packages, reason, release, keeps = withoutLibc } = what;
+  const folder = join(context.home, name);
+  if (existsSync(folder)) return folder;
+  await withLock(context, name, async () => {
+    if (existsSync(folder)) return;
+    const from = release === undefined ? '' : ` of ${release}`;
+    context.report(`${reason}: unpacking Debian's package ${packages[0]}${from} into ${folder}.`);
+    const apt = await openPrivateApt(context, release === undefined ? {} : { release });
+    const partial = `${folder}.partial`;
+    rmSync(partial, { recursive: true, force: true });
+    await unpack(await apt.download(packages, keeps), partial);
+    renameSync(partial, folder);
+  });
+  return folder;
 }

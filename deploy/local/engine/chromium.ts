@@ -1,8 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { openPrivateApt, unpack } from './apt.ts';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { unpackPackages } from './apt.ts';
 import type { BootstrapContext } from './context.ts';
-import { withLock } from './lock.ts';
 import { findCommand } from './run.ts';
 
 /** A browser for tests and screenshots, and what its process needs in its environment. */
@@ -21,23 +20,8 @@ export async function ensureChromium(context: BootstrapContext): Promise<Browser
     const path = findCommand(name, context.env.PATH);
     if (path !== undefined) return { path, env: {} };
   }
-  const folder = join(context.home, 'chromium');
-  if (!existsSync(folder)) await withLock(context, 'chromium', () => unpackChromium(context, folder));
-  return unpackedChromium(folder);
-}
-
-async function unpackChromium(context: BootstrapContext, folder: string): Promise<void> {
-  if (existsSync(folder)) return;
-  context.report(`No Chromium on PATH: unpacking Debian's package chromium into ${folder}.`);
-  const files = await (await openPrivateApt(context)).download(PACKAGES);
-  const partial = `${folder}.partial`;
-  rmSync(partial, { recursive: true, force: true });
-  // The C library stays the machine's own: it has to match the machine's loader.
-  await unpack(
-    files.filter((file) => !/^libc6_/.test(basename(file))),
-    partial,
-  );
-  renameSync(partial, folder);
+  const reason = 'No Chromium on PATH';
+  return unpackedChromium(await unpackPackages(context, { name: 'chromium', packages: PACKAGES, reason }));
 }
 
 function unpackedChromium(folder: string): Browser {

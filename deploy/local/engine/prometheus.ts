@@ -1,8 +1,7 @@
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openPrivateApt, unpack } from './apt.ts';
+import { unpackPackages } from './apt.ts';
 import type { BootstrapContext } from './context.ts';
-import { withLock } from './lock.ts';
 import { freePort } from './ports.ts';
 import { findCommand } from './run.ts';
 import { type LocalService, ProcessService } from './service.ts';
@@ -18,23 +17,14 @@ export async function ensurePrometheus(context: BootstrapContext): Promise<Prome
   const onPath = ['prometheus', 'promtool'].map((name) => findCommand(name, context.env.PATH));
   const [prometheus, promtool] = onPath;
   if (prometheus !== undefined && promtool !== undefined) return { prometheus, promtool };
-  const folder = join(context.home, 'prometheus');
-  if (!existsSync(folder)) await withLock(context, 'prometheus', () => unpackPrometheus(context, folder));
+  const folder = await unpackPackages(context, {
+    name: 'prometheus',
+    packages: ['prometheus'],
+    reason: 'No prometheus on PATH',
+    // Both programs stand alone; what else comes are pages for a browser and scripts for a service manager.
+    keeps: (name) => name === 'prometheus',
+  });
   return { prometheus: join(folder, 'usr/bin/prometheus'), promtool: join(folder, 'usr/bin/promtool') };
-}
-
-async function unpackPrometheus(context: BootstrapContext, folder: string): Promise<void> {
-  if (existsSync(folder)) return;
-  context.report(`No prometheus on PATH: unpacking Debian's package prometheus into ${folder}.`);
-  const files = await (await openPrivateApt(context)).download(['prometheus']);
-  const partial = `${folder}.partial`;
-  rmSync(partial, { recursive: true, force: true });
-  // Both programs stand alone; what else comes are pages for a browser and scripts for a service manager.
-  await unpack(
-    files.filter((file) => /\/prometheus_/.test(file)),
-    partial,
-  );
-  renameSync(partial, folder);
 }
 
 /** Starts Prometheus with a configuration, on a free port of 127.0.0.1. */

@@ -1,8 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { openPrivateApt, unpack } from './apt.ts';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { unpackPackages } from './apt.ts';
 import type { BootstrapContext } from './context.ts';
-import { withLock } from './lock.ts';
 import { freePort } from './ports.ts';
 import { registryAnswers } from './registry.ts';
 import { findCommand } from './run.ts';
@@ -77,22 +76,10 @@ async function findValkey(
   if (existsSync(unpacked)) return unpackedValkey(unpacked);
   if (dockerHost !== undefined && (await registryAnswers(context, dockerHost, VALKEY_IMAGE)))
     return 'container';
-  await withLock(context, 'valkey', () => unpackValkey(context, unpacked));
-  return unpackedValkey(unpacked);
-}
-
-async function unpackValkey(context: BootstrapContext, folder: string): Promise<void> {
-  if (existsSync(folder)) return;
-  context.report(`No valkey-server on PATH: unpacking Debian's package valkey-server into ${folder}.`);
-  const files = await (await openPrivateApt(context)).download(['valkey-server']);
-  const partial = `${folder}.partial`;
-  rmSync(partial, { recursive: true, force: true });
-  // The C library stays the machine's own: it has to match the machine's loader.
-  await unpack(
-    files.filter((file) => !/^libc6_/.test(basename(file))),
-    partial,
+  const reason = 'No valkey-server on PATH';
+  return unpackedValkey(
+    await unpackPackages(context, { name: 'valkey', packages: ['valkey-server'], reason }),
   );
-  renameSync(partial, folder);
 }
 
 function unpackedValkey(folder: string): ValkeyBinary {
