@@ -1,6 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { startProcess } from '@cronium/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { plannedPackages } from './apt.ts';
 import type { BootstrapContext } from './context.ts';
@@ -11,6 +12,8 @@ import { parseOsRelease } from './os-release.ts';
 import { ensurePostgres } from './postgres.ts';
 import { until } from './run.ts';
 import { ensureValkey } from './valkey.ts';
+
+const HOLDER = join(import.meta.dirname, 'fixtures/lock-holder.ts');
 
 let context: BootstrapContext;
 let home: string;
@@ -65,13 +68,17 @@ describe('the lock', () => {
     expect(most).toBe(1);
   });
 
-  test.each([
-    ['of a process that is gone', '4194305 1'],
-    ['of an earlier process with the same id', `${process.pid} 1`],
-  ])('%s is taken over', async (_name, holder) => {
-    mkdirSync(join(home, 'locks'));
-    writeFileSync(join(home, 'locks/work.lock'), holder);
-    expect(await withLock(context, 'work', async () => 'done')).toBe('done');
+  test('of a process that died is taken over, by one of those that wait at a time', async () => {
+    const start = (what: string, ready: RegExp) =>
+      startProcess({ script: HOLDER, args: [home, what], ready, timeoutMs: 60_000 });
+    await using holder = await start('hold', /^held$/);
+    const waiting = await Promise.all(
+      Array.from({ length: 4 }, () => start('count', /^Waiting for another/)),
+    );
+    await holder.kill('SIGKILL');
+    const ends = await Promise.all(waiting.map(({ exited }) => exited));
+    expect(ends.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+    expect(readFileSync(join(home, 'count'), 'utf8')).toBe('4');
   });
 
   test('is free again after an error', async () => {

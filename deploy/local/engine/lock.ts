@@ -1,73 +1,55 @@
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BootstrapContext } from './context.ts';
-import { isAlive, startOf } from './run.ts';
 
-/** A lock file is created first and written a moment later; one that stays empty has lost its writer. */
-const EMPTY_GRACE_MS = 5000;
+/** SQLITE_BUSY: another connection has the lock (https://sqlite.org/rescode.html#busy). */
+const BUSY = 5;
+const ASK_AGAIN_MS = 100;
 
 /**
- * Runs `work` while no other process of this checkout runs work under the same name. A lock whose holder died is taken
- * over. Locks are not re-entrant.
+ * Runs `work` while no other process of this checkout runs work under the same name. The lock is the operating system's,
+ * on a file that SQLite opens: it ends with its holder, however that ends, so that nobody has to find out whether a
+ * holder still lives. Locks are not re-entrant.
  */
 export async function withLock<T>(
   context: BootstrapContext,
   name: string,
   work: () => Promise<T>,
 ): Promise<T> {
-  const path = join(context.home, 'locks', `${name}.lock`);
-  mkdirSync(dirname(path), { recursive: true });
+  const folder = join(context.home, 'locks');
+  mkdirSync(folder, { recursive: true });
+  const holder = join(folder, `${name}.holder`);
+  using lock = new DatabaseSync(join(folder, `${name}.lock.db`), { timeout: 0 });
   let told = false;
-  while (!tryTake(path)) {
-    if (dropIfStale(path)) continue;
-    if (!told && !heldHere(path)) {
+  while (!tryTake(lock)) {
+    if (!told && !isHeldHere(holder)) {
       context.report(`Waiting for another run that prepares ${name}.`);
       told = true;
     }
-    await delay(100);
+    await delay(ASK_AGAIN_MS);
   }
-  try {
-    return await work();
-  } finally {
-    rmSync(path, { force: true });
-  }
+  writeFileSync(holder, String(process.pid));
+  return await work();
 }
 
-function tryTake(path: string): boolean {
+function tryTake(lock: DatabaseSync): boolean {
   try {
-    writeFileSync(path, `${process.pid} ${startOf(process.pid) ?? ''}`, { flag: 'wx' });
+    lock.exec('BEGIN EXCLUSIVE');
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if (error instanceof Error && 'errcode' in error && error.errcode === BUSY) return false;
     throw error;
   }
 }
 
-function dropIfStale(path: string): boolean {
+/** For the message alone: does this very process hold the lock, for other work that it does at the same time? */
+function isHeldHere(holder: string): boolean {
   try {
-    const [pid, start] = readFileSync(path, 'utf8').split(' ');
-    const stale = pid
-      ? !isHolder(Number(pid), start ?? '')
-      : Date.now() - statSync(path).mtimeMs > EMPTY_GRACE_MS;
-    if (stale) rmSync(path, { force: true });
-    return stale;
+    return readFileSync(holder, 'utf8') === String(process.pid);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return true;
     throw error;
   }
-}
-
-/** True when this very process holds the lock, for other work that it does at the same time. */
-function heldHere(path: string): boolean {
-  try {
-    return readFileSync(path, 'utf8').startsWith(`${process.pid} `);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
-    throw error;
-  }
-}
-
-function isHolder(pid: number, start: string): boolean {
-  return isAlive(pid) && (startOf(pid) ?? '') === start;
 }
