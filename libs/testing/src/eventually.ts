@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 export interface EventuallyOptions {
   /** What is awaited, for the message when it never comes: "the job is running". */
   readonly what: string;
-  /** Default 10,000. */
+  /** Default 60,000: a limit that only a hang reaches, also on a busy machine. */
   readonly timeoutMs?: number;
   /** Default 50. */
   readonly everyMs?: number;
@@ -16,7 +16,7 @@ export interface EventuallyOptions {
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
-  { what, timeoutMs = 10_000, everyMs = 50 }: EventuallyOptions,
+  { what, timeoutMs = 60_000, everyMs = 50 }: EventuallyOptions,
 ): Promise<Exclude<T, undefined | false>> {
   const endsAt = performance.now() + timeoutMs;
   let failure: unknown;

@@ -10,10 +10,11 @@ import { ReplyDropper } from './testing/reply-dropper.ts';
 const ZERO = { stdout: 0, stderr: 0 };
 const LIMIT_MS = 150_000;
 const signal = () => AbortSignal.timeout(LIMIT_MS);
+const silent = { begin: () => undefined, end: () => undefined };
 const FOREVER = 'echo up; while :; do sleep 0.1; done';
 
 async function fixtureOn(engine: OwnEngine): Promise<SandboxFixture> {
-  const fixture = await SandboxFixture.create({ dockerHost: engine.dockerHost, limits: { callMs: 3000 } });
+  const fixture = await SandboxFixture.create({ dockerHost: engine.dockerHost });
   await fixture.share();
   return fixture;
 }
@@ -32,6 +33,13 @@ async function reading(sandbox: Sandbox): Promise<{ all: Promise<LogItem[]> }> {
   await Promise.race([first.promise, all]);
   return { all };
 }
+
+/** What was being made ahead of jobs when the daemon went, nobody has: the next round removes it, as a worker's does. */
+const reconciled = ({ runtime }: SandboxFixture) =>
+  eventually(async () => (await runtime.reconcile(new Set(), 0, false)).length === 0, {
+    what: 'nothing is left',
+    timeoutMs: LIMIT_MS,
+  });
 
 describe('a daemon that goes away', { timeout: 2 * LIMIT_MS }, () => {
   test.each(['SIGTERM', 'SIGKILL'] as const)(
@@ -61,6 +69,7 @@ describe('a daemon that goes away', { timeout: 2 * LIMIT_MS }, () => {
       const adopted = await fixture.anotherRuntime().adopt(sandbox.binding, fixture.served);
       expect(await adopted?.exit(signal())).toMatchObject({ type: 'daemon' });
       await Promise.all([sandbox.release(), before.release()]);
+      await reconciled(fixture);
       await fixture.docker.getNetwork(fixture.options.sharedNetwork).inspect();
     },
   );
@@ -78,6 +87,7 @@ describe('a daemon that goes away', { timeout: 2 * LIMIT_MS }, () => {
     expect(await sandbox.exit(signal())).toMatchObject({ type: 'exited', exitCode: 5 });
     expect(bytesOf(await output.all, 'stdout').toString()).toBe('1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n');
     await sandbox.release();
+    await reconciled(fixture);
   });
 
   test('that hangs is named, with the operation; jobs go on and end as what they were', async () => {
@@ -86,22 +96,23 @@ describe('a daemon that goes away', { timeout: 2 * LIMIT_MS }, () => {
     const sandbox = await fixture.prepare(fixture.shell('echo up; sleep 4; echo late; exit 8'));
     await sandbox.launch();
     const output = await reading(sandbox);
+    const hasty = fixture.anotherRuntime({ limits: { callMs: 3000 }, idleSlots: 0 });
     engine.freeze();
     try {
-      await expect(fixture.prepare(fixture.shell('true'))).rejects.toMatchObject({
+      await expect(
+        hasty.prepare(fixture.request(fixture.shell('true')), silent, signal()),
+      ).rejects.toMatchObject({
         code: 'docker',
         message: expect.stringMatching(/: the Docker daemon at unix:.* did not answer in 3 s$/),
       });
-      expect(await fixture.runtime.blockers(signal())).toMatchObject([{ name: 'docker' }]);
+      expect(await hasty.blockers(signal())).toMatchObject([{ name: 'docker' }]);
     } finally {
       engine.thaw();
     }
     expect(await sandbox.exit(signal())).toMatchObject({ type: 'exited', exitCode: 8 });
     expect(bytesOf(await output.all, 'stdout').toString()).toBe('up\nlate\n');
     await sandbox.release();
-    await eventually(async () => (await fixture.runtime.reconcile(new Set(), 0, false)).length === 0, {
-      what: 'nothing is left',
-    });
+    await reconciled(fixture);
   });
 });
 
@@ -115,7 +126,6 @@ test('a reply that gets lost after the daemon did its work leaves no second cont
   ];
   await using dropper = await ReplyDropper.start(fixture.options.dockerHost, lost);
   const runtime = fixture.anotherRuntime({ dockerHost: dropper.dockerHost });
-  const silent = { begin: () => undefined, end: () => undefined };
   const sandbox = await runtime.prepare(fixture.request(fixture.shell('echo ok')), silent, signal());
   await sandbox.launch();
   const { exit, stdout } = await fixture.follow(sandbox);
@@ -131,7 +141,6 @@ test('without a single event of the daemon, the end of a job and the death of a 
   await fixture.share();
   await using deaf = await ReplyDropper.start(fixture.options.dockerHost, ['GET /events'], { always: true });
   const runtime = fixture.anotherRuntime({ dockerHost: deaf.dockerHost });
-  const silent = { begin: () => undefined, end: () => undefined };
   const job = fixture.shell('echo up; until [ -e /tmp/go ]; do sleep 0.1; done; exit 4');
   const sandbox = await runtime.prepare(fixture.request(job), silent, signal());
   await sandbox.launch();
@@ -222,7 +231,6 @@ describe('images', () => {
     expect(await runtime.blockers(signal())).toMatchObject([
       { name: 'image cronium/nowhere:local', message: expect.stringContaining('CRONIUM_BASH_IMAGE') },
     ]);
-    const silent = { begin: () => undefined, end: () => undefined };
     const script = { type: 'script', script: { language: 'bash', source: 'true' } } as const;
     await expect(runtime.prepare(fixture.request(script), silent, signal())).rejects.toMatchObject({
       code: 'docker',

@@ -12,7 +12,7 @@ import { DEFAULT_LIMITS, type DockerRuntimeOptions } from './options.ts';
 import { Preparation, type PreparationTools } from './preparation.ts';
 import type { Blocker } from './probe.ts';
 import { Readiness } from './readiness.ts';
-import { type Labelled, listLabelled, remainsOf, removeRemains } from './removal.ts';
+import { type Labelled, listLabelled, remainsOf, removeJob, removeRemains } from './removal.ts';
 import {
   type AttemptIdentity,
   type ObservedSandbox,
@@ -223,8 +223,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
       });
     }
     const { client, limits } = this.#context;
-    const containers = others.map(({ containerId }) => containerId);
-    if (containers.length > 0) await removeRemains(client, { containers, networks: [] }, limits.releaseMs);
+    await Promise.all(others.map(({ containerId }) => removeJob(client, containerId, limits.releaseMs)));
   }
 
   /** `undefined` when none stands ready, or the one that did was broken: the job is started cold then. */

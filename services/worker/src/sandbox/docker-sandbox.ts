@@ -12,7 +12,7 @@ import { jobOutput } from './log/output.ts';
 import { openValues } from './masked-values.ts';
 import type { MemoryWatch } from './memory.ts';
 import type { Limits } from './options.ts';
-import { removeRemains } from './removal.ts';
+import { removeJob } from './removal.ts';
 import {
   type ContainerEvidence,
   type ExitReport,
@@ -178,7 +178,7 @@ export class DockerSandbox implements Sandbox {
   async release(): Promise<void> {
     const { client, limits } = this.#context;
     this.detach();
-    await removeRemains(client, { containers: [this.binding.containerId], networks: [] }, limits.releaseMs);
+    await removeJob(client, this.binding.containerId, limits.releaseMs);
     // Once: the slot may be another attempt's soon.
     if (this.#isReleased) return;
     this.#isReleased = true;

@@ -2,6 +2,7 @@ import { Agent } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import { DeadlineError, deadline, waitFor } from '@cronium/lifecycle';
 import Docker from 'dockerode';
+import { EndpointGate } from './endpoint-gate.ts';
 import { SandboxError } from './runtime.ts';
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE']);
@@ -55,6 +56,8 @@ export class DockerClient {
   readonly address: string;
   /** Is the daemon on this machine, so that its cgroups and routes are ours to read? */
   readonly isLocal: boolean;
+  /** Where what has endpoints is started, removed and renamed. */
+  readonly endpoints: EndpointGate = new EndpointGate();
   readonly #docker: Docker;
   readonly #agent: Agent;
   readonly #callMs: number;

@@ -65,18 +65,20 @@ async function runProbe(client: DockerClient, input: ProbeInput): Promise<Answer
     path: '/containers/create',
     body: probeOptions(input),
   });
-  try {
-    await startContainer(client, id);
-    await client.call({
-      operation: `wait for the probe on network ${input.network}`,
-      method: 'POST',
-      path: `/containers/${id}/wait`,
-      timeoutMs: PROBE_MS,
-    });
-    return parseAnswers(await logText(client, id));
-  } finally {
-    await removeProbe(client, id);
-  }
+  return client.endpoints.change(async () => {
+    try {
+      await startContainer(client, id);
+      await client.call({
+        operation: `wait for the probe on network ${input.network}`,
+        method: 'POST',
+        path: `/containers/${id}/wait`,
+        timeoutMs: PROBE_MS,
+      });
+      return parseAnswers(await logText(client, id));
+    } finally {
+      await removeProbe(client, id);
+    }
+  });
 }
 
 /** 409: it is being removed already. */

@@ -25,8 +25,16 @@ export interface Remains {
  */
 export async function removeRemains(client: DockerClient, remains: Remains, limitMs: number): Promise<void> {
   using limit = deadline(limitMs, 'remove a sandbox');
-  await Promise.all(remains.containers.map((id) => removeUntilGone(client, id, limit)));
+  await client.endpoints.change(() =>
+    Promise.all(remains.containers.map((id) => removeUntilGone(client, id, limit))),
+  );
   await Promise.all(remains.networks.map((id) => removeNetwork(client, id, limit)));
+}
+
+/** Removes a job's container, which has no endpoint of its own; waits until Docker says that it is gone. */
+export async function removeJob(client: DockerClient, id: string, limitMs: number): Promise<void> {
+  using limit = deadline(limitMs, "remove a job's container");
+  await removeUntilGone(client, id, limit);
 }
 
 async function removeUntilGone(client: DockerClient, id: string, signal: AbortSignal): Promise<void> {

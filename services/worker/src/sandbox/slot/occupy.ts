@@ -54,7 +54,7 @@ async function rename(
   { slot, isUnnamed }: Occupied,
 ): Promise<void> {
   if (isUnnamed) await renameContainer(context.client, containerId, jobContainerName(jobId));
-  await slot.nameFor(jobId);
+  slot.nameFor(jobId);
 }
 
 function bindingOf(

@@ -55,7 +55,7 @@ export async function startSidecar(client: DockerClient, start: StartSidecar): P
   });
   const line = new SidecarLine(await attachContainer(client, id), name);
   try {
-    await startContainer(client, id);
+    await client.endpoints.change(() => startContainer(client, id));
     using limit = deadline(start.readyMs, 'the sidecar was not ready in time');
     await line.ask(configureCommand(network.sidecarAddress, start.options), 'ready', limit);
     return { id, line };
@@ -91,7 +91,7 @@ export async function reviveSidecar(
   const { request, sidecarAddress, options } = duty;
   const line = new SidecarLine(await attachContainer(client, id), sidecarName(request.jobId));
   try {
-    await startContainer(client, id);
+    await client.endpoints.change(() => startContainer(client, id));
     using limit = deadline(readyMs, 'the sidecar was not ready in time', signal);
     await line.ask(configureCommand(sidecarAddress, options), 'ready', limit);
     await line.ask(bindCommand(request, options), 'bound', limit);

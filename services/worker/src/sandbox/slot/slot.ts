@@ -49,7 +49,11 @@ export class Slot {
   #ready: { readonly holderId: string; readonly sidecar: Sidecar } | undefined;
   #uses = 0;
   #isBound = false;
-  #isNamed = false;
+  /** Whom the sidecar is named after, and whom it is to be named after. */
+  #namesake: string | undefined = this.id;
+  #wanted: string = this.id;
+  #renamed: Promise<void> = Promise.resolve();
+  #isGoing = false;
 
   constructor(tools: SlotTools) {
     this.#tools = tools;
@@ -105,17 +109,23 @@ export class Slot {
     this.#isBound = false;
   }
 
-  /** Names the sidecar after the job that has the slot. */
-  async nameFor(jobId: string): Promise<void> {
-    const { id } = await this.#sidecar;
-    this.#isNamed = await renameContainer(this.#tools.context.client, id, sidecarName(jobId));
+  /** Names the sidecar after a job, or the slot itself: soon, and only if it is still wanted then. */
+  nameFor(jobOrSlot: string): void {
+    this.#wanted = jobOrSlot;
+    // A name that is taken, or a daemon that is away, is no reason to trouble a job.
+    this.#renamed = this.#renamed.then(() => this.#rename()).catch(() => undefined);
   }
 
-  /** Names it after the slot again. */
-  async unname(): Promise<void> {
-    if (!this.#isNamed) return;
+  async #rename(): Promise<void> {
+    const { client } = this.#tools.context;
     const { id } = await this.#sidecar;
-    this.#isNamed = !(await renameContainer(this.#tools.context.client, id, sidecarName(this.id)));
+    await client.endpoints.rename(async () => {
+      const [before, wanted] = [this.#namesake, this.#wanted];
+      if (this.#isGoing || wanted === before) return;
+      // Not known until the daemon has answered.
+      this.#namesake = undefined;
+      this.#namesake = (await renameContainer(client, id, sidecarName(wanted))) ? wanted : before;
+    });
   }
 
   /** Resolves when everything is made, or has failed and goes on no more. */
@@ -130,6 +140,7 @@ export class Slot {
 
   /** Removes all of it, and what stands in it. Idempotent. */
   async destroy(): Promise<void> {
+    this.#isGoing = true;
     const { client, events, limits, subnets } = this.#tools.context;
     await this.settled();
     this.detach();

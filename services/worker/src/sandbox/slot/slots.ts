@@ -97,7 +97,8 @@ async function isReusable(slot: Slot): Promise<boolean> {
   if (slot.uses >= MAX_USES) return false;
   await slot.settled();
   if (!slot.isSound) return false;
-  return Promise.all([slot.unbind(), slot.unname()]).then(
+  slot.nameFor(slot.id);
+  return slot.unbind().then(
     () => true,
     (_: SandboxError) => false,
   );

@@ -4,7 +4,7 @@ import type { ImageFacts } from '../images.ts';
 import { runsInWorkspace } from '../job-program.ts';
 import { createJob, type JobTools, startJob } from '../job-start.ts';
 import type { LiveOutput } from '../log/live.ts';
-import { removeRemains } from '../removal.ts';
+import { removeJob } from '../removal.ts';
 import type { SlotNetwork } from '../slot/network.ts';
 import type { Slot } from '../slot/slot.ts';
 import type { SlotPool } from '../slot/slots.ts';
@@ -228,7 +228,7 @@ export class WarmPool {
     context.events.forget(containerId);
     try {
       const { client, limits } = context;
-      await removeRemains(client, { containers: [containerId], networks: [] }, limits.releaseMs);
+      await removeJob(client, containerId, limits.releaseMs);
       await slots.release(slot);
     } catch (error) {
       options.logger.warn(

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createContainer, removeContainer, renameContainer, startContainer } from './containers.ts';
+import { DockerClient } from './docker.ts';
+import { SandboxFixture } from './testing/fixture.ts';
+
+/** Without the gate, Docker 20.10 has lost count after a few of them. */
+const CHANGES = 16;
+
+let fixture: SandboxFixture;
+beforeAll(async () => {
+  fixture = await SandboxFixture.create();
+  await fixture.share();
+});
+afterAll(() => fixture[Symbol.asyncDispose]());
+
+test('a network whose containers come, go and are renamed all the time can be removed afterwards', async () => {
+  const client = new DockerClient(fixture.options.dockerHost, { callMs: 60_000 });
+  const network = fixture.options.sharedNetwork;
+  const create = (name: string) =>
+    createContainer(client, {
+      name: `${fixture.node}-${name}`,
+      options: {
+        Image: fixture.images.job,
+        Labels: { 'cronium.managed': 'true', 'cronium.node': fixture.node },
+        Entrypoint: ['/bin/sleep', '1000'],
+        HostConfig: { NetworkMode: network },
+      },
+      mayReplace: () => false,
+    });
+  const named = await Promise.all(['a', 'b', 'c'].map(create));
+  await Promise.all(named.map((id) => client.endpoints.change(() => startContainer(client, id))));
+
+  let over = false;
+  let renames = 0;
+  const naming = named.map(async (id, index) => {
+    while (!over) {
+      const name = `${fixture.node}-${index}-${renames++}`;
+      await client.endpoints.rename(() => renameContainer(client, id, name));
+    }
+  });
+  const changing = [0, 1].map(async (lane) => {
+    for (let n = 0; n < CHANGES / 2; n++) {
+      const id = await create(`new-${lane}-${n}`);
+      await client.endpoints.change(() => startContainer(client, id));
+      await client.endpoints.change(() => removeContainer(client, id));
+    }
+  });
+  await Promise.all(changing);
+  over = true;
+  await Promise.all(naming);
+  // Each was renamed at its start; whether more fit between the changes is up to the daemon.
+  expect(renames).toBeGreaterThanOrEqual(named.length);
+
+  const { Containers: left = {} } = await fixture.docker.getNetwork(network).inspect();
+  await Promise.all(Object.keys(left).map((id) => removeContainer(client, id)));
+  // Docker refuses when it has lost count of the network's endpoints.
+  await fixture.docker.getNetwork(network).remove();
+  client.close();
+});
