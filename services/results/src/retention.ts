@@ -4,7 +4,7 @@ import { dayWindow } from './db/partitions.ts';
 import type { Deps } from './deps.ts';
 import { deleteAuditBefore } from './queries/audit.ts';
 import { deleteFlowsBefore } from './queries/flows.ts';
-import { forgetWrites } from './queries/variables.ts';
+import { forgetRemoved, forgetWrites } from './queries/variables.ts';
 
 const JOBS_EACH = 1000;
 /** A helper's last try comes within minutes. */
@@ -30,6 +30,7 @@ export async function keepRetention(
   if (dropped.length > 0) log.info({ tables: dropped }, 'daily tables past retention were dropped');
   await forgetWrites(db, nowMs - WRITES_MS);
   const beforeMs = Date.parse(first);
+  await forgetRemoved(db, beforeMs);
   let jobs = 0;
   while (!signal.aborted) {
     const some = await deleteJobs(db, beforeMs);

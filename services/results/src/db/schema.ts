@@ -144,6 +144,14 @@ export interface VariablesTable {
   updated_ms: number;
 }
 
+/** The last version of a variable that is gone. */
+export interface RemovedVariablesTable {
+  tenant: string;
+  key: string;
+  version: number;
+  at_ms: number;
+}
+
 /** What a job's write of a variable was answered, so that the same request again changes nothing. */
 export interface VariableWritesTable {
   request: string;
@@ -250,6 +258,7 @@ export interface Database {
   log_records: LogRecordsTable;
   variables: VariablesTable;
   variable_writes: VariableWritesTable;
+  removed_variables: RemovedVariablesTable;
   pre_tasks: PreTasksTable;
   sealed: SealedTable;
   api_keys: ApiKeysTable;

@@ -4,6 +4,7 @@ import * as audit from './2026-11-22-audit.ts';
 import * as flows from './2026-11-22-flows.ts';
 import * as runtime from './2026-11-22-runtime.ts';
 import * as traceOutbox from './2026-11-22-trace-outbox.ts';
+import * as removedVariables from './2026-11-23-removed-variables.ts';
 
 /** Every migration by its date and name; they run in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -12,4 +13,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '2026-11-22-flows': flows,
   '2026-11-22-runtime': runtime,
   '2026-11-22-trace-outbox': traceOutbox,
+  '2026-11-23-removed-variables': removedVariables,
 };

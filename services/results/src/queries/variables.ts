@@ -57,11 +57,29 @@ export async function putVariable(
     .execute();
 }
 
+/** Removes a variable; its version is kept for the next one of that name. */
 export async function removeVariable(
   trx: Transaction<Database>,
   { tenant, key }: VariableName,
 ): Promise<void> {
-  await trx.deleteFrom('variables').where('tenant', '=', tenant).where('key', '=', key).execute();
+  await sql`
+    WITH gone AS (DELETE FROM variables WHERE tenant = ${tenant} AND key = ${key} RETURNING tenant, key, version)
+    INSERT INTO removed_variables SELECT tenant, key, version, ${Date.now()} FROM gone
+    ON CONFLICT (tenant, key) DO UPDATE SET version = excluded.version, at_ms = excluded.at_ms`.execute(trx);
+}
+
+/** The version that the last variable of this name had when it was removed; 0 when there never was one. */
+export async function removedVersion(
+  trx: Transaction<Database>,
+  { tenant, key }: VariableName,
+): Promise<number> {
+  const row = await trx
+    .selectFrom('removed_variables')
+    .select('version')
+    .where('tenant', '=', tenant)
+    .where('key', '=', key)
+    .executeTakeFirst();
+  return row?.version ?? 0;
 }
 
 /** What a request was answered before; a value that was too long to be kept is undefined. */
@@ -84,6 +102,10 @@ export async function recordWrite(
     .insertInto('variable_writes')
     .values({ ...write, at_ms: Date.now() })
     .execute();
+}
+
+export async function forgetRemoved(db: Kysely<Database>, beforeMs: number): Promise<void> {
+  await db.deleteFrom('removed_variables').where('at_ms', '<', beforeMs).execute();
 }
 
 export async function forgetWrites(db: Kysely<Database>, beforeMs: number): Promise<void> {

@@ -188,3 +188,14 @@ test('a tool is called with the stored credential; its failure is 502 with its a
     slack.close();
   }
 });
+
+test('a job whose stored payload this version cannot read may still use a tool, by the tool’s own credential', async () => {
+  const { id, auth } = await attempt();
+  await service.deps.db.updateTable('jobs').set({ payload: '{' }).where('id', '=', id).execute();
+  const body = { tool: 'slack', action: 'send-message', config: {} };
+  const answer = await service.send('POST', '/runtime/v1/tool-actions/execute', body, auth);
+  expect([answer.status, await answer.json()]).toMatchObject([
+    404,
+    { detail: expect.stringContaining('credential slack') },
+  ]);
+});

@@ -1,5 +1,6 @@
-import { toolActionBody } from '@cronium/contracts';
+import { readRecord, toolActionBody } from '@cronium/contracts';
 import type { Context } from 'hono';
+import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import type { Env } from '../http/auth.ts';
 import { readJson } from '../http/body.ts';
@@ -10,6 +11,10 @@ import { callTool } from '../tools/run.ts';
 import { locateJob } from './locate.ts';
 
 const MAX_BYTES = 1024 * 1024;
+/** What is needed of a payload here. */
+const toolPayload = z.looseObject({
+  spec: z.looseObject({ tool: z.looseObject({ credential: z.string().optional() }).optional() }),
+});
 
 /**
  * `POST …/tool-actions/execute`. The credential is the one that `config.credential` names, else the one of the job's own
@@ -20,8 +25,7 @@ export async function runTool(deps: Deps, c: Context<Env>): Promise<Response> {
   const { tenant, jobId } = c.get('claims');
   const { credential: named, ...rest } = config;
   const job = await locateJob(deps, tenant, jobId);
-  const spec: { tool?: { credential?: string } } = JSON.parse(job.payload).spec;
-  const name = typeof named === 'string' ? named : (spec.tool?.credential ?? tool);
+  const name = typeof named === 'string' ? named : (credentialOf(job.payload) ?? tool);
   if (!deps.secrets.usable) throw problems.noSecretsKey();
   const text = await openSealed(deps.db, { tenant, kind: 'credential', name }, deps.secrets);
   if (text === undefined)
@@ -30,4 +34,9 @@ export async function runTool(deps: Deps, c: Context<Env>): Promise<Response> {
   if (credential.tool !== tool)
     throw problems.conflict(`The credential ${name} is one for ${credential.tool}.`);
   return c.json({ success: true, data: await callTool(credential, { action, config: rest }) });
+}
+
+/** The credential that a tool job's own spec names. */
+function credentialOf(payload: string): string | undefined {
+  return readRecord(toolPayload, payload)?.spec.tool?.credential;
 }

@@ -3,7 +3,7 @@ import type { VariableView } from '@cronium/contracts';
 import { createLogger } from '@cronium/telemetry';
 import { testEnvironment } from '@cronium/testing';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { getVariable } from '../queries/variables.ts';
+import { forgetRemoved, getVariable } from '../queries/variables.ts';
 import { connectValkey } from '../queue/valkey.ts';
 import { openService, type TestService } from '../test/service.ts';
 import { VariableCache } from './cache.ts';
@@ -171,4 +171,30 @@ test('a request that is sent again changes nothing, and gets the answer of the f
   const compared = { request: `${request}b` };
   expect(await variables.change(name, put('x', 2), compared)).toMatchObject({ version: 3 });
   expect(await variables.change(name, put('x', 2), compared)).toMatchObject({ version: 3 });
+});
+
+test('a version is never used again: a variable that is made anew goes on from where the last one ended', async () => {
+  const { variables, db } = service.deps;
+  for (const value of ['a', 'b']) await variables.change(name, put(value, undefined));
+  await variables.remove(name);
+  await expect(variables.change(name, put('old', 2))).rejects.toMatchObject({ status: 409 });
+  expect(await variables.change(name, put('c', 0))).toMatchObject({ version: 3 });
+  await expect(variables.change(name, put('old', 2))).rejects.toMatchObject({ status: 409 });
+  await variables.remove(name);
+  await forgetRemoved(db, Date.now() - 60_000);
+  expect(await variables.change(name, increment(1))).toMatchObject({ value: 1, version: 4 });
+  await variables.remove(name);
+  await forgetRemoved(db, Date.now() + 60_000);
+  expect(await variables.change(name, increment(1))).toMatchObject({ version: 1 });
+});
+
+test('a removal that is sent again spares what was made meanwhile', async () => {
+  const { variables } = service.deps;
+  const request = `job_000000000000.1 ${randomUUID()}`;
+  await variables.change(name, put('first', undefined));
+  await variables.remove(name, { request });
+  await variables.change(name, put('second', undefined));
+  await variables.remove(name, { request });
+  expect(await variables.get(name)).toMatchObject({ value: 'second' });
+  expect(await getVariable(service.deps.db, name)).toMatchObject({ value: 'second' });
 });

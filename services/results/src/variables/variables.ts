@@ -10,6 +10,7 @@ import {
   lockVariable,
   putVariable,
   recordWrite,
+  removedVersion,
   removeVariable,
   type VariableName,
 } from '../queries/variables.ts';
@@ -58,7 +59,7 @@ export class Variables {
       }
       const value = change(old);
       const text = valueText(value);
-      const version = (old?.version ?? 0) + 1;
+      const version = (old?.version ?? (await removedVersion(trx, name))) + 1;
       await begin();
       await putVariable(trx, name, { value: text, version });
       if (request !== undefined) {
@@ -73,10 +74,14 @@ export class Variables {
 
   /** @throws HttpProblem 404 when there is none, 409 for an older attempt */
   async remove(name: VariableName, options: WriteOptions = {}): Promise<void> {
+    const { request } = options;
     await this.#write(name, options, async (trx, begin) => {
-      if ((await getVariable(trx, name)) === undefined) throw problems.notFound(`variable ${name.key}`);
+      const old = await getVariable(trx, name);
+      if (request !== undefined && (await findWrite(trx, request)) !== undefined) return old;
+      if (old === undefined) throw problems.notFound(`variable ${name.key}`);
       await begin();
       await removeVariable(trx, name);
+      if (request !== undefined) await recordWrite(trx, { request, version: old.version, value: null });
       return undefined;
     });
   }

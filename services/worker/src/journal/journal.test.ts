@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { attemptUpdate, jobSpec } from '@cronium/contracts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Claim, readClaim } from '../claim/claim.ts';
@@ -83,6 +84,19 @@ test('what was written is there for the next process, phase by phase', () => {
   second.forget(attemptId);
   expect(second.entries()).toEqual([]);
   second.close();
+});
+
+test('a record that cannot be read is forgotten, and the others are not', () => {
+  const [first, second] = [claimOf(), claimOf('job_000000000001')];
+  const written = new Journal(folder);
+  for (const claim of [first, second]) written.open(claim, 'jti');
+  written.close();
+  const database = new DatabaseSync(join(folder, 'node.db'));
+  database.prepare('UPDATE attempts SET claim = ? WHERE attempt_id = ?').run('{', first.attemptId);
+  database.close();
+  const journal = new Journal(folder);
+  for (const _ of [1, 2]) expect(journal.entries().map(({ claim }) => claim.jobId)).toEqual([second.jobId]);
+  journal.close();
 });
 
 test('a second worker on the same state directory is refused with what to do', () => {
