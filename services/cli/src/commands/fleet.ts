@@ -1,6 +1,6 @@
 import type { QueueCounts, WorkersView } from '@cronium/contracts';
 import { type Context, note, print } from '../context.ts';
-import { ago, type Column, duration, type Paint, paintState, table } from '../render/index.ts';
+import { ago, type Column, type Paint, paintState, queueColumns, table } from '../render/index.ts';
 import type { Register } from './register.ts';
 
 type Worker = WorkersView['workers'][number];
@@ -51,23 +51,15 @@ async function queues(context: Context): Promise<undefined> {
   const { paint } = context.terminal.out;
   const options = { width: context.terminal.width, paint };
   await print(context, view, () =>
-    view.queues.length === 0 ? [] : table(view.queues, queueColumns, options),
+    view.queues.length === 0 ? [] : table(view.queues, namedQueueColumns, options),
   );
   if (view.queues.length === 0) await note(context, 'No queue yet; the first job of a pool makes one.');
 }
 
-const queueColumns: Column<Queue>[] = [
+const namedQueueColumns: Column<Queue>[] = [
   { title: 'POOL', value: ({ pool }) => pool, flexible: true },
   { title: 'REQUIRES', value: ({ requires }) => pairs(requires) || '-', flexible: true },
-  { title: 'STATE', value: ({ paused }) => (paused ? 'paused' : 'open') },
-  { title: 'WAITING', value: ({ waiting }) => String(waiting), align: 'right' },
-  { title: 'DELAYED', value: ({ delayed }) => String(delayed), align: 'right' },
-  { title: 'ACTIVE', value: ({ active }) => String(active), align: 'right' },
-  {
-    title: 'OLDEST',
-    value: ({ oldestSeconds }) => (oldestSeconds === null ? '-' : duration(oldestSeconds * 1000)),
-    align: 'right',
-  },
+  ...queueColumns,
 ];
 
 function pairs(record: Readonly<Record<string, string>>): string {

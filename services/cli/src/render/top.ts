@@ -1,6 +1,7 @@
 import type { JobSummary, QueueCounts, WorkersView } from '@cronium/contracts';
 import { ago, between, duration } from './duration.ts';
 import { columnsOf, type Paint, padTo, paintState } from './paint.ts';
+import { queueColumns } from './queues.ts';
 import { type Column, table } from './table.ts';
 
 /** What `cronium top` shows. */
@@ -120,15 +121,7 @@ function bar(part: number, whole: number): string {
 function queueTable({ queues }: TopView, { paint, width }: TopOptions): string[] {
   const columns: Column<QueueCounts['queues'][number]>[] = [
     { title: 'QUEUE', value: ({ name }) => name, flexible: true },
-    { title: 'STATE', value: ({ paused }) => (paused ? 'paused' : 'open') },
-    { title: 'WAITING', value: ({ waiting }) => String(waiting), align: 'right' },
-    { title: 'DELAYED', value: ({ delayed }) => String(delayed), align: 'right' },
-    { title: 'ACTIVE', value: ({ active }) => String(active), align: 'right' },
-    {
-      title: 'OLDEST',
-      value: ({ oldestSeconds }) => (oldestSeconds === null ? '-' : duration(oldestSeconds * 1000)),
-      align: 'right',
-    },
+    ...queueColumns,
   ];
   const busiest = [...queues].sort((a, b) => b.waiting - a.waiting);
   return table(busiest, columns, { width, paint });

@@ -1,6 +1,6 @@
 import type { BatchView } from '@cronium/contracts';
 import type { JSX } from 'preact';
-import { client, queries } from '../data/client.ts';
+import { client } from '../data/client.ts';
 import { mayAct } from '../data/session.ts';
 import { count } from '../format/numbers.ts';
 import { Action } from '../parts/action.tsx';
@@ -9,27 +9,24 @@ import { Icon } from '../parts/icons.tsx';
 /** What can be done to a batch as it stands. */
 export function BatchActions({ batch }: { batch: BatchView }): JSX.Element | null {
   if (!mayAct('submitter')) return null;
-  const look = () => queries.invalidateQueries({ queryKey: ['batch', batch.id] });
+  const changes = ['batch', batch.id];
   const { failed } = batch.counts;
-  const retry = async () => {
-    await client.retryBatch(batch.id, { state: 'failed' });
-    await look();
-  };
-  const cancel = async () => {
-    await client.cancelBatch(batch.id);
-    await look();
-  };
   return (
     <>
       {failed > 0 && (
-        <Action run={retry} done="The failed jobs are queued again.">
+        <Action
+          run={() => client.retryBatch(batch.id, { state: 'failed' })}
+          changes={changes}
+          done="The failed jobs are queued again."
+        >
           <Icon name="retry" />
           Retry {count(failed)} failed
         </Action>
       )}
       {batch.endedAt === null && (
         <Action
-          run={cancel}
+          run={() => client.cancelBatch(batch.id)}
+          changes={changes}
           done="The batch is being cancelled."
           kind="danger"
           confirm={{

@@ -1,6 +1,6 @@
 import type { FlowView } from '@cronium/contracts';
 import type { JSX } from 'preact';
-import { client, queries } from '../data/client.ts';
+import { client } from '../data/client.ts';
 import { mayAct } from '../data/session.ts';
 import { nameOf } from '../format/names.ts';
 import { Action } from '../parts/action.tsx';
@@ -9,13 +9,10 @@ import { Icon } from '../parts/icons.tsx';
 /** What can be done to a flow as it stands. */
 export function FlowActions({ flow }: { flow: FlowView }): JSX.Element | null {
   if (!mayAct('submitter') || flow.state !== 'running') return null;
-  const cancel = async () => {
-    await client.flows.cancel(flow.id);
-    await queries.invalidateQueries({ queryKey: ['flow', flow.id] });
-  };
   return (
     <Action
-      run={cancel}
+      run={() => client.flows.cancel(flow.id)}
+      changes={['flow', flow.id]}
       done="The flow is being cancelled."
       kind="danger"
       confirm={{

@@ -1,7 +1,7 @@
 import type { JobView } from '@cronium/contracts';
 import { isTerminal } from '@cronium/contracts/states';
 import type { JSX } from 'preact';
-import { client, queries } from '../data/client.ts';
+import { client } from '../data/client.ts';
 import { mayAct } from '../data/session.ts';
 import { nameOf } from '../format/names.ts';
 import { Action } from '../parts/action.tsx';
@@ -10,26 +10,19 @@ import { Icon } from '../parts/icons.tsx';
 /** What can be done to a job as it stands. */
 export function JobActions({ job }: { job: JobView }): JSX.Element | null {
   if (!mayAct('submitter')) return null;
-  const look = () => queries.invalidateQueries({ queryKey: ['job', job.id] });
+  const changes = ['job', job.id];
   if (isTerminal(job.state)) {
-    const retry = async () => {
-      await client.retry(job.id);
-      await look();
-    };
     return (
-      <Action run={retry} done="The job is queued again.">
+      <Action run={() => client.retry(job.id)} changes={changes} done="The job is queued again.">
         <Icon name="retry" />
         Retry
       </Action>
     );
   }
-  const cancel = async () => {
-    await client.cancel(job.id);
-    await look();
-  };
   return (
     <Action
-      run={cancel}
+      run={() => client.cancel(job.id)}
+      changes={changes}
       done="The job is being cancelled."
       kind="danger"
       confirm={{

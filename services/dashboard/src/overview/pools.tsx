@@ -1,6 +1,6 @@
 import type { QueueCounts } from '@cronium/contracts';
 import type { JSX } from 'preact';
-import { client, queries } from '../data/client.ts';
+import { client } from '../data/client.ts';
 import { useQueues } from '../data/reads.ts';
 import { mayAct } from '../data/session.ts';
 import { count } from '../format/numbers.ts';
@@ -87,13 +87,10 @@ function Queues({ queues }: QueueCounts): JSX.Element {
 
 function PauseButton({ pool, paused }: { pool: string; paused: boolean }): JSX.Element | null {
   if (!mayAct('admin')) return paused ? <span class="chip">paused</span> : null;
-  const run = async () => {
-    await (paused ? client.resumeQueue(pool) : client.pauseQueue(pool));
-    await queries.invalidateQueries({ queryKey: ['queues'] });
-  };
   return (
     <Action
-      run={run}
+      run={() => (paused ? client.resumeQueue(pool) : client.pauseQueue(pool))}
+      changes={['queues']}
       kind="small"
       done={paused ? `${pool} goes on.` : `${pool} is paused: running jobs end.`}
     >

@@ -7,7 +7,9 @@ import { mayAct } from '../data/session.ts';
 import { useTitle } from '../data/title.ts';
 import { atMs } from '../format/time.ts';
 import { Icon } from '../parts/icons.tsx';
-import { Empty, Loading, Problem } from '../parts/notices.tsx';
+import { Listed } from '../parts/listed.tsx';
+import { Empty } from '../parts/notices.tsx';
+import { Pager } from '../parts/pager.tsx';
 import { Time } from '../parts/time.tsx';
 import { Typed } from '../parts/typed.tsx';
 
@@ -32,10 +34,9 @@ export default function AuditPage(): JSX.Element {
 
 function Audit(): JSX.Element {
   const address = useAddressQuery();
-  const { query, href } = address;
-  const filter = filterOf(query);
-  const cursor = query.get('cursor');
-  const { data, error, refetch } = useAuditPage({
+  const filter = filterOf(address.query);
+  const cursor = address.query.get('cursor');
+  const read = useAuditPage({
     ...filter,
     limit: PAGE_SIZE,
     ...(cursor !== null && { cursor }),
@@ -51,30 +52,17 @@ function Audit(): JSX.Element {
         </a>
       </div>
       <Filters address={address} />
-      {error !== null && (
-        <Problem what="The audit log cannot be read." error={error} onRetry={() => void refetch()} />
-      )}
-      <section class="card" aria-label="Audit log">
-        {data === undefined ? (
-          error === null && <Loading rows={8} />
-        ) : data.entries.length === 0 ? (
-          <NoEntries filtered={Object.keys(filter).length > 0} />
-        ) : (
-          <EntryTable entries={data.entries} />
-        )}
-      </section>
-      <nav class="row end" aria-label="Pages of the audit log">
-        {cursor !== null && (
-          <a class="button" href={href({ cursor: undefined })}>
-            Newest
-          </a>
-        )}
-        {data?.cursor != null && (
-          <a class="button" href={href({ cursor: data.cursor })}>
-            Older
-          </a>
-        )}
-      </nav>
+      <Listed
+        label="Audit log"
+        items={read.data?.entries}
+        read={read}
+        problem="The audit log cannot be read."
+        rows={8}
+        empty={<NoEntries filtered={Object.keys(filter).length > 0} />}
+      >
+        {(entries) => <EntryTable entries={entries} />}
+      </Listed>
+      <Pager of="the audit log" address={address} next={read.data?.cursor} />
     </>
   );
 }

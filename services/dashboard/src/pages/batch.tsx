@@ -14,6 +14,7 @@ import { atMs, duration, durationOrDash } from '../format/time.ts';
 import { JobTable } from '../jobs/job-table.tsx';
 import { Copy } from '../parts/copy.tsx';
 import { Empty, Loading, Problem } from '../parts/notices.tsx';
+import { Pager } from '../parts/pager.tsx';
 import { STATES } from '../parts/state.tsx';
 import { Elapsed, Time } from '../parts/time.tsx';
 
@@ -109,7 +110,8 @@ function Progress({ batch }: { batch: BatchView }): JSX.Element {
 }
 
 function BatchJobs({ batch }: { batch: BatchView }): JSX.Element {
-  const { query, href } = useAddressQuery();
+  const address = useAddressQuery();
+  const { query } = address;
   const state = query.get('state') ?? undefined;
   const cursor = query.get('cursor') ?? undefined;
   const { data } = useJobPage({
@@ -127,20 +129,7 @@ function BatchJobs({ batch }: { batch: BatchView }): JSX.Element {
         <a href={`/jobs?batch=${batch.id}`}>Filter them</a>
       </div>
       {data === undefined ? <Loading rows={5} /> : <JobTable jobs={data.jobs} />}
-      {data !== undefined && (data.cursor !== null || cursor !== undefined) && (
-        <nav class="card-body row end" aria-label="Pages of jobs">
-          {cursor !== undefined && (
-            <a class="button" href={href({ cursor: undefined })}>
-              Newest
-            </a>
-          )}
-          {data.cursor !== null && (
-            <a class="button" href={href({ cursor: data.cursor })}>
-              Older
-            </a>
-          )}
-        </nav>
-      )}
+      <Pager of="jobs" address={address} next={data?.cursor} />
     </section>
   );
 }

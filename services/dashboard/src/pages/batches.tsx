@@ -6,46 +6,37 @@ import { useBatchPage } from '../data/reads.ts';
 import { useTitle } from '../data/title.ts';
 import { count, percent } from '../format/numbers.ts';
 import { atMs } from '../format/time.ts';
-import { Empty, Loading, Problem } from '../parts/notices.tsx';
+import { Listed } from '../parts/listed.tsx';
+import { Empty } from '../parts/notices.tsx';
+import { Pager } from '../parts/pager.tsx';
 import { Elapsed, Time } from '../parts/time.tsx';
 
 /** Batches, newest first. */
 export default function BatchesPage(): JSX.Element {
   useTitle('Batches');
-  const { query, href } = useAddressQuery();
-  const { data, error, refetch } = useBatchPage(query.get('cursor') ?? undefined);
+  const address = useAddressQuery();
+  const read = useBatchPage(address.query.get('cursor') ?? undefined);
   return (
     <>
       <div class="page-head">
         <h1 class="grow">Batches</h1>
       </div>
-      {error !== null && (
-        <Problem what="The batches cannot be listed." error={error} onRetry={() => void refetch()} />
-      )}
-      <section class="card" aria-label="Batches">
-        {data === undefined ? (
-          error === null && <Loading rows={6} />
-        ) : data.batches.length === 0 ? (
+      <Listed
+        label="Batches"
+        items={read.data?.batches}
+        read={read}
+        problem="The batches cannot be listed."
+        rows={6}
+        empty={
           <Empty title="No batches yet">
             <p>Many jobs in one request make a batch. It appears here by itself.</p>
             <pre>npx cronium batch submit jobs.ndjson --watch</pre>
           </Empty>
-        ) : (
-          <BatchTable batches={data.batches} />
-        )}
-      </section>
-      <nav class="row end" aria-label="Pages of batches">
-        {query.has('cursor') && (
-          <a class="button" href={href({ cursor: undefined })}>
-            Newest
-          </a>
-        )}
-        {data?.cursor != null && (
-          <a class="button" href={href({ cursor: data.cursor })}>
-            Older
-          </a>
-        )}
-      </nav>
+        }
+      >
+        {(batches) => <BatchTable batches={batches} />}
+      </Listed>
+      <Pager of="batches" address={address} next={read.data?.cursor} />
     </>
   );
 }

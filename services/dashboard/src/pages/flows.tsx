@@ -6,7 +6,9 @@ import { useTitle } from '../data/title.ts';
 import { nameOf } from '../format/names.ts';
 import { count } from '../format/numbers.ts';
 import { atMs } from '../format/time.ts';
-import { Empty, Loading, Problem } from '../parts/notices.tsx';
+import { Listed } from '../parts/listed.tsx';
+import { Empty } from '../parts/notices.tsx';
+import { Pager } from '../parts/pager.tsx';
 import { StateBadge } from '../parts/state.tsx';
 import { Elapsed, Time } from '../parts/time.tsx';
 
@@ -15,43 +17,32 @@ const PAGE_SIZE = 25;
 /** Flows, newest first. */
 export default function FlowsPage(): JSX.Element {
   useTitle('Flows');
-  const { query, href } = useAddressQuery();
-  const { data, error, refetch } = useFlowPage({
+  const address = useAddressQuery();
+  const read = useFlowPage({
     limit: PAGE_SIZE,
-    cursor: query.get('cursor') ?? undefined,
+    cursor: address.query.get('cursor') ?? undefined,
   });
   return (
     <>
       <div class="page-head">
         <h1 class="grow">Flows</h1>
       </div>
-      {error !== null && (
-        <Problem what="The flows cannot be listed." error={error} onRetry={() => void refetch()} />
-      )}
-      <section class="card" aria-label="Flows">
-        {data === undefined ? (
-          error === null && <Loading rows={6} />
-        ) : data.flows.length === 0 ? (
+      <Listed
+        label="Flows"
+        items={read.data?.flows}
+        read={read}
+        problem="The flows cannot be listed."
+        rows={6}
+        empty={
           <Empty title="No flows yet">
             <p>Jobs that wait for each other make a flow. It appears here by itself.</p>
             <pre>npx cronium flow --help</pre>
           </Empty>
-        ) : (
-          <FlowTable flows={data.flows} />
-        )}
-      </section>
-      <nav class="row end" aria-label="Pages of flows">
-        {query.has('cursor') && (
-          <a class="button" href={href({ cursor: undefined })}>
-            Newest
-          </a>
-        )}
-        {data?.cursor != null && (
-          <a class="button" href={href({ cursor: data.cursor })}>
-            Older
-          </a>
-        )}
-      </nav>
+        }
+      >
+        {(flows) => <FlowTable flows={flows} />}
+      </Listed>
+      <Pager of="flows" address={address} next={read.data?.cursor} />
     </>
   );
 }

@@ -4,7 +4,9 @@ import { type AddressQuery, useAddressQuery } from '../data/address.ts';
 import { type JobPageFilter, useJobPage } from '../data/reads.ts';
 import { useTitle } from '../data/title.ts';
 import { JobTable } from '../jobs/job-table.tsx';
-import { Empty, Loading, Problem } from '../parts/notices.tsx';
+import { Listed } from '../parts/listed.tsx';
+import { Empty } from '../parts/notices.tsx';
+import { Pager } from '../parts/pager.tsx';
 import { STATES } from '../parts/state.tsx';
 import { Typed } from '../parts/typed.tsx';
 
@@ -27,26 +29,25 @@ const UNIT_MS = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 export function JobsPage(): JSX.Element {
   useTitle('Jobs');
   const address = useAddressQuery();
-  const { data, error, isPlaceholderData, refetch } = useJobPage(filterOf(address.query));
+  const read = useJobPage(filterOf(address.query));
   return (
     <>
       <div class="page-head">
         <h1 class="grow">Jobs</h1>
       </div>
       <Filters address={address} />
-      {error !== null && (
-        <Problem what="The jobs cannot be listed." error={error} onRetry={() => void refetch()} />
-      )}
-      <section class="card" aria-label="Jobs" aria-busy={isPlaceholderData}>
-        {data === undefined ? (
-          error === null && <Loading rows={8} />
-        ) : data.jobs.length === 0 ? (
-          <NoJobs address={address} />
-        ) : (
-          <JobTable jobs={data.jobs} />
-        )}
-      </section>
-      {data !== undefined && <Paging address={address} cursor={data.cursor} />}
+      <Listed
+        label="Jobs"
+        items={read.data?.jobs}
+        read={read}
+        problem="The jobs cannot be listed."
+        busy={read.isPlaceholderData}
+        rows={8}
+        empty={<NoJobs address={address} />}
+      >
+        {(jobs) => <JobTable jobs={jobs} />}
+      </Listed>
+      <Pager of="jobs" address={address} next={read.data?.cursor} />
     </>
   );
 }
@@ -150,28 +151,5 @@ function NoJobs({ address }: { address: AddressQuery }): JSX.Element {
       <p>Submit the first one; it appears here by itself.</p>
       <pre>npx cronium run -l bash 'echo "hello from $CRONIUM_JOB_ID"'</pre>
     </Empty>
-  );
-}
-
-function Paging({ address, cursor }: { address: AddressQuery; cursor: string | null }): JSX.Element {
-  const deep = address.query.has('cursor');
-  return (
-    <nav class="row end" aria-label="Pages of jobs">
-      {deep && (
-        <a class="button" href={address.href({ cursor: undefined })}>
-          Newest
-        </a>
-      )}
-      {deep && (
-        <button type="button" class="button" onClick={() => window.history.back()}>
-          Newer
-        </button>
-      )}
-      {cursor !== null && (
-        <a class="button" href={address.href({ cursor })}>
-          Older
-        </a>
-      )}
-    </nav>
   );
 }

@@ -5,34 +5,35 @@ import { useSchedules } from '../data/reads.ts';
 import { useTitle } from '../data/title.ts';
 import { atMs, duration } from '../format/time.ts';
 import { now } from '../parts/clock.ts';
-import { Empty, Loading, Problem } from '../parts/notices.tsx';
+import { Listed } from '../parts/listed.tsx';
+import { Empty } from '../parts/notices.tsx';
 import { Time } from '../parts/time.tsx';
 import { ScheduleActions } from '../schedules/actions.tsx';
 
 /** Jobs that start by themselves, by name. */
 export default function SchedulesPage(): JSX.Element {
   useTitle('Schedules');
-  const { data, error, refetch } = useSchedules();
+  const read = useSchedules();
   return (
     <>
       <div class="page-head">
         <h1 class="grow">Schedules</h1>
       </div>
-      {error !== null && (
-        <Problem what="The schedules cannot be listed." error={error} onRetry={() => void refetch()} />
-      )}
-      <section class="card" aria-label="Schedules">
-        {data === undefined ? (
-          error === null && <Loading rows={6} />
-        ) : data.length === 0 ? (
+      <Listed
+        label="Schedules"
+        items={read.data}
+        read={read}
+        problem="The schedules cannot be listed."
+        rows={6}
+        empty={
           <Empty title="No schedules yet">
             <p>A schedule starts a job by cron, in a time zone, or each so many seconds.</p>
             <pre>npx cronium schedule --help</pre>
           </Empty>
-        ) : (
-          <ScheduleTable schedules={data} />
-        )}
-      </section>
+        }
+      >
+        {(schedules) => <ScheduleTable schedules={schedules} />}
+      </Listed>
     </>
   );
 }

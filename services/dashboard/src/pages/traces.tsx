@@ -8,43 +8,39 @@ import { useTitle } from '../data/title.ts';
 import { nameOf } from '../format/names.ts';
 import { atMs } from '../format/time.ts';
 import { now } from '../parts/clock.ts';
-import { Empty, Loading, Problem } from '../parts/notices.tsx';
+import { Listed } from '../parts/listed.tsx';
+import { Empty } from '../parts/notices.tsx';
+import { Pager } from '../parts/pager.tsx';
 import { StateBadge } from '../parts/state.tsx';
 import { Elapsed, Time } from '../parts/time.tsx';
 
 /** The newest traces, and the way to any other by its id. */
 export default function TracesPage(): JSX.Element {
   useTitle('Traces');
-  const { query, href } = useAddressQuery();
-  const cursor = query.get('cursor') ?? undefined;
-  const { data, error, refetch } = useJobPage({ limit: 40, ...(cursor !== undefined && { cursor }) });
+  const address = useAddressQuery();
+  const cursor = address.query.get('cursor') ?? undefined;
+  const read = useJobPage({ limit: 40, ...(cursor !== undefined && { cursor }) });
   return (
     <>
       <div class="page-head">
         <h1 class="grow">Traces</h1>
         <FindTrace />
       </div>
-      {error !== null && (
-        <Problem what="The traces cannot be listed." error={error} onRetry={() => void refetch()} />
-      )}
-      <section class="card" aria-label="Traces">
-        {data === undefined ? (
-          error === null && <Loading rows={8} />
-        ) : data.jobs.length === 0 ? (
+      <Listed
+        label="Traces"
+        items={read.data?.jobs}
+        read={read}
+        problem="The traces cannot be listed."
+        rows={8}
+        empty={
           <Empty title="No traces yet">
             <p>Every job has one, from its submit to its last log line. Submit a job to see it.</p>
           </Empty>
-        ) : (
-          <TraceTable jobs={data.jobs} />
-        )}
-      </section>
-      {data?.cursor != null && (
-        <nav class="row end" aria-label="Pages of traces">
-          <a class="button" href={href({ cursor: data.cursor })}>
-            Older
-          </a>
-        </nav>
-      )}
+        }
+      >
+        {(jobs) => <TraceTable jobs={jobs} />}
+      </Listed>
+      <Pager of="traces" address={address} next={read.data?.cursor} />
     </>
   );
 }

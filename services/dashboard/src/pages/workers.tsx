@@ -1,6 +1,6 @@
 import type { WorkersView } from '@cronium/contracts';
 import type { JSX } from 'preact';
-import { client, queries } from '../data/client.ts';
+import { client } from '../data/client.ts';
 import { useWorkers } from '../data/reads.ts';
 import { mayAct } from '../data/session.ts';
 import { useTitle } from '../data/title.ts';
@@ -160,25 +160,23 @@ function Slots({ worker: { slots, busy } }: { worker: Worker }): JSX.Element {
 
 function WorkerAction({ worker }: { worker: Worker }): JSX.Element | null {
   if (!mayAct('admin') || worker.state === 'gone' || worker.state === 'stopped') return null;
-  const look = () => queries.invalidateQueries({ queryKey: ['workers'] });
+  const changes = ['workers'];
   if (worker.state === 'draining') {
-    const resume = async () => {
-      await client.resume(worker.node);
-      await look();
-    };
     return (
-      <Action run={resume} kind="small" done={`${worker.node} takes jobs again.`}>
+      <Action
+        run={() => client.resume(worker.node)}
+        changes={changes}
+        kind="small"
+        done={`${worker.node} takes jobs again.`}
+      >
         Resume
       </Action>
     );
   }
-  const drain = async () => {
-    await client.drain(worker.node);
-    await look();
-  };
   return (
     <Action
-      run={drain}
+      run={() => client.drain(worker.node)}
+      changes={changes}
       kind="small"
       done={`${worker.node} takes no new jobs.`}
       confirm={{

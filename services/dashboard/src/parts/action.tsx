@@ -1,11 +1,14 @@
+import type { QueryKey } from '@tanstack/preact-query';
 import type { ComponentChildren, JSX } from 'preact';
 import { useRef, useState } from 'preact/hooks';
+import { queries } from '../data/client.ts';
 import { messageOf } from '../data/session.ts';
 import { showToast } from './toast.tsx';
 
 /** A button that does something at the fleet. It is off while that goes on; what went wrong is shown. */
 export function Action({
   run,
+  changes,
   done,
   confirm,
   children,
@@ -13,6 +16,8 @@ export function Action({
   disabled = false,
 }: {
   run: () => Promise<unknown>;
+  /** What was read of the fleet and is then read again. */
+  changes: QueryKey;
   /** What to say when it is done. */
   done?: string;
   /** Asked before; undefined: it is done at once. */
@@ -27,6 +32,7 @@ export function Action({
     setBusy(true);
     try {
       await run();
+      await queries.invalidateQueries({ queryKey: changes });
       if (done !== undefined) showToast(done);
     } catch (error) {
       showToast(messageOf(error), 'error');

@@ -1,73 +1,69 @@
 import type { ScheduleView } from '@cronium/contracts';
 import type { JSX } from 'preact';
-import { client, queries } from '../data/client.ts';
+import { client } from '../data/client.ts';
 import { mayAct } from '../data/session.ts';
 import { Action } from '../parts/action.tsx';
-import { Icon } from '../parts/icons.tsx';
+import { Icon, type IconName } from '../parts/icons.tsx';
+
+interface Change {
+  readonly verb: 'Pause' | 'Resume' | 'Delete';
+  readonly icon: IconName;
+  readonly kind: 'small' | 'small danger';
+  readonly text: string;
+  readonly done: string;
+  readonly run: (name: string) => Promise<unknown>;
+}
+
+const CHANGES = {
+  pause: {
+    verb: 'Pause',
+    icon: 'pause',
+    kind: 'small',
+    text: 'It starts nothing until it is resumed. Times that pass are not made up for; a job that runs goes on.',
+    done: 'is paused',
+    run: (name) => client.schedules.pause(name),
+  },
+  resume: {
+    verb: 'Resume',
+    icon: 'resume',
+    kind: 'small',
+    text: 'It starts jobs again, from its next time on.',
+    done: 'goes on',
+    run: (name) => client.schedules.resume(name),
+  },
+  remove: {
+    verb: 'Delete',
+    icon: 'remove',
+    kind: 'small danger',
+    text: 'It starts nothing any more, and cannot be brought back. Jobs that it started go on.',
+    done: 'is deleted',
+    run: (name) => client.schedules.remove(name),
+  },
+} as const satisfies Record<string, Change>;
 
 /** What can be done to a schedule as it stands. */
 export function ScheduleActions({ schedule }: { schedule: ScheduleView }): JSX.Element | null {
   if (!mayAct('submitter')) return null;
   return (
     <div class="row end">
-      {schedule.paused ? <Resume name={schedule.name} /> : <Pause name={schedule.name} />}
-      <Delete name={schedule.name} />
+      <ChangeButton name={schedule.name} change={schedule.paused ? CHANGES.resume : CHANGES.pause} />
+      <ChangeButton name={schedule.name} change={CHANGES.remove} />
     </div>
   );
 }
 
-const look = () => queries.invalidateQueries({ queryKey: ['schedules'] });
-
-function Pause({ name }: { name: string }): JSX.Element {
-  const run = async () => {
-    await client.schedules.pause(name);
-    await look();
-  };
-  const confirm = {
-    title: `Pause ${name}?`,
-    text: 'It starts nothing until it is resumed. Times that pass are not made up for; a job that runs goes on.',
-    button: 'Pause the schedule',
-  };
+function ChangeButton({ name, change }: { name: string; change: Change }): JSX.Element {
+  const { verb, icon, kind, text, done, run } = change;
   return (
-    <Action run={run} kind="small" confirm={confirm} done={`${name} is paused.`}>
-      <Icon name="pause" />
-      Pause
-    </Action>
-  );
-}
-
-function Resume({ name }: { name: string }): JSX.Element {
-  const run = async () => {
-    await client.schedules.resume(name);
-    await look();
-  };
-  const confirm = {
-    title: `Resume ${name}?`,
-    text: 'It starts jobs again, from its next time on.',
-    button: 'Resume the schedule',
-  };
-  return (
-    <Action run={run} kind="small" confirm={confirm} done={`${name} goes on.`}>
-      <Icon name="resume" />
-      Resume
-    </Action>
-  );
-}
-
-function Delete({ name }: { name: string }): JSX.Element {
-  const run = async () => {
-    await client.schedules.remove(name);
-    await look();
-  };
-  const confirm = {
-    title: `Delete ${name}?`,
-    text: 'It starts nothing any more, and cannot be brought back. Jobs that it started go on.',
-    button: 'Delete the schedule',
-  };
-  return (
-    <Action run={run} kind="small danger" confirm={confirm} done={`${name} is deleted.`}>
-      <Icon name="remove" />
-      Delete
+    <Action
+      run={() => run(name)}
+      changes={['schedules']}
+      kind={kind}
+      confirm={{ title: `${verb} ${name}?`, text, button: `${verb} the schedule` }}
+      done={`${name} ${done}.`}
+    >
+      <Icon name={icon} />
+      {verb}
     </Action>
   );
 }

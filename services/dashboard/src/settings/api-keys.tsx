@@ -2,15 +2,16 @@ import type { ApiKeyView, NewApiKey } from '@cronium/client';
 import { useQuery } from '@tanstack/preact-query';
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import { client, queries } from '../data/client.ts';
-import { messageOf } from '../data/session.ts';
+import { client } from '../data/client.ts';
 import { atMs } from '../format/time.ts';
-import { Action } from '../parts/action.tsx';
 import { Copy } from '../parts/copy.tsx';
-import { Empty, Loading, Problem } from '../parts/notices.tsx';
+import { Delete } from '../parts/delete.tsx';
+import { Listed } from '../parts/listed.tsx';
+import { Empty } from '../parts/notices.tsx';
 import { Time } from '../parts/time.tsx';
-import { showToast } from '../parts/toast.tsx';
+import { StoreForm, TextField } from './store-form.tsx';
 
+const READ = ['api-keys'];
 const ROLES: Readonly<Record<ApiKeyView['role'], string>> = {
   reader: 'reads everything, changes nothing',
   submitter: 'submits, cancels and retries jobs',
@@ -19,8 +20,8 @@ const ROLES: Readonly<Record<ApiKeyView['role'], string>> = {
 
 /** Keys that open the API; each is shown once, when it is made. */
 export function ApiKeys(): JSX.Element {
-  const { data, error, refetch } = useQuery({
-    queryKey: ['api-keys'],
+  const read = useQuery({
+    queryKey: READ,
     queryFn: ({ signal }) => client.settings.apiKeys({ signal }),
   });
   const [made, setMade] = useState<NewApiKey>();
@@ -28,20 +29,19 @@ export function ApiKeys(): JSX.Element {
     <>
       <MakeKey onMade={setMade} />
       {made !== undefined && <Made made={made} />}
-      <section class="card" aria-label="API keys">
-        {error !== null && (
-          <Problem what="The keys cannot be listed." error={error} onRetry={() => void refetch()} />
-        )}
-        {data === undefined ? (
-          error === null && <Loading />
-        ) : data.length === 0 ? (
+      <Listed
+        label="API keys"
+        items={read.data}
+        read={read}
+        problem="The keys cannot be listed."
+        empty={
           <Empty title="No keys were made here yet">
             <p>Those of the environment (CRONIUM_API_KEYS) are good too, and not listed.</p>
           </Empty>
-        ) : (
-          <KeyTable keys={data} />
-        )}
-      </section>
+        }
+      >
+        {(keys) => <KeyTable keys={keys} />}
+      </Listed>
     </>
   );
 }
@@ -72,29 +72,17 @@ function KeyTable({ keys }: { keys: readonly ApiKeyView[] }): JSX.Element {
               <Time ms={atMs(createdAt)} />
             </td>
             <td class="right">
-              <DeleteKey name={name} />
+              <Delete
+                name={`the key ${name}`}
+                warning="Whoever uses it is locked out at once."
+                remove={() => client.settings.deleteApiKey(name)}
+                changes={READ}
+              />
             </td>
           </tr>
         ))}
       </tbody>
     </table>
-  );
-}
-
-function DeleteKey({ name }: { name: string }): JSX.Element {
-  const run = async () => {
-    await client.settings.deleteApiKey(name);
-    await queries.invalidateQueries({ queryKey: ['api-keys'] });
-  };
-  const confirm = {
-    title: `Delete the key ${name}?`,
-    text: 'Whoever uses it is locked out at once.',
-    button: 'Delete',
-  };
-  return (
-    <Action run={run} kind="small danger" confirm={confirm} done={`The key ${name} is deleted.`}>
-      Delete
-    </Action>
   );
 }
 
@@ -113,27 +101,14 @@ function Made({ made }: { made: NewApiKey }): JSX.Element {
 function MakeKey({ onMade }: { onMade: (made: NewApiKey) => void }): JSX.Element {
   const [name, setName] = useState('');
   const [role, setRole] = useState<ApiKeyView['role']>('submitter');
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    try {
-      onMade(await client.settings.createApiKey({ name, role }));
-      setName('');
-      await queries.invalidateQueries({ queryKey: ['api-keys'] });
-    } catch (error) {
-      showToast(messageOf(error), 'error');
-    }
+  const store = async () => {
+    onMade(await client.settings.createApiKey({ name, role }));
+    setName('');
+    return undefined;
   };
   return (
-    <form class="card card-body put" onSubmit={(event) => void submit(event)}>
-      <label class="field">
-        Name
-        <input
-          class="input"
-          required
-          value={name}
-          onInput={({ currentTarget }) => setName(currentTarget.value)}
-        />
-      </label>
+    <StoreForm button="Make a key" store={store} changes={READ}>
+      <TextField label="Name" required value={name} onValue={setName} />
       <label class="field grow">
         Role
         <select
@@ -148,9 +123,6 @@ function MakeKey({ onMade }: { onMade: (made: NewApiKey) => void }): JSX.Element
           ))}
         </select>
       </label>
-      <button type="submit" class="button primary">
-        Make a key
-      </button>
-    </form>
+    </StoreForm>
   );
 }

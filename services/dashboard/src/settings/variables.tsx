@@ -2,51 +2,54 @@ import type { VariableView } from '@cronium/contracts';
 import { keepPreviousData, useQuery } from '@tanstack/preact-query';
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import { client, queries } from '../data/client.ts';
-import { mayAct, messageOf } from '../data/session.ts';
-import { Action } from '../parts/action.tsx';
-import { Empty, Loading, Problem } from '../parts/notices.tsx';
-import { showToast } from '../parts/toast.tsx';
+import { client } from '../data/client.ts';
+import { mayAct } from '../data/session.ts';
+import { Delete } from '../parts/delete.tsx';
+import { Listed } from '../parts/listed.tsx';
+import { Empty } from '../parts/notices.tsx';
+import { StoreForm, TextField } from './store-form.tsx';
 
+const READ = ['variables'];
 const LIMIT = 500;
 
 /** Values that jobs share. */
 export function Variables(): JSX.Element {
   const [prefix, setPrefix] = useState('');
-  const { data, error, refetch } = useQuery({
-    queryKey: ['variables', prefix],
+  const read = useQuery({
+    queryKey: [...READ, prefix],
     queryFn: ({ signal }) => client.settings.variables({ prefix, limit: LIMIT }, { signal }),
     placeholderData: keepPreviousData,
   });
   return (
     <>
       {mayAct('submitter') && <PutVariable />}
-      <section class="card" aria-label="Variables">
-        <div class="card-head">
-          <input
-            class="input"
-            type="search"
-            placeholder="Key begins with…"
-            aria-label="Key begins with"
-            value={prefix}
-            onInput={({ currentTarget }) => setPrefix(currentTarget.value)}
-          />
-        </div>
-        {error !== null && (
-          <Problem what="The variables cannot be listed." error={error} onRetry={() => void refetch()} />
-        )}
-        {data === undefined ? (
-          error === null && <Loading />
-        ) : data.length === 0 ? (
+      <Listed
+        label="Variables"
+        items={read.data}
+        read={read}
+        problem="The variables cannot be listed."
+        head={
+          <div class="card-head">
+            <input
+              class="input"
+              type="search"
+              placeholder="Key begins with…"
+              aria-label="Key begins with"
+              value={prefix}
+              onInput={({ currentTarget }) => setPrefix(currentTarget.value)}
+            />
+          </div>
+        }
+        empty={
           <Empty title={prefix === '' ? 'No variables yet' : 'No key begins so'}>
             <p>
               Jobs set them with <code>cronium_set_variable</code>; you can set one above.
             </p>
           </Empty>
-        ) : (
-          <VariableTable variables={data} />
-        )}
-      </section>
+        }
+      >
+        {(variables) => <VariableTable variables={variables} />}
+      </Listed>
     </>
   );
 }
@@ -73,7 +76,16 @@ function VariableTable({ variables }: { variables: readonly VariableView[] }): J
               <td class="mono">{key}</td>
               <td class="mono value">{JSON.stringify(value)}</td>
               <td class="right number">{version}</td>
-              <td class="right">{mayAct('submitter') && <DeleteVariable name={key} />}</td>
+              <td class="right">
+                {mayAct('submitter') && (
+                  <Delete
+                    name={key}
+                    warning="Jobs that read it find nothing."
+                    remove={() => client.settings.deleteVariable(key)}
+                    changes={READ}
+                  />
+                )}
+              </td>
             </tr>
           ))}
         </tbody>
@@ -82,57 +94,20 @@ function VariableTable({ variables }: { variables: readonly VariableView[] }): J
   );
 }
 
-function DeleteVariable({ name }: { name: string }): JSX.Element {
-  const run = async () => {
-    await client.settings.deleteVariable(name);
-    await queries.invalidateQueries({ queryKey: ['variables'] });
-  };
-  const confirm = { title: `Delete ${name}?`, text: 'Jobs that read it find nothing.', button: 'Delete' };
-  return (
-    <Action run={run} kind="small danger" confirm={confirm} done={`${name} is deleted.`}>
-      Delete
-    </Action>
-  );
-}
-
 function PutVariable(): JSX.Element {
   const [key, setKey] = useState('');
   const [value, setValue] = useState('');
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    try {
-      const { version } = await client.settings.putVariable(key, { value: readValue(value) });
-      showToast(`${key} is set, version ${version}.`);
-      setKey('');
-      setValue('');
-      await queries.invalidateQueries({ queryKey: ['variables'] });
-    } catch (error) {
-      showToast(messageOf(error), 'error');
-    }
+  const store = async () => {
+    const { version } = await client.settings.putVariable(key, { value: readValue(value) });
+    setKey('');
+    setValue('');
+    return `${key} is set, version ${version}.`;
   };
   return (
-    <form class="card card-body put" onSubmit={(event) => void submit(event)}>
-      <label class="field">
-        Key
-        <input
-          class="input mono"
-          required
-          value={key}
-          onInput={({ currentTarget }) => setKey(currentTarget.value)}
-        />
-      </label>
-      <label class="field grow">
-        Value, as JSON or text
-        <input
-          class="input mono"
-          value={value}
-          onInput={({ currentTarget }) => setValue(currentTarget.value)}
-        />
-      </label>
-      <button type="submit" class="button primary">
-        Set
-      </button>
-    </form>
+    <StoreForm button="Set" store={store} changes={READ}>
+      <TextField label="Key" class="mono" required value={key} onValue={setKey} />
+      <TextField label="Value, as JSON or text" class="mono" value={value} onValue={setValue} />
+    </StoreForm>
   );
 }
 

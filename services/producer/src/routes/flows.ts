@@ -12,7 +12,6 @@ import {
   newFlowId,
   traceIdForJob,
 } from '@cronium/contracts';
-import { z } from 'zod';
 import type { App, Services } from '../app-env.ts';
 import { auditEvent } from '../http/audit.ts';
 import { type AppContext, mediaType, pathId, withJsonBody } from '../http/request.ts';
@@ -28,8 +27,7 @@ import {
   type RouteDescription,
   traceparentHeader,
 } from './openapi.ts';
-
-const cancelling = z.object({ id: z.string(), cancelling: z.literal(true) });
+import { cancelling } from './schemas.ts';
 
 const SUBMIT: RouteDescription = {
   method: 'post',

@@ -9,7 +9,6 @@ import {
   newJobId,
   traceIdForJob,
 } from '@cronium/contracts';
-import { z } from 'zod';
 import type { App, Services } from '../app-env.ts';
 import { ResultsUnavailableError } from '../errors.ts';
 import { auditEvent } from '../http/audit.ts';
@@ -30,8 +29,7 @@ import {
   type RouteDescription,
   traceparentHeader,
 } from './openapi.ts';
-
-const cancelling = z.object({ id: z.string(), cancelling: z.literal(true) });
+import { cancelling } from './schemas.ts';
 
 const SUBMIT: RouteDescription = {
   method: 'post',

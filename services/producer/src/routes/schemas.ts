@@ -12,6 +12,9 @@ import {
 import { z } from 'zod';
 import { batchDocument } from '../intake/batch-document.ts';
 
+/** The answer to a wish that a job or a flow ends. */
+export const cancelling = z.object({ id: z.string(), cancelling: z.literal(true) });
+
 /** A JSON Schema of version 2020-12, which is what OpenAPI 3.1 uses. */
 export type SchemaObject = Readonly<Record<string, unknown>>;
 

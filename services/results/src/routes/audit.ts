@@ -6,13 +6,9 @@ import type { Deps } from '../deps.ts';
 import type { Env } from '../http/auth.ts';
 import { readQuery } from '../http/body.ts';
 import { type AuditRow, exportAudit, listAudit } from '../queries/audit.ts';
-import { cursorOf, readCursor } from './cursor.ts';
+import { pageOf, paging, time } from './paging.ts';
 import { ndjsonStream } from './streams.ts';
 import { isoTime } from './views.ts';
-
-const time = z.iso
-  .datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' })
-  .transform((text) => Date.parse(text));
 
 export const auditQuery = z.strictObject({
   actor: z.string().optional(),
@@ -20,12 +16,7 @@ export const auditQuery = z.strictObject({
   target: z.string().optional(),
   from: time.optional(),
   to: time.optional(),
-  limit: z
-    .string()
-    .regex(/^([1-9]\d{0,2}|1000)$/, { error: 'must be a whole number from 1 to 1000' })
-    .transform(Number)
-    .default(100),
-  cursor: z.string().optional(),
+  ...paging(100),
   /** As the Accept header application/x-ndjson: for a link, which cannot send one. */
   format: z.literal('ndjson').optional(),
 });
@@ -40,16 +31,10 @@ export function auditRoutes({ db }: Deps): Hono<Env> {
     if (format === 'ndjson' || c.req.header('accept')?.includes('application/x-ndjson')) {
       return ndjsonStream(c, entries(exportAudit(db, filter)));
     }
-    const place = cursor === undefined ? undefined : readCursor(cursor);
-    const before = place && { ms: place.ms, id: Number(place.id) };
+    const before = cursor && { ms: cursor.ms, id: Number(cursor.id) };
     const rows = await listAudit(db, { ...filter, before, limit: limit + 1 });
-    const page = rows.slice(0, limit);
-    const last = rows.length > limit ? page.at(-1) : undefined;
-    const body: AuditPage = {
-      entries: page.map(toEntry),
-      cursor: last === undefined ? null : cursorOf(last.at_ms, String(last.id)),
-    };
-    return c.json(body);
+    const page = pageOf(rows, limit, ({ at_ms, id }) => ({ ms: at_ms, id: String(id) }));
+    return c.json({ entries: page.page.map(toEntry), cursor: page.cursor } satisfies AuditPage);
   });
   return app;
 }

@@ -24,18 +24,11 @@ import {
   listBatches,
 } from '../queries/batches-read.ts';
 import { announcedBatch } from '../queue/announced.ts';
-import { cursorOf, readCursor } from './cursor.ts';
+import { pageOf, paging } from './paging.ts';
 import { ndjsonStream } from './streams.ts';
 import { isoTime } from './views.ts';
 
-const listQuery = z.strictObject({
-  limit: z
-    .string()
-    .regex(/^[1-9]\d{0,2}$/, { error: 'must be a whole number from 1 to 999' })
-    .transform(Number)
-    .default(50),
-  cursor: z.string().optional(),
-});
+const listQuery = z.strictObject(paging(50));
 
 /** Batches, their numbers and their results. */
 export function batchRoutes(deps: Deps): Hono<Env> {
@@ -44,18 +37,16 @@ export function batchRoutes(deps: Deps): Hono<Env> {
 
   app.get('/', async (c) => {
     const { limit, cursor } = readQuery(c, listQuery);
-    const after = cursor === undefined ? undefined : readCursor(cursor);
     const rows = await listBatches(db, {
       tenant: c.get('principal').tenant,
       limit: limit + 1,
-      after: after && { createdMs: after.ms, id: after.id },
+      after: cursor && { createdMs: cursor.ms, id: cursor.id },
     });
-    const page = rows.slice(0, limit);
-    const last = rows.length > limit ? page.at(-1) : undefined;
+    const { page, cursor: next } = pageOf(rows, limit, ({ created_ms, id }) => ({ ms: created_ms, id }));
     const batches = await Promise.all(
       page.map(async (row) => toBatchView(row, await batchNumbers(db, row.id))),
     );
-    return c.json({ batches, cursor: last === undefined ? null : cursorOf(last.created_ms, last.id) });
+    return c.json({ batches, cursor: next });
   });
 
   app.get('/:id', async (c) => {

@@ -1,19 +1,24 @@
 import { z } from 'zod';
-import { problems } from '../http/problems.ts';
+
+/** A place in a list: behind the entry of this time and id. */
+export interface Cursor {
+  readonly ms: number;
+  readonly id: string;
+}
 
 const cursor = z.tuple([z.number(), z.string().max(200)]);
 
-/** Where a list goes on: behind the entry of this time and id. Opaque to clients. */
-export function cursorOf(ms: number, id: string): string {
+/** As clients see it: opaque. */
+export function cursorOf({ ms, id }: Cursor): string {
   return Buffer.from(JSON.stringify([ms, id])).toString('base64url');
 }
 
-/** @throws HttpProblem 400 when it is not a cursor of ours */
-export function readCursor(text: string): { ms: number; id: string } {
+/** Undefined when it is not a cursor of ours. */
+export function readCursor(text: string): Cursor | undefined {
   try {
     const [ms, id] = cursor.parse(JSON.parse(Buffer.from(text, 'base64url').toString()));
     return { ms, id };
   } catch {
-    throw problems.badQuery([{ path: 'cursor', message: 'is not one that this service gave' }]);
+    return undefined;
   }
 }

@@ -15,17 +15,12 @@ import type { Env } from '../http/auth.ts';
 import { readQuery } from '../http/body.ts';
 import { problems } from '../http/problems.ts';
 import { type FlowRow, getFlow, listFlows, recordOf, type StepWithJob, stepsOf } from '../queries/flows.ts';
-import { cursorOf, readCursor } from './cursor.ts';
+import { pageOf, paging } from './paging.ts';
 import { isoTime } from './views.ts';
 
 export const flowsQuery = z.strictObject({
   state: flowState.optional(),
-  limit: z
-    .string()
-    .regex(/^([1-9]\d{0,2}|1000)$/, { error: 'must be a whole number from 1 to 1000' })
-    .transform(Number)
-    .default(100),
-  cursor: z.string().optional(),
+  ...paging(100),
 });
 
 /** `/v1/flows`, to read; they are submitted and cancelled at the producer. */
@@ -33,16 +28,10 @@ export function flowRoutes({ db, queues }: Deps): Hono<Env> {
   const app = new Hono<Env>();
   app.get('/', async (c) => {
     const { state, limit, cursor } = readQuery(c, flowsQuery);
-    const before = cursor === undefined ? undefined : readCursor(cursor);
     const { tenant } = c.get('principal');
-    const rows = await listFlows(db, { tenant, state, before, limit: limit + 1 });
-    const page = rows.slice(0, limit);
-    const last = rows.length > limit ? page.at(-1) : undefined;
-    const body: FlowPage = {
-      flows: page.map(toSummary),
-      cursor: last === undefined ? null : cursorOf(last.created_ms, last.id),
-    };
-    return c.json(body);
+    const rows = await listFlows(db, { tenant, state, before: cursor, limit: limit + 1 });
+    const page = pageOf(rows, limit, ({ created_ms, id }) => ({ ms: created_ms, id }));
+    return c.json({ flows: page.page.map(toSummary), cursor: page.cursor } satisfies FlowPage);
   });
   app.get('/:id', async (c) => {
     const id = c.req.param('id');

@@ -17,8 +17,9 @@ import {
   listJobs,
   logPositions,
 } from '../queries/jobs-read.ts';
-import { cursorOf, readCursor } from './cursor.ts';
+
 import { locateJob } from './locate.ts';
+import { pageOf, paging, time } from './paging.ts';
 import { bytesResponse } from './streams.ts';
 import { toSummary, toView } from './views.ts';
 
@@ -32,9 +33,6 @@ const label = z
   .string()
   .regex(/^[^:=]+[:=]/, { error: 'must be name=value or name:value' })
   .transform((text) => text.replace(/[:=]/, '='));
-const time = z.iso
-  .datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' })
-  .transform((text) => Date.parse(text));
 const positive = z
   .string()
   .regex(/^[1-9]\d{0,8}$/, { error: 'must be a whole number from 1' })
@@ -53,8 +51,7 @@ export const listQuery = z.strictObject({
   name: z.string().optional(),
   from: time.optional(),
   to: time.optional(),
-  limit: positive.pipe(z.number().max(1000, { error: 'must be at most 1000' })).default(100),
-  cursor: z.string().optional(),
+  ...paging(100),
 });
 
 export const logsQuery = z.strictObject({
@@ -90,19 +87,14 @@ export function jobRoutes(deps: Deps): Hono<Env> {
 
   app.get('/', async (c) => {
     const { state, label: labels, cursor, limit, ...rest } = readQuery(c, listQuery);
-    const after = cursor === undefined ? undefined : readCursor(cursor);
     const filter = { ...rest, states: state, labels, tenant: c.get('principal').tenant };
     const rows = await listJobs(db, {
       ...filter,
-      after: after && { acceptedMs: after.ms, id: after.id },
+      after: cursor && { acceptedMs: cursor.ms, id: cursor.id },
       limit: limit + 1,
     });
-    const page = rows.slice(0, limit);
-    const last = rows.length > limit ? page.at(-1) : undefined;
-    return c.json({
-      jobs: page.map(toSummary),
-      cursor: last === undefined ? null : cursorOf(last.accepted_ms, last.id),
-    });
+    const { page, cursor: next } = pageOf(rows, limit, ({ accepted_ms, id }) => ({ ms: accepted_ms, id }));
+    return c.json({ jobs: page.map(toSummary), cursor: next });
   });
 
   app.get('/:id', async (c) => {
