@@ -85,7 +85,15 @@ async function measure(): Promise<Figure[]> {
   if (values.profile && starts.length > 0) {
     say(`\nA warm start, by phase:\n${phaseTable(starts.flatMap(({ jobs }) => jobs))}\n`);
   }
-  const throughput = await each('throughput', () => measureThroughput(client, Number(values.jobs)));
+  const throughput = await each('throughput', () =>
+    measureThroughput(client, { count: Number(values.jobs), home: HOME }),
+  );
+  const last = throughput.at(-1);
+  if (values.profile && last !== undefined) {
+    say(
+      `\nA job of a full host, by phase:\n${phaseTable(last.jobs)}\n\nIts processor time, by process:\n${last.processor}\n`,
+    );
+  }
   const pid = processes.workers[0]?.pid;
   const docker = new Docker({
     socketPath: new URL(dockerHosts[0] ?? 'unix:///var/run/docker.sock').pathname,

@@ -1,7 +1,7 @@
-import { Agent } from 'node:http';
-import type { Duplex, Readable } from 'node:stream';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { DeadlineError, deadline, waitFor } from '@cronium/lifecycle';
-import Docker from 'dockerode';
+import { DaemonConnection, type DaemonRequest } from './docker-http.ts';
 import { EndpointGate } from './endpoint-gate.ts';
 import { SandboxError } from './runtime.ts';
 
@@ -44,7 +44,9 @@ export interface ClientOptions {
   readonly onCall?: CallObserver | undefined;
 }
 
-type Shape = { readonly isStream?: boolean; readonly hijack?: boolean };
+/** How the answer is wanted. */
+type Dial<T> = (request: DaemonRequest, accept: readonly number[]) => Promise<T>;
+const FINE: readonly number[] = [200, 201, 202, 204];
 
 /**
  * The one way to the Docker daemon: each call has a deadline and says what it was when it fails. A failure is a
@@ -58,8 +60,7 @@ export class DockerClient {
   readonly isLocal: boolean;
   /** Where what has endpoints is started, removed and renamed. */
   readonly endpoints: EndpointGate = new EndpointGate();
-  readonly #docker: Docker;
-  readonly #agent: Agent;
+  readonly #connection: DaemonConnection;
   readonly #callMs: number;
   readonly #onCall: CallObserver | undefined;
 
@@ -70,22 +71,20 @@ export class DockerClient {
     const url = new URL(dockerHost);
     this.address = dockerHost;
     this.isLocal = url.protocol === 'unix:';
-    this.#agent = new Agent({ keepAlive: options.keepAlive ?? true, maxFreeSockets: 32 });
+    this.#connection = new DaemonConnection(url, { keepAlive: options.keepAlive ?? true });
     this.#callMs = options.callMs;
     this.#onCall = options.onCall;
-    // Not an object literal at the call: dockerode's types don't know `agent`, which its modem takes.
-    const connection = { ...endpoint(url), agent: this.#agent };
-    this.#docker = new Docker(connection);
   }
 
   /** Calls the daemon and returns its JSON answer. */
   async call<T = unknown>(call: DockerCall): Promise<T> {
+    const dial: Dial<unknown> = (request, accept) => this.#connection.json(request, accept);
     try {
-      return (await this.#dial(call, {})) as T;
+      return (await this.#dial(call, dial)) as T;
     } catch (error) {
       if (!IDEMPOTENT.has(call.method) || !isConnectionLost(error)) throw error;
       // A kept connection that the daemon had closed: nothing was lost by asking again.
-      return (await this.#dial(call, {})) as T;
+      return (await this.#dial(call, dial)) as T;
     }
   }
 
@@ -100,29 +99,28 @@ export class DockerClient {
   }
 
   /** Calls the daemon and returns the answer's body as it comes. */
-  async stream(call: DockerCall): Promise<Readable & { headers: NodeJS.Dict<string | string[]> }> {
-    return (await this.#dial(call, { isStream: true })) as Readable & {
-      headers: NodeJS.Dict<string | string[]>;
-    };
+  stream(call: DockerCall): Promise<IncomingMessage> {
+    return this.#dial(call, (request, accept) => this.#connection.open(request, accept));
   }
 
   /** Calls the daemon and takes over the connection. */
-  async hijack(call: DockerCall): Promise<Duplex> {
-    return (await this.#dial(call, { hijack: true })) as Duplex;
+  hijack(call: DockerCall): Promise<Duplex> {
+    return this.#dial(call, (request) => this.#connection.hijack(request));
   }
 
   close(): void {
-    this.#agent.destroy();
+    this.#connection.close();
   }
 
-  async #dial(call: DockerCall, shape: Shape): Promise<unknown> {
+  async #dial<T>(call: DockerCall, dial: Dial<T>): Promise<T> {
     const timeoutMs = call.timeoutMs ?? this.#callMs;
     using limit =
       timeoutMs === Infinity ? endless(call.signal) : deadline(timeoutMs, call.operation, call.signal);
+    // A stream outlives the call; its owner destroys it.
     const request = new AbortController();
     const since = performance.now();
     try {
-      const answer = await waitFor(this.#request(call, shape, request.signal), limit);
+      const answer = await waitFor(dial(requestOf(call, request.signal), call.accept ?? FINE), limit);
       this.#tell(call, since, 'ok');
       return answer;
     } catch (error) {
@@ -138,25 +136,6 @@ export class DockerClient {
     this.#onCall?.({ call: nameOf(call), result, milliseconds: performance.now() - since });
   }
 
-  #request(call: DockerCall, shape: Shape, abortSignal: AbortSignal): Promise<unknown> {
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const accepted = call.accept ?? [200, 201, 202, 204];
-    this.#docker.modem.dial(
-      {
-        ...shape,
-        path: `${call.path}?`,
-        method: call.method,
-        options: { _query: call.query ?? {}, _body: call.body ?? {} },
-        ...(call.registryAuth === undefined ? {} : { authconfig: { base64: call.registryAuth } }),
-        // A stream outlives the call; its owner destroys it.
-        abortSignal,
-        statusCodes: Object.fromEntries(accepted.map((status) => [status, true])),
-      },
-      (error, answer) => (error ? reject(error) : resolve(answer)),
-    );
-    return promise;
-  }
-
   #explain(call: DockerCall, error: unknown): SandboxError {
     if (call.signal?.aborted) {
       return new SandboxError('aborted', `${call.operation}: given up`, { cause: call.signal.reason });
@@ -170,7 +149,7 @@ export class DockerClient {
     const detail =
       status === undefined
         ? `cannot talk to the Docker daemon at ${this.address}: ${cause.message}`
-        : daemonSays(cause);
+        : cause.message;
     const options = status === undefined ? { cause } : { cause, statusCode: status };
     return new SandboxError('docker', `${call.operation}: ${detail}`, options);
   }
@@ -211,11 +190,12 @@ function nameOf({ method, path }: DockerCall): string {
   return `${things}.${last !== undefined && VERBS.has(last) ? last : method.toLowerCase()}`;
 }
 
-/** Both explicit: dockerode would fill a missing one from its own reading of the environment. */
-function endpoint(url: URL) {
-  if (url.protocol === 'unix:')
-    return { socketPath: url.pathname, host: undefined, protocol: 'http' as const };
-  return { host: url.hostname, port: url.port || '2375', socketPath: undefined, protocol: 'http' as const };
+function requestOf(
+  { method, path, query = {}, body, registryAuth }: DockerCall,
+  signal: AbortSignal,
+): DaemonRequest {
+  const headers = registryAuth === undefined ? {} : { 'x-registry-auth': registryAuth };
+  return { method, path, query, body, headers, signal };
 }
 
 function endless(signal: AbortSignal | undefined): AbortSignal & Disposable {
@@ -236,14 +216,4 @@ export function isConnectionLost(error: unknown): boolean {
     typeof cause.code === 'string' &&
     CONNECTION_LOST.has(cause.code)
   );
-}
-
-/** The daemon's own words, without the client's wrapping. */
-function daemonSays(error: Error): string {
-  const body = 'json' in error ? error.json : undefined;
-  if (typeof body === 'object' && body !== null && 'message' in body && typeof body.message === 'string') {
-    return body.message;
-  }
-  // Of a stream the client keeps no body, only its own sentence around the daemon's.
-  return error.message.replace(/^\(HTTP code \d+\) \S+ - /, '').trim();
 }

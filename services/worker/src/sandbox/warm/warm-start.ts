@@ -5,7 +5,7 @@ import type { WarmSandbox } from './warm-pool.ts';
 
 /**
  * Gives a container that waits, and its slot, to an attempt. All that is left to do is to bind the sidecar.
- * @throws SandboxError `sidecar` when it does not take the attempt
+ * @throws SandboxError `sidecar` when it does not take the attempt; the signal's reason
  */
 export async function startWarm(
   tools: OccupyTools,
@@ -21,6 +21,7 @@ export async function startWarm(
   observer.end('sidecar');
   observer.begin('start');
   observer.end('start', { start: 'warm' });
+  signal.throwIfAborted();
   return occupy(tools, request, { ...warm, isUnnamed: true });
 }
 
