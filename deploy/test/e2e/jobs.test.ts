@@ -228,7 +228,7 @@ describe.concurrent('phases', () => {
   );
 
   test('the time of setup does not count against the job’s timeout', async () => {
-    const job = await fleet.run(bash('echo done', { setup: 'sleep 6', timeoutSeconds: 5 }));
+    const job = await fleet.run(bash('echo done', { setup: 'sleep 11', timeoutSeconds: 10 }));
     expect(job.state).toBe('succeeded');
   });
 });
