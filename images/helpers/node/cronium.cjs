@@ -30,26 +30,33 @@ class CroniumError extends Error {
   }
 }
 
-// The runtime API is in the job's own network. An agent of our own: a proxy in the environment is not for it.
-const agent = new http.Agent({ keepAlive: false });
+// The runtime API is in the job's own network. An agent of our own: a proxy in the environment is not for it. It takes
+// some calls at a time; however many are made at once, the others wait for their turn, and their time has not begun.
+const agent = new http.Agent({ keepAlive: false, maxSockets: 32 });
 
 /** One try. The body is bytes, or the path of a file. */
 async function once(method, path, { headers, body, file }) {
   const size = file === undefined ? body?.length : (await stat(file)).size;
   const base = new URL(process.env.CRONIUM_RUNTIME_API ?? 'http://runtime-api:8081');
   return new Promise((resolve, reject) => {
+    const late = new AbortController();
     const request = http.request({
       host: base.hostname,
       port: base.port,
       path,
       method,
       agent,
-      signal: AbortSignal.timeout(file === undefined ? TIMEOUT_MS : UPLOAD_TIMEOUT_MS),
+      signal: late.signal,
       headers: {
         ...headers,
         ...(size !== undefined && { 'content-length': String(size) }),
         authorization: `Bearer ${process.env.CRONIUM_EXECUTION_TOKEN ?? ''}`,
       },
+    });
+    request.once('socket', () => {
+      const expire = () => late.abort(new Error('it took too long'));
+      const timer = setTimeout(expire, file === undefined ? TIMEOUT_MS : UPLOAD_TIMEOUT_MS);
+      request.once('close', () => clearTimeout(timer));
     });
     request.once('error', reject);
     request.once('response', (response) => {

@@ -148,15 +148,21 @@ test('an artifact streams through whole, and only up to its cap', async () => {
   expect(received()).toHaveLength(1);
 });
 
-test('bodies that together are more than there is room for are put off, not taken', async () => {
-  await using small = await boundSidecar({ limits: { bodyRoomBytes: 1_000_000 } });
-  const put = (bytes: number) =>
-    small.execution('/output', { method: 'POST', body: JSON.stringify({ data: 'x'.repeat(bytes) }) });
-  const refused = await put(1_000_000);
+const putOutput = (sidecar: Fixture, bytes: number) =>
+  sidecar.execution('/output', { method: 'POST', body: JSON.stringify({ data: 'x'.repeat(bytes) }) });
+
+test('bodies for which there is no room are put off, not taken', async () => {
+  await using small = await boundSidecar({ limits: { bodyRoomBytes: 1_000_000, patienceMs: 0 } });
+  const refused = await putOutput(small, 1_000_000);
   expect([refused.status, refused.headers['retry-after']]).toEqual([503, '1']);
-  // What was refused gave its room back.
-  expect((await put(900_000)).status).toBe(200);
-  expect((await put(900_000)).status).toBe(200);
+  expect((await putOutput(small, 900_000)).status).toBe(200);
+  expect((await putOutput(small, 900_000)).status).toBe(200);
+});
+
+test('bodies that together are more than there is room for wait for each other', async () => {
+  await using small = await boundSidecar({ limits: { bodyRoomBytes: 1_000_000 } });
+  const answers = await Promise.all([1, 2, 3].map(() => putOutput(small, 900_000)));
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
 });
 
 test('health and metrics are open', async () => {

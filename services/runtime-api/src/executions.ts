@@ -74,6 +74,7 @@ async function artifact(call: JobCall, { relay, binding, limits }: AppDeps): Pro
     body: { stream: body, maxBytes: limits.maxArtifactBytes },
     repeatable: false,
     timeoutMs: ARTIFACT_TIMEOUT_MS,
+    withinMs: ARTIFACT_TIMEOUT_MS,
   };
   return relay.send(request, { patience, signal: binding.ended });
 }

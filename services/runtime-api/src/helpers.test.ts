@@ -140,6 +140,30 @@ test.concurrent.each(LANGUAGES)('trouble: $name', async (language) => {
   expect(new Set([a, b, c, d]).size).toBe(4);
 });
 
+const MANY = {
+  'Node, ES module': `import cronium from 'cronium';
+const calls = Array.from({ length: 1000 }, () => cronium.incrementVariable('many'));
+console.log(JSON.stringify({ value: Math.max(...(await Promise.all(calls))) }));`,
+  'Python with asyncio': `import asyncio, json
+from cronium import aio
+async def main():
+    values = await asyncio.gather(*(aio.increment_variable("many") for _ in range(1000)))
+    print(json.dumps({"value": max(values)}))
+asyncio.run(main())`,
+} as const;
+
+test.concurrent.each(Object.entries(MANY))(
+  'a thousand calls at once, more than a sidecar has connections: %s',
+  async (name, source) => {
+    await using fixture = await boundSidecar();
+    storeVariables(fixture.results);
+    fixture.results.delayMs = 50;
+    const language = LANGUAGES.find((one) => one.name === name) as Language;
+    const found = await outcomes({ ...language, script: () => source }, [], through(fixture));
+    expect(found).toEqual([{ value: 1000 }]);
+  },
+);
+
 test.concurrent.each(LANGUAGES)('nobody there, a wrong token, a slow answer: $name', async (language) => {
   await using fixture = await boundSidecar();
   storeVariables(fixture.results);

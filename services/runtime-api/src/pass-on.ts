@@ -11,8 +11,9 @@ export const SMALL_BODY_BYTES = 64 * 1024;
 export const LARGE_BODY_BYTES = MAX_OUTPUT_BYTES + 1024;
 /** Parsed, a body may need twenty times its bytes: longer ones are left to results, which checks all of them anyway. */
 const CHECKED_BYTES = 256 * 1024;
-/** With the longest patience this stays below the 30 s after which the helpers give a try up. */
 const TIMEOUT_MS = 15_000;
+/** Less than the 30 s after which the helpers give a try up. */
+const WITHIN_MS = 28_000;
 
 /** How a request is passed on to results. */
 export interface PassOnOptions {
@@ -34,7 +35,7 @@ export function passOnTo({ relay, binding, limits }: Pick<AppDeps, 'relay' | 'bi
   const bodies = new BodyReader(limits.bodyRoomBytes);
   return async (call, { method, path, maxBytes = 0, schema, repeatable = true, timeoutMs = TIMEOUT_MS }) => {
     const { headers, caller, patience } = call;
-    using body = await bodies.read(call.body, maxBytes);
+    using body = await bodies.read(call.body, maxBytes, patience);
     if (schema !== undefined && body.bytes.length <= CHECKED_BYTES) check(body.bytes, schema);
     const request = {
       method,
@@ -42,6 +43,7 @@ export function passOnTo({ relay, binding, limits }: Pick<AppDeps, 'relay' | 'bi
       token: caller.token,
       repeatable,
       timeoutMs,
+      withinMs: WITHIN_MS,
       headers: passedOn(headers),
       ...(maxBytes > 0 && { body: body.bytes }),
     };

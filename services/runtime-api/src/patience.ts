@@ -2,20 +2,27 @@ import { pause } from '@cronium/lifecycle';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 1000;
+const MIN_LEFT_MS = 1000;
 
 /**
- * How long one request waits for a service that is away. Requests of a job should outlast a restart of Valkey or
- * results: with the helpers' 3 tries, calls of 10 s each carry a job over 30 s.
+ * How long one request waits for a service that is away. A job should outlast an outage of Valkey or results of 30 s,
+ * and have as much again to spare: with the helpers' 3 tries, calls that wait 20 s each carry it over a minute.
  */
 export class Patience {
+  readonly #sinceMs = performance.now();
   readonly #untilMs: number;
   readonly #signal: AbortSignal;
   #pauseMs = FIRST_PAUSE_MS;
 
   /** @param signal ends the waiting early; its reason is thrown */
   constructor(milliseconds: number, signal: AbortSignal) {
-    this.#untilMs = performance.now() + milliseconds;
+    this.#untilMs = this.#sinceMs + milliseconds;
     this.#signal = signal;
+  }
+
+  /** What is left of a time that began with the request; a second at least. */
+  leftOf(milliseconds: number): number {
+    return Math.max(MIN_LEFT_MS, this.#sinceMs + milliseconds - performance.now());
   }
 
   /**

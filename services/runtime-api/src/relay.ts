@@ -22,8 +22,10 @@ export interface RelayRequest {
   readonly body?: Uint8Array | Upload;
   /** Sent again when the connection broke after it was sent; not so where twice is not the same as once. */
   readonly repeatable: boolean;
-  /** From the connection to the answer's head. */
+  /** From the connection to the answer's head, for each try. */
   readonly timeoutMs: number;
+  /** From the job's request to the answer's head, all tries together: less than what the helpers wait. */
+  readonly withinMs: number;
 }
 
 /** A body that is passed through without being held. */
@@ -75,7 +77,8 @@ export function resultsRelay(resultsUrl: string): Relay {
   return {
     async send(request, { patience, signal }) {
       const attempt = async () => {
-        const answer = await ask(open, request, signal);
+        const timeoutMs = Math.min(request.timeoutMs, patience.leftOf(request.withinMs));
+        const answer = await ask(open, { ...request, timeoutMs }, signal);
         if (answer.statusCode !== 503 || !isHeld(request.body)) return answer;
         answer.resume();
         throw new NotNowError('results is not available');

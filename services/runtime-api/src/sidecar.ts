@@ -13,7 +13,7 @@ import { type Revocations, valkeyRevocations } from './revocation.ts';
 const MAX_CONNECTIONS = 256;
 /** The sidecar has 256 MiB. */
 const LIMITS: Limits = {
-  patienceMs: 10_000,
+  patienceMs: 20_000,
   maxArtifactBytes: 1024 * 1024 * 1024,
   bodyRoomBytes: 48 * 1024 * 1024,
 };
