@@ -41,8 +41,7 @@ export const problems = {
       slug: 'artifact-store-unavailable',
       status: 503,
       title: 'The artifact store is away',
-      detail:
-        'The store of artifacts does not answer or refuses; see the log of the results service, and its CRONIUM_ARTIFACTS_S3_ settings. Send the request again.',
+      detail: `The store of artifacts does not answer or refuses (${nameOf(cause)}); see the log of the results service, and its CRONIUM_ARTIFACTS_S3_ settings. Send the request again.`,
       retryAfterSeconds: 2,
       cause,
     }),
@@ -70,3 +69,8 @@ export const problems = {
       detail: 'The request failed for a reason that is not yours. The service’s log has it.',
     }),
 } as const;
+
+/** Of an error of the AWS SDK: what S3 calls it. */
+function nameOf(cause: unknown): string {
+  return cause instanceof Error ? cause.name : 'unknown';
+}

@@ -1,68 +1,139 @@
-import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { buffer } from 'node:stream/consumers';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { newJobId } from '@cronium/contracts';
+import { startProcess, type TestProcess } from '@cronium/testing';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { ingestAttempts } from '../ingest/attempts.ts';
+import { payloadOf, updateOf } from '../test/fleet.ts';
+import { bodyOf, openService, type TestService } from '../test/service.ts';
 import { s3Artifacts } from './s3-artifacts.ts';
 
-/** What S3's REST API does with objects (https://docs.aws.amazon.com/AmazonS3/latest/API/), and no more. */
-const objects = new Map<string, Buffer>();
-const seen: { method: string; signed: boolean; intact: boolean }[] = [];
-const server = createServer(async (request, response) => {
-  const { method = '', url = '', headers } = request;
-  const body = await buffer(request);
-  seen.push({ method, signed: isSigned(request), intact: isIntact(headers, body) });
-  const path = decodeURIComponent(new URL(url, 'http://s3').pathname);
-  const found = objects.get(path);
-  if (method === 'PUT') objects.set(path, body);
-  if (method === 'DELETE') objects.delete(path);
-  if (method !== 'GET') return void response.writeHead(method === 'PUT' ? 200 : 204).end();
-  if (found !== undefined) return void response.end(found);
-  response.writeHead(404, { 'content-type': 'application/xml' });
-  response.end('<?xml version="1.0"?><Error><Code>NoSuchKey</Code><Message>none</Message></Error>');
-});
+const BUCKET = 'artifacts';
+const CAP = 2_000_000;
 
-function isSigned({ headers }: IncomingMessage): boolean {
-  const credential = /^AWS4-HMAC-SHA256 Credential=the-id\/\d{8}\/eu-test\/s3\/aws4_request, /;
-  return credential.test(headers.authorization ?? '');
-}
-
-function isIntact(headers: IncomingMessage['headers'], body: Buffer): boolean {
-  const declared = headers['x-amz-content-sha256'];
-  return declared === 'UNSIGNED-PAYLOAD' || declared === createHash('sha256').update(body).digest('hex');
-}
-
+let folder: string;
+let server: TestProcess;
+let endpoint: string;
+let service: TestService;
+const stack = new AsyncDisposableStack();
 beforeAll(async () => {
-  vi.stubEnv('AWS_ACCESS_KEY_ID', 'the-id');
-  vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'the-key');
-  await once(server.listen(0, '127.0.0.1'), 'listening');
+  folder = await mkdtemp(join(tmpdir(), 's3-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const args = ['-d', folder, '-a', '127.0.0.1', '-p', '0', '--configure-bucket', BUCKET];
+  const script = join(import.meta.dirname, '../test/s3-server.mjs');
+  server = stack.use(await startProcess({ script, args, ready: /listening on (127\.0\.0\.1:\d+)/ }));
+  endpoint = `http://${server.ready?.[1]}`;
+  service = stack.use(
+    await openService({
+      env: {
+        CRONIUM_ARTIFACTS_S3_BUCKET: BUCKET,
+        CRONIUM_ARTIFACTS_S3_ENDPOINT: endpoint,
+        CRONIUM_ARTIFACT_MAX_BYTES: String(CAP),
+      },
+    }),
+  );
 });
-afterAll(() => {
+beforeEach(() => credentials('S3RVER', 'S3RVER'));
+afterAll(async () => {
   vi.unstubAllEnvs();
-  server.closeAllConnections();
-  server.close();
+  await stack.disposeAsync();
 });
 
-const store = (port = (server.address() as AddressInfo).port) =>
-  s3Artifacts({ bucket: 'artifacts', region: 'eu-test', endpoint: `http://127.0.0.1:${port}` }, 1000);
+/** Where the AWS SDK finds them. */
+function credentials(id: string, key: string): void {
+  vi.stubEnv('AWS_ACCESS_KEY_ID', id);
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', key);
+}
 
-test('artifacts are kept in a bucket by signed requests, come back byte for byte, and are removed', async () => {
+const store = (where: { bucket?: string; endpoint?: string } = {}) =>
+  s3Artifacts({ bucket: BUCKET, region: 'us-east-1', endpoint, ...where }, CAP);
+
+async function read(s3: ReturnType<typeof store>, key: string): Promise<Buffer | undefined> {
+  const stream = await s3.get(key);
+  return stream && Buffer.from(await new Response(stream).arrayBuffer());
+}
+
+test.each([
+  ['a plain name', 'out/a.bin', Buffer.from([0, 1, 2, 255])],
+  ['signs that URLs know', 'out/a b+ü&c?d#e%2e%2e=f.bin', Buffer.from('x')],
+  ['quotes, stars, tildes', `o'u"t*/(a)~!.$,;:@`, Buffer.from('x')],
+  ['more than one packet', 'large', Buffer.alloc(CAP, 'abc')],
+  ['nothing in it', 'empty', Buffer.alloc(0)],
+  ['a longer path than S3 has keys for', `${'deep/'.repeat(200)}${'ü'.repeat(24)}`, Buffer.from('x')],
+])('%s: kept, read byte for byte, written over, removed', async (_, path, bytes) => {
   const s3 = store();
-  const bytes = Buffer.from([0, 1, 2, 255]);
-  expect(await s3.put('job_a.1/out/a b+ü.bin', bytes)).toBe(true);
-  expect([...objects.keys()]).toEqual(['/artifacts/job_a.1/out/a b+ü.bin']);
-  const read = await s3.get('job_a.1/out/a b+ü.bin');
-  expect(Buffer.from(await new Response(read).arrayBuffer())).toEqual(bytes);
-  await s3.remove('job_a.1/out/a b+ü.bin');
-  expect(await s3.get('job_a.1/out/a b+ü.bin')).toBeUndefined();
-  expect(seen.map(({ method }) => method)).toEqual(['PUT', 'GET', 'DELETE', 'GET']);
-  expect(seen.filter(({ signed, intact }) => !signed || !intact)).toEqual([]);
+  const key = `${newJobId()}.1/${path}`;
+  expect(await read(s3, key)).toBeUndefined();
+  expect(await s3.put(key, Buffer.from('an earlier one'))).toBe(true);
+  expect(await s3.put(key, bytes)).toBe(true);
+  expect((await read(s3, key))?.equals(bytes)).toBe(true);
+  // This server would take longer ones; S3 does not.
+  expect(Math.max(...(await objects()).map((key) => Buffer.byteLength(key)))).toBeLessThanOrEqual(1024);
+  await s3.remove(key);
+  expect(await read(s3, key)).toBeUndefined();
+  await s3.remove(key);
 });
 
-test('a store that is away is 503, and says where to look', async () => {
-  await expect(store(1).put('job_a.1/x', Buffer.from('x'))).rejects.toMatchObject({
+test.each([
+  ['a bucket that is not there', 'NoSuchBucket', { bucket: 'nowhere' }],
+  ['an unknown access key', 'InvalidAccessKeyId', { id: 'nobody' }],
+  ['a wrong secret key', 'SignatureDoesNotMatch', { secret: 'wrong' }],
+  ['nobody at its address', '', { endpoint: 'http://127.0.0.1:1' }],
+])('%s: 503 that says so, and where to look', async (_, code, wrong) => {
+  const { id = 'S3RVER', secret = 'S3RVER', ...where } = { id: undefined, secret: undefined, ...wrong };
+  credentials(id, secret);
+  const s3 = store(where);
+  const refusal = {
     status: 503,
-    message: expect.stringContaining('CRONIUM_ARTIFACTS_S3_'),
+    message: expect.stringMatching(new RegExp(`${code}.*CRONIUM_ARTIFACTS_S3_`)),
+  };
+  await expect(s3.put('job_a.1/x', Buffer.from('x'))).rejects.toMatchObject(refusal);
+  await expect(s3.get('job_a.1/x')).rejects.toMatchObject(refusal);
+});
+
+/** The keys of all objects. */
+async function objects(): Promise<string[]> {
+  const names = await readdir(join(folder, BUCKET), { recursive: true });
+  return names.flatMap((name) => /^(.*)\._S3rver_object$/.exec(name)?.[1] ?? []);
+}
+
+/** What a running attempt sends through its sidecar. */
+async function upload(body: NonNullable<RequestInit['body']>) {
+  const id = newJobId();
+  const update = updateOf(id, 1, { payload: payloadOf(id, {}, {}), state: 'running' });
+  await ingestAttempts(service.deps.db, [update]);
+  const headers = await service.fleet.executionAuth(id, 1);
+  const answer = await service.app.request(`/runtime/v1/executions/${id}.1/artifacts/out/a.bin`, {
+    ...{ method: 'PUT', headers, body },
+    duplex: 'half',
   });
+  const kept = (await objects()).filter((key) => key.startsWith(id));
+  return { id, status: answer.status, objects: kept.length };
+}
+
+test('what a job sends is in the bucket and comes back with its hash', async () => {
+  const { id, status, objects } = await upload('bytes');
+  expect([status, objects]).toEqual([200, 1]);
+  const list = await bodyOf<{ artifacts: { sha256: string }[] }>(service.get(`/v1/jobs/${id}/artifacts`));
+  expect(list).toMatchObject({ artifacts: [{ path: 'out/a.bin', bytes: 5 }] });
+  const answer = await service.get(`/v1/jobs/${id}/artifacts/out/a.bin`);
+  expect([await answer.text(), answer.headers.get('etag')]).toEqual([
+    'bytes',
+    `"${list.artifacts[0]?.sha256}"`,
+  ]);
+});
+
+test('of what is too long, or breaks off, nothing is kept', async () => {
+  const tooLong = await upload(new Uint8Array(CAP + 1));
+  expect(tooLong).toMatchObject({ status: 413, objects: 0 });
+  const broken = new ReadableStream({
+    pull(controller) {
+      controller.enqueue(new Uint8Array(1000));
+      controller.error(new Error('the connection broke'));
+    },
+  });
+  const { id, status, objects } = await upload(broken);
+  expect([status, objects]).toEqual([500, 0]);
+  expect(await (await service.get(`/v1/jobs/${id}/artifacts`)).json()).toEqual({ artifacts: [] });
 });

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { problems } from '../http/problems.ts';
 import type { ArtifactStore } from './artifact-store.ts';
@@ -5,6 +6,8 @@ import type { ArtifactStore } from './artifact-store.ts';
 const CONNECT_MS = 5000;
 const REQUEST_MS = 60_000;
 const TRIES = 3;
+/** UTF-8 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html). */
+const LONGEST_KEY_BYTES = 1024;
 
 /** Where an S3-compatible store is. Credentials come as the AWS SDK finds them: `AWS_ACCESS_KEY_ID` and so on. */
 export interface S3Place {
@@ -39,12 +42,12 @@ export function s3Artifacts({ bucket, region, endpoint }: S3Place, maxBytes: num
   return {
     maxBytes,
     async put(key, bytes) {
-      const of = { Bucket: bucket, Key: key, Body: bytes };
+      const of = { Bucket: bucket, Key: objectKey(key), Body: bytes };
       await use(({ sdk, client }) => client.send(new sdk.PutObjectCommand(of))).catch(refused);
       return true;
     },
     async get(key) {
-      const of = { Bucket: bucket, Key: key };
+      const of = { Bucket: bucket, Key: objectKey(key) };
       const answer = await use(({ sdk, client }) =>
         client.send(new sdk.GetObjectCommand(of)).catch((error: unknown) => {
           if (error instanceof sdk.NoSuchKey) return undefined;
@@ -54,10 +57,17 @@ export function s3Artifacts({ bucket, region, endpoint }: S3Place, maxBytes: num
       return answer?.Body?.transformToWebStream();
     },
     async remove(key) {
-      const of = { Bucket: bucket, Key: key };
+      const of = { Bucket: bucket, Key: objectKey(key) };
       await use(({ sdk, client }) => client.send(new sdk.DeleteObjectCommand(of))).catch(refused);
     },
   };
+}
+
+/** The key of an artifact's object; a path that is too long for one is named by its hash. */
+function objectKey(key: string): string {
+  if (Buffer.byteLength(key) <= LONGEST_KEY_BYTES) return key;
+  const [attempt] = key.split('/', 1);
+  return `${attempt}/.long/${createHash('sha256').update(key).digest('hex')}`;
 }
 
 function refused(cause: unknown): never {
