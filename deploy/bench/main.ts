@@ -6,6 +6,7 @@ import { CroniumClient } from '@cronium/client';
 import Docker from 'dockerode';
 import { explainStart } from '../local/fleet/explain.ts';
 import { startFleet } from '../local/fleet.ts';
+import { batchFigures, measureBatch } from './batch-isolation.ts';
 import { type Figure, isMet, ratioOf, table } from './figure.ts';
 import { idleFigures } from './idle.ts';
 import { phaseTable } from './phases.ts';
@@ -14,11 +15,13 @@ import { measureThroughput, throughputFigures } from './throughput.ts';
 
 const USAGE = `Measures a fleet on this machine, each figure beside its baseline in the same run.
 
-Usage: npm run bench -- [--only starts,throughput,idle] [--runs 3] [--starts 30] [--jobs 80] [--json FILE] [--profile]
+Usage: npm run bench -- [--only starts,throughput,batch-isolation,idle] [--runs 3] [--starts 30]
+                           [--jobs 80] [--batch-jobs 3000] [--json FILE] [--profile]
 
   --runs     how often each is measured; the medians count
   --starts   jobs of a run of starts, one a second
   --jobs     jobs of a run of throughput
+  --batch-jobs  jobs of a run of batch-isolation
   --json     where the figures go (default .cronium/bench/figures.json)
   --profile  prints the share of each phase, and writes a processor profile of each process to .cronium/bench/profiles`;
 
@@ -27,10 +30,11 @@ const HOME = resolve(import.meta.dirname, '../../.cronium/bench');
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'starts,throughput,idle' },
+    only: { type: 'string', default: 'starts,throughput,batch-isolation,idle' },
     runs: { type: 'string', default: '3' },
     starts: { type: 'string', default: '30' },
     jobs: { type: 'string', default: '80' },
+    'batch-jobs': { type: 'string', default: '3000' },
     json: { type: 'string', default: join(HOME, 'figures.json') },
     'port-base': { type: 'string', default: '7570' },
     profile: { type: 'boolean', default: false },
@@ -94,6 +98,15 @@ async function measure(): Promise<Figure[]> {
       `\nA job of a full host, by phase:\n${phaseTable(last.jobs)}\n\nIts processor time, by process:\n${last.processor}\n`,
     );
   }
+  const batches = await each('batch-isolation', () =>
+    measureBatch(client, { count: Number(values['batch-jobs']), home: HOME }),
+  );
+  const lastBatch = batches.at(-1);
+  if (values.profile && lastBatch !== undefined) {
+    say(
+      `\nA job of a batch, by phase:\n${phaseTable(lastBatch.jobs)}\n\nIts processor time, by process:\n${lastBatch.processor}\n`,
+    );
+  }
   const pid = processes.workers[0]?.pid;
   const docker = new Docker({
     socketPath: new URL(dockerHosts[0] ?? 'unix:///var/run/docker.sock').pathname,
@@ -102,6 +115,7 @@ async function measure(): Promise<Figure[]> {
   return [
     ...(starts.length > 0 ? startFigures(starts) : []),
     ...(throughput.length > 0 ? throughputFigures(throughput) : []),
+    ...(batches.length > 0 ? batchFigures(batches) : []),
     ...idle,
   ];
 }

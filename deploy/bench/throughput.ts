@@ -50,7 +50,8 @@ async function someJobs(client: CroniumClient, batchId: string): Promise<readonl
   return Promise.all(jobs.map(({ id }) => client.job(id)));
 }
 
-async function dockerRate(count: number, width: number): Promise<number> {
+/** Jobs a second of `docker run --rm`, so many at a time. */
+export async function dockerRate(count: number, width: number): Promise<number> {
   const args = ['run', '--rm', '--entrypoint', 'bash', IMAGE, '-c', 'echo x'];
   const milliseconds = await inLanes({ count, width }, () => firstByteOf('docker', args));
   return count / (milliseconds / 1000);

@@ -160,3 +160,45 @@ describe('cronium', () => {
     expect(missing.stderr).toContain('cronium jobs');
   });
 });
+
+/** Says by its helper who it is, also what its sidecar knows of it, and fails at the first try. */
+const WHO: readonly (readonly [language: string, source: string])[] = [
+  [
+    'bash',
+    '. /usr/local/bin/cronium.sh; cronium_output "$CRONIUM_EXECUTION_ID $(cronium_input .n)" && echo told && [ "${CRONIUM_EXECUTION_ID##*.}" = 2 ]',
+  ],
+  [
+    'python',
+    'import cronium, os, sys\nme = os.environ["CRONIUM_EXECUTION_ID"]\ncronium.output(f"{me} {cronium.input()[\'n\']}")\nprint("told")\nsys.exit(0 if me.endswith(".2") else 1)',
+  ],
+  [
+    'node',
+    'import cronium from "cronium"; const me = process.env.CRONIUM_EXECUTION_ID; await cronium.output(`${me} ${(await cronium.input()).n}`); console.log("told"); process.exitCode = me.endsWith(".2") ? 0 : 1',
+  ],
+];
+
+test('jobs that share containers have each their own identity, at the first try and the second, in every language', async () => {
+  const retry = { attempts: 2, backoff: { type: 'fixed', delaySeconds: 0 }, on: ['failed'] };
+  const jobs = [1, 2].flatMap((n) =>
+    WHO.map(([language, source]) => ({
+      ...{ type: 'script', script: { language, source }, name: language, input: { n } },
+      ...{ isolation: 'batch', retry },
+    })),
+  );
+  const { batchId } = await fleet.client.submitBatch(new Blob([jobs.map(line).join('\n')]));
+  await waitFor(batchId);
+  const results: BatchResult[] = await Array.fromAsync(fleet.client.batchResults(batchId));
+  expect(results).toHaveLength(jobs.length);
+  for (const { id, output, state } of results) {
+    expect([state, output]).toEqual(['succeeded', expect.stringMatching(new RegExp(`^${id}\\.2 [12]$`))]);
+    const { attemptList } = await fleet.client.job(id);
+    const starts = attemptList.map(({ timeline }) =>
+      timeline.flatMap(({ moment, attributes }) => (moment === 'start_ended' ? [attributes?.start] : [])),
+    );
+    expect(starts).toEqual([['batch'], ['batch']]);
+    for (const attempt of [1, 2]) {
+      const lines = await Array.fromAsync(fleet.client.logs(id, { attempt }));
+      expect(lines.map(({ text }) => text)).toEqual(['told']);
+    }
+  }
+});

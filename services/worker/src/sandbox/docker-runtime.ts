@@ -1,4 +1,5 @@
 import { type JobSpec, LABEL, parseAttemptId, type Role } from '@cronium/contracts';
+import { Batches } from './batch/batches.ts';
 import { rangeOf } from './cidr.ts';
 import { inspectContainer, isOwnedUpTo } from './containers.ts';
 import { DaemonEpoch } from './daemon-epoch.ts';
@@ -43,6 +44,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   readonly #tools: PreparationTools;
   readonly #slots: SlotPool;
   readonly #warm: WarmPool;
+  readonly #batches: Batches;
   readonly #imageEvents: ImageEvents;
   readonly #sandboxes = new Set<DockerSandbox>();
   /** The attempts that have a slot, by slot: those of this process, and those of a former one that the journal knows. */
@@ -92,6 +94,10 @@ export class DockerSandboxRuntime implements SandboxRuntime {
       mayReplace: (request, { id, labels }) => this.#mayReplace(request, id, labels),
     };
     this.#warm = new WarmPool(this.#tools);
+    this.#batches = new Batches({
+      ...this.#tools,
+      removeSlotOf: (binding) => this.#removeSlotOf(binding),
+    });
     this.#imageEvents = new ImageEvents(client, () => this.#warm.tend());
     this.#imageEvents.start();
     events.start();
@@ -105,6 +111,8 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   ): Promise<Sandbox> {
     await this.#knowSubnets();
     await this.#fence(request);
+    const shared = await this.#batches.prepare(request, observer, signal);
+    if (shared !== undefined) return shared;
     const warm = await this.#prepareWarm(request, observer, signal);
     if (warm !== undefined) return this.#keep(warm);
     const preparation = new Preparation(this.#tools, request, observer, signal);
@@ -120,12 +128,14 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   }
 
   forecast(specs: readonly JobSpec[] | undefined): void {
-    this.#warm.forecast(specs);
+    // Those of a batch share containers: none of their own is kept ready.
+    this.#warm.forecast(specs?.filter(({ isolation }) => isolation === 'job'));
   }
 
   expect(binding: SandboxBinding): void {
-    this.#occupied.set(binding.slot, binding);
     this.#context.subnets.hold(binding.subnet);
+    if (binding.batch === undefined) this.#occupied.set(binding.slot, binding);
+    else this.#batches.expect(binding);
   }
 
   async adopt(binding: SandboxBinding, served: ServedAttempt): Promise<Sandbox | undefined> {
@@ -134,6 +144,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     if (found === undefined) return undefined;
     const { containerId, sidecarId, holderId } = binding;
     for (const id of [containerId, sidecarId, holderId]) events.track(id);
+    if (binding.batch !== undefined) return this.#batches.adopt(binding, this.#dutyOf(binding, served));
     // Of this very process when its log broke off: the slot is with the first one.
     const isOurs = this.#slots.has(binding.slot);
     if (!isOurs) this.expect(binding);
@@ -166,7 +177,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     const isTheirs = (binding: SandboxBinding) =>
       binding.jobId === identity.jobId && binding.attempt <= identity.attempt;
     const known = [...this.#sandboxes].filter(({ binding }) => isTheirs(binding));
-    await Promise.all(known.map((sandbox) => sandbox.release()));
+    await Promise.all([this.#batches.purge(identity), ...known.map((sandbox) => sandbox.release())]);
     const objects = await listLabelled(client, [`${LABEL.job}=${identity.jobId}`]);
     const labelled = objects.filter(({ labels }) => isOwnedUpTo(labels, identity));
     await removeRemains(client, remainsOf(labelled), limits.releaseMs);
@@ -200,6 +211,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   async close(): Promise<void> {
     for (const sandbox of this.#sandboxes) sandbox.detach();
     this.#sandboxes.clear();
+    await this.#batches.close();
     await this.#warm.close();
     await this.#slots.close();
     await this.#imageEvents.close();
@@ -215,7 +227,9 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   }
 
   /** Of a job there is one container at most: those of former attempts go first. @throws SandboxError for an older attempt */
-  async #fence({ jobId, attempt, attemptId }: SandboxRequest): Promise<void> {
+  async #fence(request: SandboxRequest): Promise<void> {
+    const { jobId, attempt, attemptId } = request;
+    await this.#batches.fence(request);
     const others = [...this.#occupied.values()].filter((binding) => binding.jobId === jobId);
     if (others.some((binding) => binding.attempt > attempt)) {
       throw new SandboxError('docker', `a newer attempt than ${attemptId} has a container on this node`, {
@@ -286,11 +300,13 @@ export class DockerSandboxRuntime implements SandboxRuntime {
 
   /** Of whatever stands in a slot: the attempt that has the slot. */
   #attemptOf({ labels }: Labelled): string | undefined {
-    return labels[LABEL.attempt] ?? this.#occupied.get(labels[LABEL.slot] ?? '')?.attemptId;
+    const slot = labels[LABEL.slot] ?? '';
+    return labels[LABEL.attempt] ?? this.#occupied.get(slot)?.attemptId ?? this.#batches.attemptIn(slot);
   }
 
   #isDead(object: Labelled, living: ReadonlySet<string>, graceMs: number): boolean {
     const { labels } = object;
+    if (this.#batches.isNeeded(labels[LABEL.slot] ?? '')) return false;
     const attempt = this.#attemptOf(object);
     if (attempt !== undefined) return !living.has(attempt) && Date.now() - createdAt(object) > graceMs;
     const slot = labels[LABEL.slot];

@@ -230,7 +230,8 @@ export class DockerSandbox implements Sandbox {
   }
 }
 
-function guardOf(
+/** What keeps the sidecar of a sandbox alive. */
+export function guardOf(
   { client, events, limits, logger }: SandboxContext,
   { sidecarId, holderId, containerId, attemptId }: SandboxBinding,
   { duty, signal }: { readonly duty: SidecarDuty; readonly signal: AbortSignal },

@@ -66,7 +66,7 @@ function entryScript({ nonce, env, phases, main }: EntryPlan): string {
  * Sets `program` to the file that a command names, as execvp finds it. Prints the marker and ends when there is none, it
  * may not be executed, or the interpreter that its first line names does not exist.
  */
-const FIND_PROGRAM = `
+export const FIND_PROGRAM = `
 unrunnable() { mark "$1" unrunnable "$2"; printf 'cronium: %s: %s\\n' "$3" "$4" >&2; exit "$2"; }
 look_up() {
   program=
@@ -88,7 +88,8 @@ find_program() {
   [ -x "$i" ] || unrunnable "$1" 127 "$2" "its interpreter $i is not in the image"
 }`;
 
-function runPhase(phase: EntryPhase['phase'], argv: readonly string[]): string[] {
+/** Runs one phase as a child, and ends when it fails. */
+export function runPhase(phase: EntryPhase['phase'], argv: readonly string[]): string[] {
   return [
     `find_program ${phase} ${quote(argv[0] ?? '')}`,
     `mark ${phase} start 0`,
@@ -99,8 +100,8 @@ function runPhase(phase: EntryPhase['phase'], argv: readonly string[]): string[]
   ];
 }
 
-/** A word of a POSIX shell. */
-function quote(word: string): string {
+/** A word of a POSIX shell. @throws RangeError for one with a NUL byte */
+export function quote(word: string): string {
   if (word.includes('\0')) throw new RangeError('a program cannot be given a NUL byte');
   return `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,3 +1,4 @@
+import type { ContainerCreateOptions } from 'dockerode';
 import { attachContainer, type CreateContainer, createContainer, startContainer } from './containers.ts';
 import { statusOf } from './docker.ts';
 import type { SandboxContext } from './docker-sandbox.ts';
@@ -25,6 +26,8 @@ export interface JobPlace extends Pick<CreateContainer, 'name' | 'mayReplace'> {
   readonly holderId: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
+  /** What is different about this one. */
+  adapt?(options: ContainerCreateOptions): ContainerCreateOptions;
 }
 
 /** A created job container, and the image that it was made from in the end. */
@@ -51,19 +54,16 @@ export async function createJob(tools: JobTools, place: JobPlace): Promise<Creat
 }
 
 async function create({ context, options, images, toolkit }: JobTools, place: JobPlace): Promise<string> {
-  const { name, mayReplace, spec, image, holderId, labels, signal } = place;
-  return createContainer(context.client, {
-    name,
-    mayReplace,
-    options: jobContainerOptions({
-      request: { spec },
-      image,
-      holderId,
-      labels,
-      toolkitVolume: await toolkit.volume(await images.runtime(signal)),
-      logMaxBytes: options.logMaxBytes,
-    }),
+  const { name, mayReplace, spec, image, holderId, labels, signal, adapt = (same) => same } = place;
+  const wanted = jobContainerOptions({
+    request: { spec },
+    image,
+    holderId,
+    labels,
+    toolkitVolume: await toolkit.volume(await images.runtime(signal)),
+    logMaxBytes: options.logMaxBytes,
   });
+  return createContainer(context.client, { name, mayReplace, options: adapt(wanted) });
 }
 
 /** Starts a created job container, which then waits for its program, and holds the line to it. */

@@ -43,6 +43,13 @@ export interface SandboxBinding extends AttemptIdentity {
   /** 32 hex digits that begin each phase marker in the job's output. */
   readonly nonce: string;
   readonly image: { readonly reference: string; readonly id: string };
+  /** In a container that serves a batch: the job's turn, which begins with its nonce. */
+  readonly batch?: {
+    /** From 1. The program of a turn has ended when the next one is bound. */
+    readonly turn: number;
+    /** Begins the container's own first markers. */
+    readonly hello: string;
+  };
 }
 
 /** A phase marker of the entry program, cut out of the job's output. */

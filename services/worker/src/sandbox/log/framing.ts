@@ -69,13 +69,19 @@ export class LineSplitter {
   }
 }
 
-const EVENTS = { start: 'started', exit: 'ended', unrunnable: 'unrunnable' } as const;
-
-function phaseMarker({ phase, event, code }: RawMarker, at: number): PhaseMarker | undefined {
-  if (phase === 'boot') return undefined;
-  return event === 'start'
-    ? { phase, event: EVENTS[event], at }
-    : { phase, event: EVENTS[event], exitCode: code, at };
+/** What a marker says of the job's phases; `undefined` for one that the fleet's own programs print for themselves. */
+export function phaseMarker({ phase, event, code }: RawMarker, at: number): PhaseMarker | undefined {
+  if (phase === 'boot' || phase === 'turn') return undefined;
+  switch (event) {
+    case 'start':
+      return { phase, event: 'started', at };
+    case 'exit':
+      return { phase, event: 'ended', exitCode: code, at };
+    case 'unrunnable':
+      return { phase, event: 'unrunnable', exitCode: code, at };
+    default:
+      return undefined;
+  }
 }
 
 /** What is taken out of a job's output, or hidden in it. */
@@ -83,6 +89,8 @@ export interface Framing {
   readonly nonce: string;
   /** Values that must not show. */
   readonly masked: readonly Buffer[];
+  /** Has the container no init of Docker's that reports at its end? */
+  readonly withoutInit?: boolean;
 }
 
 class StreamFramer {
@@ -93,10 +101,10 @@ class StreamFramer {
   readonly #init: InitReport | undefined;
   #skip: number;
 
-  constructor(stream: StreamName, skip: number, { nonce, masked }: Framing) {
+  constructor(stream: StreamName, skip: number, { nonce, masked, withoutInit }: Framing) {
     this.#cutter = new MarkerCutter(nonce);
     this.#mask = new SecretMask(masked);
-    this.#init = stream === 'stdout' ? new InitReport() : undefined;
+    this.#init = stream === 'stdout' && withoutInit !== true ? new InitReport() : undefined;
     this.#splitter = new LineSplitter(stream);
     this.#skip = skip;
   }

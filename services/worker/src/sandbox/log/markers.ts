@@ -4,13 +4,17 @@ const RECORD_SEPARATOR = 0x1e;
 const NEWLINE = 0x0a;
 /** The longest text that can follow the nonce: `tenantPreTask unrunnable 2147483647`. */
 const MAX_TEXT_BYTES = 40;
-const TEXT = /^(boot|tenantPreTask|setup|preTask|main) (start|exit|unrunnable) (\d{1,10})$/;
+const TEXT =
+  /^(boot|tenantPreTask|setup|preTask|main|turn) (start|exit|unrunnable|signal|oom|clean) (\d{1,10})$/;
 const EMPTY = Buffer.alloc(0);
 
-/** A phase marker as the entry program prints it; `boot` is the first thing on each stream. */
+/**
+ * A phase marker as the entry program prints it; `boot` is the first thing on each stream. Those of `turn` are a batch
+ * supervisor's own (see sandbox/batch/supervisor.ts).
+ */
 export interface RawMarker {
-  readonly phase: PhaseMarker['phase'] | 'boot';
-  readonly event: 'start' | 'exit' | 'unrunnable';
+  readonly phase: PhaseMarker['phase'] | 'boot' | 'turn';
+  readonly event: 'start' | 'exit' | 'unrunnable' | 'signal' | 'oom' | 'clean';
   readonly code: number;
 }
 

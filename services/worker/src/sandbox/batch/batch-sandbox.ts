@@ -1,0 +1,211 @@
+import { deadline, waitFor } from '@cronium/lifecycle';
+import { setPaused } from '../containers.ts';
+import type { SandboxContext } from '../docker-sandbox.ts';
+import { openValues } from '../masked-values.ts';
+import {
+  type ContainerEvidence,
+  type ExitReport,
+  type LogItem,
+  type LogOffsets,
+  type Sandbox,
+  type SandboxBinding,
+  SandboxError,
+} from '../runtime.ts';
+import type { Cell } from './cell.ts';
+import { evidenceSince } from './evidence.ts';
+import { terminate } from './terminate.ts';
+import { Turn } from './turn.ts';
+import { turnOutput } from './turn-output.ts';
+
+const SEND_MS = 30_000;
+const KILL_MS = 30_000;
+/** From the end of a container to the end of what it wrote. */
+const LAST_WORDS_MS = 2000;
+/** How often a slot that says nothing is looked at. */
+const SIDECAR_LOOK_MS = 1000;
+
+export interface BatchSandboxOptions {
+  readonly context: SandboxContext;
+  readonly binding: SandboxBinding;
+  readonly cell: Cell;
+  readonly program: Buffer;
+  /** The attempt needs the cell no more, or nobody shall have it again. Called once. */
+  leave(sandbox: BatchSandbox): Promise<void>;
+}
+
+/** One attempt's turn in a container that serves its batch. */
+export class BatchSandbox implements Sandbox {
+  readonly binding: SandboxBinding;
+  readonly cell: Cell;
+  readonly #options: BatchSandboxOptions;
+  readonly #turn: Turn;
+  readonly #over = new AbortController();
+  #startedAt = 0;
+  #isFrozen = false;
+  #released: Promise<void> | undefined;
+  #exit: Promise<ExitReport> | undefined;
+
+  constructor(options: BatchSandboxOptions) {
+    this.#options = options;
+    this.binding = options.binding;
+    this.cell = options.cell;
+    this.#turn = new Turn(options.binding.nonce);
+  }
+
+  /** Its program was sent and has not ended: whatever happens to the container happens to it. */
+  get isLive(): boolean {
+    return this.#startedAt > 0 && this.#turn.end === undefined;
+  }
+
+  /** Was it never sent? */
+  get isUnused(): boolean {
+    return this.#startedAt === 0;
+  }
+
+  /** Resolves when nothing of the job is in the container any more. */
+  get cleaned(): Promise<void> {
+    return this.#turn.cleaned;
+  }
+
+  async launch(): Promise<void> {
+    const { attemptId } = this.binding;
+    if (this.#startedAt > 0)
+      throw new SandboxError('docker', `the sandbox of ${attemptId} was launched before`);
+    this.#startedAt = Date.now();
+    using limit = deadline(SEND_MS, 'send the program');
+    try {
+      await waitFor(this.cell.begin(this.#turn, this.#options.program), limit);
+    } catch (error) {
+      this.cell.spoil();
+      const message = `the program could not be sent to the container of ${attemptId}`;
+      throw new SandboxError('docker', message, { cause: error });
+    }
+  }
+
+  output(from: LogOffsets, signal: AbortSignal): AsyncIterable<LogItem> {
+    const { context } = this.#options;
+    const { containerId, nonce, masked } = this.binding;
+    return turnOutput(
+      {
+        ...{ client: context.client, containerId, nonce, live: this.#turn },
+        hello: this.cell.parts.hello,
+        masked: masked === undefined ? [] : openValues(masked, context.maskKey),
+        isRunning: (abort) => this.cell.isRunning(abort),
+      },
+      from,
+      signal,
+    );
+  }
+
+  exit(signal: AbortSignal): Promise<ExitReport> {
+    this.#exit ??= Promise.race([this.#turn.ended.then((end) => this.#report(end)), this.#exitOfCell()]);
+    this.#exit.catch(() => undefined);
+    return waitFor(this.#exit, signal);
+  }
+
+  async freeze(): Promise<void> {
+    if (!this.isLive) return;
+    this.#isFrozen = true;
+    await setPaused(this.#options.context.client, this.binding.containerId, true);
+  }
+
+  async thaw(): Promise<void> {
+    if (!this.#isFrozen) return;
+    await setPaused(this.#options.context.client, this.binding.containerId, false);
+    this.#isFrozen = false;
+  }
+
+  /** The job gets SIGTERM, and the whole container SIGKILL after the grace: nobody uses it again then. */
+  async kill(graceMs: number): Promise<void> {
+    const { client } = this.#options.context;
+    const { pid } = this.#turn;
+    if (this.#turn.end !== undefined) return;
+    if (graceMs > 0 && pid !== undefined) {
+      await terminate(client, this.binding.containerId, pid);
+      if (await this.#stopsWithin(graceMs)) return;
+    }
+    await this.cell.kill();
+    if (await this.#stopsWithin(KILL_MS)) return;
+    const what = `the container of ${this.binding.attemptId} still runs ${KILL_MS / 1000} s after SIGKILL`;
+    throw new SandboxError('docker', what);
+  }
+
+  evidence(): ContainerEvidence {
+    const { events } = this.#options.context;
+    const died = !this.cell.parts.slot.isSound;
+    return evidenceSince(events.of(this.binding.containerId), this.#startedAt, {
+      oomKills: this.#turn.end?.oomKills,
+      sidecarDied: died,
+    });
+  }
+
+  async keepSidecar(signal: AbortSignal): Promise<string | undefined> {
+    const over = AbortSignal.any([signal, this.#over.signal]);
+    const { events } = this.#options.context;
+    const { slot, sidecarId, holderId } = this.cell.parts;
+    while (!over.aborted) {
+      if (!slot.isSound)
+        return 'it, or what holds its network, died; a container that serves a batch gets no other';
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const unlisten = [sidecarId, holderId].map((id) => events.listen(id, resolve));
+      const wake = () => resolve();
+      over.addEventListener('abort', wake, { once: true });
+      const timer = setTimeout(wake, SIDECAR_LOOK_MS).unref();
+      await promise;
+      clearTimeout(timer);
+      over.removeEventListener('abort', wake);
+      for (const stop of unlisten) stop();
+    }
+    return undefined;
+  }
+
+  release(): Promise<void> {
+    this.#released ??= this.#release();
+    return this.#released;
+  }
+
+  /** Lets go of it and leaves the container as it is. */
+  detach(): void {
+    this.#over.abort(new SandboxError('aborted', `the sandbox of ${this.binding.attemptId} was let go of`));
+  }
+
+  async #release(): Promise<void> {
+    this.detach();
+    // A program that nobody follows any more is ended with all that it is in.
+    if (this.isLive || this.#isFrozen) {
+      await this.cell.kill();
+      await this.#stopsWithin(KILL_MS);
+    }
+    await this.#options.leave(this);
+  }
+
+  /** The turn's own end may have been on its way when the container ended. */
+  async #exitOfCell(): Promise<ExitReport> {
+    const report = await this.cell.exit;
+    using limit = deadline(LAST_WORDS_MS, 'no more output came');
+    await waitFor(this.cell.closed, limit).catch(() => undefined);
+    return this.#turn.end === undefined ? report : this.#report(this.#turn.end);
+  }
+
+  #report(end: NonNullable<Turn['end']>): ExitReport {
+    return {
+      type: 'exited',
+      exitCode: end.exitCode,
+      oomKilled: end.oomKills > 0,
+      startedAt: new Date(this.#startedAt).toISOString(),
+      finishedAt: new Date(end.at).toISOString(),
+      error: '',
+    };
+  }
+
+  async #stopsWithin(milliseconds: number): Promise<boolean> {
+    using limit = deadline(milliseconds, 'stop');
+    try {
+      await this.exit(limit);
+      return true;
+    } catch (error) {
+      if (limit.aborted) return false;
+      throw error;
+    }
+  }
+}
