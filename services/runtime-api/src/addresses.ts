@@ -48,11 +48,19 @@ const specialV4 = ranges(SPECIAL_V4);
 const specialV6 = ranges(SPECIAL_V6);
 const publicV6 = ranges(PUBLIC_V6);
 
-const MAPPED_V4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
+const MAPPED_V4 = /^::ffff:([\da-f]+):([\da-f]+)$/;
 
-/** The address itself; for an IPv4 address written as IPv6 (`::ffff:10.0.0.1`) the IPv4 one. */
+/**
+ * The one way to write an address, of all that there are: `FD00:0::1` is `fd00::1` (RFC 5952), and an IPv4 address that is
+ * written as IPv6 (`::ffff:10.0.0.1`, `::ffff:a00:1`) the IPv4 one.
+ */
 export function plainAddress(address: string): string {
-  return MAPPED_V4.exec(address)?.[1] ?? address;
+  if (isIP(address) !== 6) return address;
+  const written = URL.parse(`http://[${address}]/`)?.hostname.slice(1, -1) ?? address;
+  const words = MAPPED_V4.exec(written)
+    ?.slice(1)
+    .map((word) => Number.parseInt(word, 16));
+  return words?.flatMap((word) => [word >> 8, word & 0xff]).join('.') ?? written;
 }
 
 /** Is it an address of the public internet? Anything that cannot be read is not. */

@@ -47,16 +47,29 @@ test('a results service that says 503 is asked again', async () => {
   expect(fixture.results.received).toHaveLength(3);
 });
 
-test('a connection that breaks after a write was sent: sent again only where twice is like once', async () => {
+test('a connection that breaks after a write was sent: it is sent again, a change of a variable under one key', async () => {
+  for (const write of [output, increment]) {
+    fixture.results.received.length = 0;
+    fixture.results.next.push('drop');
+    expect((await write()).status).toBe(200);
+    expect(fixture.results.received).toHaveLength(2);
+  }
+  const keys = fixture.results.received.map(({ headers }) => headers['idempotency-key']);
+  expect(keys).toEqual([expect.stringMatching(/^[\da-f-]{36}$/), keys[0]]);
+});
+
+test('what twice is not like once is sent when results answers, and never again', async () => {
+  const body = JSON.stringify({ tool: 'slack', action: 'send-message', config: {} });
+  const tool = () => fixture.call('/tool-actions/execute', { method: 'POST', body });
+  // As a balancer does that has nobody behind it.
+  fixture.results.nextHealth.push('drop', 'drop');
+  expect((await tool()).status).toBe(200);
+  expect(fixture.results.received).toHaveLength(1);
   fixture.results.next.push('drop');
-  expect((await output()).status).toBe(200);
-  expect(fixture.results.received).toHaveLength(2);
-  fixture.results.received.length = 0;
-  fixture.results.next.push('drop');
-  const answer = await increment();
+  const answer = await tool();
   expect(answer.status).toBe(503);
   expect(answer.json()).toMatchObject({ detail: expect.stringMatching(/not known/) });
-  expect(fixture.results.received).toHaveLength(1);
+  expect(fixture.results.received).toHaveLength(2);
 });
 
 test('the end of the attempt ends what still waits', async () => {

@@ -45,6 +45,10 @@ test.each([
   '::',
   '::ffff:10.0.0.1',
   '::ffff:127.0.0.1',
+  '::ffff:7f00:1',
+  '0:0:0:0:0:FFFF:A9FE:A9FE',
+  '::7f00:1',
+  'fe80::1%eth0',
   'fe80::1',
   'fd00:ec2::254',
   'ff02::1',
@@ -96,6 +100,24 @@ test('an operator opens a private range, or one host and port', async () => {
   await expect(ask('10.0.0.5', 80, { allowPrivate: ['10.0.1.0/24'] })).rejects.toThrow(
     /not a public address/,
   );
+});
+
+test.each([
+  ['10.0.0.9', 'as it is'],
+  ['::ffff:10.0.0.9', 'as IPv6'],
+  ['::ffff:a00:9', 'as IPv6, in hexadecimal'],
+  ['0:0:0:0:0:FFFF:0A00:0009', 'as IPv6, at length'],
+])('a service of the fleet is not reached in a range that the operator opened: %s, %s', async (host) => {
+  names['results.test'] = ['10.0.0.9'];
+  const opened = { allowPrivate: ['10.0.0.0/8'] };
+  await expect(ask(host, 7071, opened)).rejects.toThrow(/a service of the fleet itself/);
+  await expect(ask(host, 7072, opened)).resolves.toEqual(['10.0.0.9']);
+});
+
+test('while the name of a service does not resolve, nothing private is reached at its port', async () => {
+  const opened = { allowPrivate: ['10.0.0.0/8'] };
+  await expect(ask('10.0.0.7', 6379, opened)).rejects.toThrow(/a service of the fleet itself/);
+  await expect(ask('public.test', 6379, opened)).resolves.toEqual(['93.184.216.34']);
 });
 
 test.each([

@@ -74,8 +74,9 @@ export function compileEgress(
 
   const isFleet = async (address: string, port: number): Promise<boolean> => {
     for (const service of services.filter((candidate) => candidate.port === port)) {
-      const own = await addressesOf(service.host, resolve).catch(() => []);
-      if (own.map(plainAddress).includes(address)) return true;
+      const own = await addressesOf(service.host, resolve).catch(() => undefined);
+      // While its name does not resolve, it may be any address of this network.
+      if (own === undefined ? !isPublic(address) : own.map(plainAddress).includes(address)) return true;
     }
     return false;
   };

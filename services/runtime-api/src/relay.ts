@@ -74,6 +74,18 @@ export function resultsRelay(resultsUrl: string): Relay {
       ? process.getBuiltinModule('node:https').request(base, signalled)
       : requestHttp(base, { ...signalled, agent: keeps && agent });
   };
+  const reachable = async () => {
+    const request = open('/health', { method: 'GET' });
+    const answer = answered(request, HEALTH_TIMEOUT_MS);
+    request.end();
+    return answer.then(
+      (message) => message.resume().statusCode === 200,
+      () => false,
+    );
+  };
+  const answers = async () => {
+    if (!(await reachable())) throw new NoAnswerError('results does not answer', { sent: false });
+  };
   return {
     async send(request, { patience, signal }) {
       const attempt = async () => {
@@ -86,17 +98,11 @@ export function resultsRelay(resultsUrl: string): Relay {
       const isPassing = (error: unknown) =>
         error instanceof NotNowError ||
         (error instanceof NoAnswerError && (request.repeatable || !error.sent));
+      // A connection alone may be one to a balancer: what cannot be sent again is not sent before results answers.
+      if (!request.repeatable) await patience.outlast(answers, isPassing).catch(refusal);
       return answerOf(await patience.outlast(attempt, isPassing).catch(refusal));
     },
-    async reachable() {
-      const request = open('/health', { method: 'GET' });
-      const answer = answered(request, HEALTH_TIMEOUT_MS);
-      request.end();
-      return answer.then(
-        (message) => message.resume().statusCode === 200,
-        () => false,
-      );
-    },
+    reachable,
     close: () => agent.destroy(),
   };
 }

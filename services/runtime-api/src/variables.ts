@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { appendBody, incrementBody, variablePut } from '@cronium/contracts';
 import type { Answer } from './answers.ts';
 import type { JobCall } from './app.ts';
@@ -12,18 +13,22 @@ export function variableRoutes(passOn: PassOn): Route<JobCall>[] {
   const route = (options: Omit<PassOnOptions, 'path'>, rest = ''): Route<JobCall> => ({
     method: options.method,
     pattern: `${key}${rest}`,
-    handler: async (call): Promise<Answer> => passOn(call, { ...options, path: variablePath(call, rest) }),
+    handler: async (call): Promise<Answer> =>
+      passOn(withKey(call), { ...options, path: variablePath(call, rest) }),
   });
   return [
     route({ method: 'GET' }),
     route({ method: 'DELETE' }),
     route({ method: 'PUT', schema: variablePut, maxBytes: LARGE_BODY_BYTES }),
-    route(
-      { method: 'POST', schema: incrementBody, maxBytes: SMALL_BODY_BYTES, repeatable: false },
-      '/increment',
-    ),
-    route({ method: 'POST', schema: appendBody, maxBytes: LARGE_BODY_BYTES, repeatable: false }, '/append'),
+    route({ method: 'POST', schema: incrementBody, maxBytes: SMALL_BODY_BYTES }, '/increment'),
+    route({ method: 'POST', schema: appendBody, maxBytes: LARGE_BODY_BYTES }, '/append'),
   ];
+}
+
+/** Results does what has one key once, however often it is sent from here. */
+function withKey(call: JobCall): JobCall {
+  const { headers } = call;
+  return { ...call, headers: { ...headers, 'idempotency-key': headers['idempotency-key'] || randomUUID() } };
 }
 
 function variablePath(call: JobCall, rest: string): string {

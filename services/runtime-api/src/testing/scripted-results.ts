@@ -23,6 +23,8 @@ export class ScriptedResults {
   readonly received: Received[] = [];
   /** Answers of the next requests, in their order; the ones after those are `answer`'s. */
   readonly next: ScriptedAnswer[] = [];
+  /** Like `next`, of the requests that only ask whether it is there. */
+  readonly nextHealth: ScriptedAnswer[] = [];
   /** How long each answer is held back. */
   delayMs = 0;
   answer: (request: Received) => ScriptedAnswer = () => ({ status: 200, json: { success: true } });
@@ -36,7 +38,8 @@ export class ScriptedResults {
       if (body === undefined) return;
       const request = { method, url, headers, body };
       if (url !== '/health') this.received.push(request);
-      const answer = url === '/health' ? { status: 200 } : (this.next.shift() ?? this.answer(request));
+      const health = url === '/health' ? (this.nextHealth.shift() ?? { status: 200 }) : undefined;
+      const answer = health ?? this.next.shift() ?? this.answer(request);
       if (this.delayMs > 0) await pause(this.delayMs);
       if (answer === 'hang') return;
       if (answer === 'drop') return void message.socket.destroy();
