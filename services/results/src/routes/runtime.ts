@@ -16,6 +16,7 @@ import type { Deps } from '../deps.ts';
 import { type Env, requireExecution } from '../http/auth.ts';
 import { readJson } from '../http/body.ts';
 import { problems } from '../http/problems.ts';
+import { inRoom, Room } from '../http/room.ts';
 import { readPayload } from '../ingest/payload.ts';
 import type { Origin } from '../otlp/rows.ts';
 import { tellOfAttempt } from '../queries/attempt-data.ts';
@@ -31,6 +32,7 @@ const SMALL = 64 * 1024;
 /** Room for white space and escapes around a value of the allowed size. */
 const VALUE_BODY = 2 * MAX_VALUE_BYTES + SMALL;
 const OUTPUT_BODY = 2 * MAX_OUTPUT_BYTES + SMALL;
+const ARTIFACT = /^\/runtime\/v1\/executions\/[^/]+\/artifacts\//;
 
 /**
  * What running jobs do through their sidecars, which relay their requests with the jobs' own tokens. Answers have the
@@ -39,7 +41,11 @@ const OUTPUT_BODY = 2 * MAX_OUTPUT_BYTES + SMALL;
 export function runtimeRoutes(deps: Deps): Hono<Env> {
   const { db } = deps;
   const app = new Hono<Env>();
+  const rooms = roomsFor(deps);
   app.use('/executions/:id/*', requireExecution(deps.nodeKeys, deps));
+  app.use('/executions/:id/*', (c, next) =>
+    ARTIFACT.test(c.req.path) ? rooms.artifacts(c, next) : rooms.values(c, next),
+  );
   const ok = (c: Context<Env>, data?: unknown) =>
     c.json(data === undefined ? { success: true } : { success: true, data });
 
@@ -81,10 +87,19 @@ export function runtimeRoutes(deps: Deps): Hono<Env> {
     ok(c, await storeArtifact(deps, c, { writer: c.get('claims'), path: c.req.param('path') })),
   );
 
-  app.post('/tool-actions/execute', requireExecution(deps.nodeKeys, deps), (c) => runTool(deps, c));
+  app.post('/tool-actions/execute', requireExecution(deps.nodeKeys, deps), rooms.values, (c) =>
+    runTool(deps, c),
+  );
   app.post('/executions/:id/otlp/v1/traces', async (c) => receiveTraces(deps, c, await originOf(deps, c)));
   app.post('/executions/:id/otlp/v1/logs', async (c) => receiveLogs(deps, c, await originOf(deps, c)));
   return app;
+}
+
+/** Values do not wait behind artifacts, which take long. */
+function roomsFor({ artifacts: { maxBytes } }: Pick<Deps, 'artifacts'>) {
+  const room = (largest: number) =>
+    inRoom(new Room({ total: 4 * largest, tenant: 3 * largest, attempt: largest }), largest);
+  return { artifacts: room(maxBytes), values: room(2 * OUTPUT_BODY) };
 }
 
 function variableRoutes(app: Hono<Env>, { variables }: Deps): void {
