@@ -1,15 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventually, RUN_VARIABLE, testEnvironment } from '@cronium/testing';
-import {
-  bootstrapContext,
-  ensurePostgres,
-  ensureValkey,
-  IMAGE_TAGS,
-  type LocalService,
-} from '../local/bootstrap.ts';
+import { eventually } from '@cronium/testing';
+import { IMAGE_TAGS, type LocalService } from '../local/bootstrap.ts';
 import { TestFleet, type Worker } from '../test/e2e/harness.ts';
+import { openPostgres, openValkey } from '../test/e2e/own-stores.ts';
 import { type SecondEngine, startSecondEngine } from '../test/e2e/second-engine.ts';
 import type { EffectsAddress } from './jobs.ts';
 import { signalTree } from './processes.ts';
@@ -69,11 +64,7 @@ export async function openBed(): Promise<Bed> {
 
 /** Stores of a test's own, with their data in a folder of its own. */
 export async function openStores(stack: AsyncDisposableStack, folder: string) {
-  // The run's id, so that they are found and ended when the test runner is killed.
-  const env = { PATH: process.env.PATH, [RUN_VARIABLE]: testEnvironment().runId };
-  const context = bootstrapContext({ env, report: () => undefined });
-  const valkey = stack.use(await ensureValkey(context, { dir: join(folder, 'valkey') }));
-  const postgres = stack.use(await ensurePostgres(context, { dir: join(folder, 'postgres') }));
+  const [valkey, postgres] = [await openValkey(stack, folder), await openPostgres(stack, folder)];
   return { valkey, postgres };
 }
 
