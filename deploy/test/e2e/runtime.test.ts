@@ -2,12 +2,14 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { type JobInput, SPAN, spanIdFor } from '@cronium/contracts';
+import { eventually } from '@cronium/testing';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OtherSide, startOtherSide } from './chat-and-mail.ts';
 import { type Example, examplesOf, patternOf } from './examples.ts';
 import { TestFleet } from './harness.ts';
 import { bash, script, WAIT_MS } from './jobs.ts';
+import { pythonWithOpenTelemetry } from './python-opentelemetry.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const PAGE = readFileSync(join(ROOT, 'docs/runtime.md'), 'utf8');
@@ -22,8 +24,10 @@ const COMMON = {
 
 let fleet: TestFleet;
 let other: OtherSide;
+let image: Awaited<ReturnType<typeof pythonWithOpenTelemetry>> | undefined;
 beforeAll(async () => {
-  fleet = await TestFleet.start({ workers: [{}, {}] });
+  const cold = { CRONIUM_POOLS: 'cold', CRONIUM_WARM_MEMORY: '0' };
+  fleet = await TestFleet.start({ workers: [{}, {}, { env: cold }] });
   const { host, port } = fleet.webAddress;
   other = await startOtherSide({ host, port });
   const webhookUrl = `http://${host}:${port}/hook`;
@@ -36,6 +40,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await other?.[Symbol.asyncDispose]();
   await fleet?.[Symbol.asyncDispose]();
+  // Containers of it stood ready as long as there was the fleet.
+  await image?.[Symbol.asyncDispose]();
 });
 
 async function put(path: string, body: unknown): Promise<void> {
@@ -118,10 +124,18 @@ console.log(cronium.info().executionId, executionId, await cronium.eventField('e
 claims = os.environ["CRONIUM_EXECUTION_TOKEN"].split(".")[1]
 claims = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
 print(cronium.info()["executionId"], claims["executionId"], cronium.event_field("executionId"))`;
-  const again = (language: 'bash' | 'python' | 'node', source: string, fail: string) =>
-    script(language, `${source}\n${fail}`, {
-      retry: { attempts: 2, backoff: { type: 'fixed', delaySeconds: 0 } },
-    });
+  /** Runs it, fails, and is run again; how the containers of both attempts were started. */
+  const namesItself = async (job: JobInput): Promise<unknown[]> => {
+    const retry = { attempts: 2, backoff: { type: 'fixed', delaySeconds: 0 } } as const;
+    const { id, attempts } = await fleet.run({ ...job, retry });
+    expect(attempts).toBe(2);
+    for (const attempt of ['1', '2']) {
+      const own = `${id}.${attempt}`;
+      expect((await fleet.log(id, { attempt })).toString()).toBe(`${own} ${own} ${own}\n`);
+    }
+    const { spans } = await fleet.client.trace(id);
+    return spans.flatMap(({ attributes }) => attributes['cronium.start'] ?? []);
+  };
   test.each([
     [
       'bash',
@@ -131,30 +145,38 @@ print(cronium.info()["executionId"], claims["executionId"], cronium.event_field(
     ['python', PYTHON, 'sys.exit(1)'],
     ['node', NODE, 'process.exitCode = 1;'],
   ] as const)(
-    '%s: environment, token and runtime API name the same attempt, at the first try and the next',
+    '%s: environment, token and runtime API name the same attempt, at the first try and the next, cold and warm',
     async (language, source, fail) => {
-      const { id, attempts } = await fleet.run(again(language, source, fail));
-      expect(attempts).toBe(2);
-      for (const attempt of ['1', '2']) {
-        const own = `${id}.${attempt}`;
-        expect((await fleet.log(id, { attempt })).toString()).toBe(`${own} ${own} ${own}\n`);
-      }
+      const job = script(language, `${source}\n${fail}`);
+      expect(await namesItself({ ...job, pool: 'cold' })).toEqual(['cold', 'cold']);
+      // What is kept warm is learned from the jobs that come.
+      const isWarm = async () => (await namesItself(job)).filter((start) => start === 'warm').length === 2;
+      await eventually(isWarm, { what: 'both attempts start warm', timeoutMs: WAIT_MS });
     },
   );
 });
 
-test('a Node.js script with a stock OpenTelemetry SDK has its spans below the attempt’s run span', async () => {
-  const source = await bundled(join(ROOT, 'libs/telemetry/src/fixtures/stock-sdk-job.ts'));
-  const job = await fleet.run({ ...script('node', source), name: 'traced' });
-  expect([job.state, (await fleet.log(job.id)).toString()]).toEqual(['succeeded', '']);
-  const { traceId, spans } = await fleet.client.trace(job.id);
+/** Its spans stand below the run span of the job's only attempt. */
+async function expectOwnSpans(job: JobInput): Promise<void> {
+  const { id, state } = await fleet.run({ ...job, name: 'traced' });
+  expect([state, (await fleet.log(id)).toString()]).toEqual(['succeeded', '']);
+  const { traceId, spans } = await fleet.client.trace(id);
   const [outer, inner] = ['outer', 'inner'].map((name) => spans.find((span) => span.name === name));
-  expect(outer).toMatchObject({
-    traceId,
-    service: 'traced',
-    parentSpanId: spanIdFor(`${job.id}.1`, SPAN.run),
-  });
+  const parentSpanId = spanIdFor(`${id}.1`, SPAN.run);
+  expect(outer).toMatchObject({ traceId, service: 'traced', parentSpanId });
   expect(inner).toMatchObject({ traceId, parentSpanId: outer?.spanId });
+}
+
+const stockSdk = (extension: string) => join(ROOT, `libs/telemetry/src/fixtures/stock-sdk-job.${extension}`);
+
+test('a Node.js script with a stock OpenTelemetry SDK has its spans below the attempt’s run span', async () => {
+  await expectOwnSpans(script('node', await bundled(stockSdk('ts'))));
+});
+
+test('so has a Python script, in an image that has the SDK', async () => {
+  image = await pythonWithOpenTelemetry();
+  const job = script('python', readFileSync(stockSdk('py'), 'utf8'));
+  await expectOwnSpans({ ...job, image: image.tag } as JobInput);
 });
 
 /** A script with the packages that it imports, as its author would bundle it. */
