@@ -3,17 +3,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { LABEL } from '@cronium/contracts';
 import type Docker from 'dockerode';
 import type { Figure } from './figure.ts';
+import { processorSeconds, residentBytes } from './resident.ts';
 
 const MIB = 2 ** 20;
 const LOOK_MS = 10_000;
-/** What Linux gives to every program (getconf CLK_TCK). */
-const TICKS_PER_SECOND = 100;
 
 /** A worker that has nothing to do, and what an idle slot holds. */
 export async function idleFigures(pid: number, docker: Docker): Promise<Figure[]> {
-  const before = await ticksOf(pid);
+  const before = await processorSeconds(pid);
   await pause(LOOK_MS);
-  const percent = ((await ticksOf(pid)) - before) / TICKS_PER_SECOND / (LOOK_MS / 1000);
+  const percent = ((await processorSeconds(pid)) - before) / (LOOK_MS / 1000);
   const resident = await residentBytes(pid);
   const slot = await slotBytes(docker);
   const one = (name: string, unit: string, value: number, atMost?: number): Figure => ({
@@ -25,18 +24,6 @@ export async function idleFigures(pid: number, docker: Docker): Promise<Figure[]
     one('idle worker, processor', '%', percent * 100, 1),
     one('idle slot: network, holder, sidecar', 'MiB', slot / MIB),
   ];
-}
-
-async function ticksOf(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  // After the name, which is in parentheses: fields 14 and 15 of proc(5).
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return Number(fields[11]) + Number(fields[12]);
-}
-
-async function residentBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? Number.NaN) * 1024;
 }
 
 /** Resident memory of the holders and sidecars and of the shims above them, for each slot. */

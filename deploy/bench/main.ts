@@ -10,18 +10,22 @@ import { batchFigures, measureBatch } from './batch-isolation.ts';
 import { type Figure, isMet, ratioOf, table } from './figure.ts';
 import { idleFigures } from './idle.ts';
 import { phaseTable } from './phases.ts';
+import { measureServices, SERVICE_PARTS } from './services.ts';
 import { measureStarts, startFigures } from './starts.ts';
 import { measureThroughput, throughputFigures } from './throughput.ts';
 
 const USAGE = `Measures a fleet on this machine, each figure beside its baseline in the same run.
 
-Usage: npm run bench -- [--only starts,throughput,batch-isolation,idle] [--runs 3] [--starts 30]
-                           [--jobs 80] [--batch-jobs 3000] [--json FILE] [--profile]
+Usage: npm run bench -- [--only starts,throughput,batch-isolation,idle,submission,ingest] [--runs 3]
+                           [--starts 30] [--jobs 80] [--batch-jobs 3000] [--submit 100000] [--large 1000000]
+                           [--json FILE] [--profile]
 
   --runs     how often each is measured; the medians count
   --starts   jobs of a run of starts, one a second
   --jobs     jobs of a run of throughput
   --batch-jobs  jobs of a run of batch-isolation
+  --submit   jobs of a run of submission
+  --large    jobs of the large batch; 0 for none
   --json     where the figures go (default .cronium/bench/figures.json)
   --profile  prints the share of each phase, and writes a processor profile of each process to .cronium/bench/profiles`;
 
@@ -30,11 +34,13 @@ const HOME = resolve(import.meta.dirname, '../../.cronium/bench');
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'starts,throughput,batch-isolation,idle' },
+    only: { type: 'string', default: 'starts,throughput,batch-isolation,idle,submission,ingest' },
     runs: { type: 'string', default: '3' },
     starts: { type: 'string', default: '30' },
     jobs: { type: 'string', default: '80' },
     'batch-jobs': { type: 'string', default: '3000' },
+    submit: { type: 'string', default: '100000' },
+    large: { type: 'string', default: '1000000' },
     json: { type: 'string', default: join(HOME, 'figures.json') },
     'port-base': { type: 'string', default: '7570' },
     profile: { type: 'boolean', default: false },
@@ -65,6 +71,22 @@ async function bench(): Promise<void> {
 
 async function measure(): Promise<Figure[]> {
   const only = new Set(values.only.split(','));
+  const services = [...SERVICE_PARTS].some((part) => only.has(part))
+    ? await measureServices({
+        only,
+        home: join(HOME, 'services'),
+        env: { ...process.env, ...profiling() },
+        report: say,
+        runs: Number(values.runs),
+        batch: Number(values.submit),
+        large: Number(values.large),
+      })
+    : [];
+  const needsFleet = [...only].some((part) => !SERVICE_PARTS.has(part));
+  return [...(needsFleet ? await measureFleet(only) : []), ...services];
+}
+
+async function measureFleet(only: ReadonlySet<string>): Promise<Figure[]> {
   // A database that grew over former runs would be measured too.
   rmSync(join(HOME, 'data'), { recursive: true, force: true });
   await using fleet = await startFleet({

@@ -35,6 +35,18 @@ test('a key or a line always gives the same id, and another key or line another 
   expect(new Set(lines).size).toBe(lines.length);
 });
 
+test('ids are those of former versions: a batch that is sent again after an upgrade is the same batch', () => {
+  const batch = 'batch_0123456789Ab';
+  expect([jobIdForLine(batch, 1), jobIdForLine(batch, 1_000_000)]).toEqual([
+    'job_FlqBToElrzSJ',
+    'job_VTvZqwXYZrdR',
+  ]);
+  expect([jobIdForKey('default', 'nightly'), batchIdForKey('default', 'nightly')]).toEqual([
+    'job_EfkDAEGfkElL',
+    'batch_mObeowrYN8iH',
+  ]);
+});
+
 test('tenant and key cannot be shifted into each other', () => {
   expect(jobIdForKey('ab', 'c')).not.toBe(jobIdForKey('a', 'bc'));
 });

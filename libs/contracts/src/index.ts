@@ -16,6 +16,7 @@ export * from './log-codec.ts';
 export * from './names.ts';
 export * from './outcome.ts';
 export * from './problem.ts';
+export * from './queue-data.ts';
 export * from './queue-options.ts';
 export * from './redact.ts';
 export * from './runtime.ts';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonValue } from './json-value.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -59,7 +60,7 @@ const httpRequest = z.strictObject({
 const toolCall = z.strictObject({
   tool: z.enum(['slack', 'discord', 'email']),
   action: shortName,
-  params: z.record(z.string(), z.json()).default({}),
+  params: z.record(z.string(), jsonValue).default({}),
   /** The name of a stored credential. */
   credential: shortName.optional(),
 });
@@ -148,7 +149,7 @@ const common = {
   name: text(200).default(''),
   env: env.default({}),
   secrets: z.array(shortName).max(100).default([]),
-  input: z.json().default({}),
+  input: jsonValue.default({}),
   resources: resources.default({ cpus: 1, memoryMiB: 512, pids: 100, diskMiB: 500 }),
   /** Of the running phase alone, in seconds. */
   timeoutSeconds: z.number().positive().max(604_800).default(3600),

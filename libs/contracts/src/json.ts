@@ -55,11 +55,16 @@ export function parseJson(text: string, { maxDepth = DEFAULT_MAX_DEPTH }: ParseJ
 /**
  * Reads what another process of the fleet wrote, such as a record in Valkey. `undefined` when it is not of the schema: a
  * text that is corrupt, or of another version, must not fail whoever comes across it.
+ * @param parse makes a value of the text
  */
-export function readRecord<T>(schema: z.ZodType<T>, text: string): T | undefined {
+export function readRecord<T>(
+  schema: z.ZodType<T>,
+  text: string,
+  parse: (text: string) => unknown = JSON.parse,
+): T | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parse(text);
   } catch {
     return undefined;
   }

@@ -35,7 +35,7 @@ export interface Keys {
   cancelBatch(batchId: string): string;
   /** String: the tenant whose batch this is; kept for a week, until results surely knows the batch. */
   batch(batchId: string): string;
-  /** Hash: number of a chunk -> digest of its jobs, of a batch that came with an idempotency key. */
+  /** Hash: length and number of a chunk -> digest of its jobs, of a batch that came with an idempotency key. */
   batchChunks(batchId: string): string;
   /** String: the execution token with this jti is no longer good. */
   revoked(jti: string): string;

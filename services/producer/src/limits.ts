@@ -36,7 +36,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   spoolBytes: 2 * 1024 * MIB,
   bufferedBytes: 256 * MIB,
   uploads: 16,
-  chunkJobs: 500,
+  chunkJobs: 200,
   chunkBytes: 4 * MIB,
   bodyMs: 60_000,
   idleMs: 60_000,

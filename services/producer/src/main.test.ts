@@ -13,11 +13,13 @@ import {
 } from '@cronium/testing';
 import { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_LIMITS } from './limits.ts';
 import { API_KEY, JOB, payloadsOf, privateValkey } from './test/harness.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 const HEADERS = { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/x-ndjson' };
 const MIB = 2 ** 20;
+const CHUNK = DEFAULT_LIMITS.chunkJobs;
 
 /** Sends bytes, and gives all that comes back until the server ends the connection. */
 async function exchange(port: number, sent: string): Promise<string> {
@@ -202,14 +204,17 @@ describe('the process', () => {
     await using keys = await ownKeys();
     await using producer = await startProducer(keys.prefix, { CRONIUM_SHUTDOWN_SECONDS: '2' });
     const { upload, answered } = openUpload(producer.port);
-    for (let i = 0; i < 600; i++) upload.write(line(i));
-    await eventually(async () => (await payloadsOf(keys.valkey, `${keys.prefix}:default`)).size >= 500, {
-      what: 'the upload is on its way',
-    });
+    for (let i = 0; i < 3.5 * CHUNK; i++) upload.write(line(i));
+    await eventually(
+      async () => (await payloadsOf(keys.valkey, `${keys.prefix}:default`)).size >= 3 * CHUNK,
+      {
+        what: 'the upload is on its way',
+      },
+    );
     producer.process.signal('SIGTERM');
     expect(await answered).toMatchObject({
       status: 503,
-      body: { accepted: 500, type: expect.stringMatching(/stopping$/) },
+      body: { accepted: 3 * CHUNK, type: expect.stringMatching(/stopping$/) },
     });
     upload.destroy();
     expect(await producer.process.exited).toEqual({ code: 0, signal: null });
@@ -244,14 +249,17 @@ describe('the process', () => {
     await using keys = await ownKeys();
     await using producer = await startProducer(keys.prefix);
     const { upload } = openUpload(producer.port);
-    for (let i = 0; i < 1200; i++) upload.write(line(i));
-    await eventually(async () => (await payloadsOf(keys.valkey, `${keys.prefix}:default`)).size >= 1000, {
-      what: 'the upload is on its way',
-    });
+    for (let i = 0; i < 5.5 * CHUNK; i++) upload.write(line(i));
+    await eventually(
+      async () => (await payloadsOf(keys.valkey, `${keys.prefix}:default`)).size >= 5 * CHUNK,
+      {
+        what: 'the upload is on its way',
+      },
+    );
     upload.on('error', () => undefined);
     upload.destroy();
     await producer.process.line(/a batch broke off/);
-    expect((await payloadsOf(keys.valkey, `${keys.prefix}:default`)).size).toBe(1000);
+    expect((await payloadsOf(keys.valkey, `${keys.prefix}:default`)).size).toBe(5 * CHUNK);
     expect((await fetch(`${producer.url}/v1/queues`, { headers: HEADERS })).status).toBe(200);
   });
 

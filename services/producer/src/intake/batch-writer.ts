@@ -75,10 +75,14 @@ export class BatchWriter {
     };
   }
 
-  /** Takes a line: a good one is on its way to the queue with the next chunk, a bad one is noted. */
-  async take(line: ReadLine): Promise<void> {
-    if (line.errors) this.reject(line.line, line.errors);
-    else await this.add(line);
+  /**
+   * Takes a line: a good one is on its way to the queue with the next chunk, a bad one is noted.
+   * @returns something to wait for before the next line, when a chunk is full
+   */
+  take(line: ReadLine): Promise<void> | undefined {
+    if (!line.errors) return this.add(line);
+    this.reject(line.line, line.errors);
+    return undefined;
   }
 
   /** @throws HttpProblem 422 when there are more bad lines than a batch may have */
@@ -89,13 +93,17 @@ export class BatchWriter {
     if (this.#rejected.length < MAX_REJECTED_LISTED) this.#rejected.push({ line, errors: [...errors] });
   }
 
-  /** @throws what an earlier chunk failed with */
-  async add({ line, spec, bytes }: { line: number; spec: JobSpec; bytes: number }): Promise<void> {
+  /**
+   * @returns something to wait for before the next line, when a chunk is full; it rejects with what an earlier chunk
+   * failed with
+   */
+  add({ line, spec, bytes }: { line: number; spec: JobSpec; bytes: number }): Promise<void> | undefined {
     const { batchId, submission } = this.#batch;
     this.#chunk.push(newJob(spec, { id: jobIdForLine(batchId, line), submission, batch: { batchId, line } }));
     this.#chunkBytes += bytes;
     const { chunkJobs, chunkBytes } = this.#deps.limits;
-    if (this.#chunk.length >= chunkJobs || this.#chunkBytes >= chunkBytes) await this.#send();
+    const isFull = this.#chunk.length >= chunkJobs || this.#chunkBytes >= chunkBytes;
+    return isFull ? this.#send() : undefined;
   }
 
   /** Waits until all that was taken is in the queue. */
@@ -141,7 +149,11 @@ export class BatchWriter {
   /** Job ids follow from the lines, so a chunk may be sent again after a failure. */
   async #write(chunk: readonly NewJob[], number: number): Promise<void> {
     const { batchId, submission } = this.#batch;
-    if (submission.keyed) await this.#deps.idempotency.claimChunk(batchId, { chunk: number, jobs: chunk });
+    if (submission.keyed) {
+      // A version that cuts into others notes them under other names: what it noted says nothing of this one.
+      const name = `${this.#deps.limits.chunkJobs}:${number}`;
+      await this.#deps.idempotency.claimChunk(batchId, { chunk: name, jobs: chunk });
+    }
     const jobs = this.#repeat ? await this.#withoutCancelled(chunk) : chunk;
     if (jobs.length > 0) {
       await retry(() => this.#deps.queues.add(jobs), {

@@ -67,31 +67,30 @@ export class Idempotency {
 
   /**
    * Notes what is in one chunk of a batch, so that a repeat can add what is missing, but nothing else.
-   * @param chunk counted from 0; the same body is always cut into the same chunks
+   * @param chunk names the place, and the way of cutting, by which the same body always gives the same chunks
    * @throws HttpProblem 422 when the batch came before with something else at this place
    */
   async claimChunk(
     batchId: string,
-    { chunk, jobs }: { chunk: number; jobs: readonly NewJob[] },
+    { chunk, jobs }: { chunk: string; jobs: readonly NewJob[] },
   ): Promise<void> {
     const hash = createHash('sha256');
-    for (const { id, payload } of jobs) hash.update(id).update(JSON.stringify(payload.spec));
+    for (const { id, spec } of jobs) hash.update(id).update(spec);
     const digest = hash.digest('base64url').slice(0, 22);
     const name = this.#keys.batchChunks(batchId);
     const [, , before] = await withValkey(async () =>
       replies(
         await this.#valkey
           .pipeline()
-          .hsetnx(name, String(chunk), digest)
+          .hsetnx(name, chunk, digest)
           .expire(name, BATCH_SECONDS)
-          .hget(name, String(chunk))
+          .hget(name, chunk)
           .exec(),
       ),
     );
     if (before === digest) return;
-    const { line } = jobs[0]?.payload ?? {};
     throw problems.keyReused(
-      `This key came with another batch in the last 7 days: the jobs from line ${line} on are not the same. Use a new key for a new batch.`,
+      `This key came with another batch in the last 7 days: the jobs from line ${jobs[0]?.line} on are not the same. Use a new key for a new batch.`,
     );
   }
 

@@ -22,7 +22,10 @@ export async function takeBatch(source: JobSource, batch: Batch, deps: UploadDep
   const writer = new BatchWriter(batch, deps);
   try {
     for await (const lines of source) {
-      for (const line of lines) await writer.take(line);
+      for (const line of lines) {
+        const sending = writer.take(line);
+        if (sending) await sending;
+      }
     }
     await writer.flush();
     refuseEmpty(writer.progress);

@@ -1,4 +1,4 @@
-import { type QueuePayload, queueKey, queuePayload, readRecord } from '@cronium/contracts';
+import { type QueuePayload, queueKey, queuePayload, readQueueData, readRecord } from '@cronium/contracts';
 import { replies, withValkey } from '../valkey/connection.ts';
 import type { FleetQueues } from './queues.ts';
 
@@ -30,7 +30,7 @@ export async function findJob(
 function readJob(queue: string, reply: unknown): QueuedJob | undefined {
   const [data, finishedOn] = Array.isArray(reply) ? reply : [];
   if (typeof data !== 'string') return undefined;
-  const payload = readRecord(queuePayload, data);
+  const payload = readRecord(queuePayload, data, readQueueData);
   if (payload === undefined) return { queue, tenant: '', ended: false, payload };
   return { queue, tenant: payload.tenant, ended: typeof finishedOn === 'string', payload };
 }

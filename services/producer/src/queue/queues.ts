@@ -5,8 +5,6 @@ import {
   type QueuePayload,
   type QueueRecord,
   queueKey,
-  queueName,
-  queueOptions,
 } from '@cronium/contracts';
 import { HttpProblem } from '@cronium/http';
 import { Queue } from 'bullmq';
@@ -203,24 +201,42 @@ export class FleetQueues {
   }
 
   async #addGroup({ name, jobs }: Group): Promise<void> {
-    await this.open(name).addBulk(
-      jobs.map((job) => ({
-        name: QUEUED_NAME,
-        data: job.payload,
-        opts: queueOptions(job.id, job.payload, { kept: job.kept, at: job.payload.acceptedAt }),
-      })),
-    );
+    await this.open(name).backend.addJobs(jobs.map(entryOf));
   }
 }
 
 function groupByQueue(jobs: readonly NewJob[]): Group[] {
   const groups = new Map<string, Group>();
   for (const job of jobs) {
-    const { pool, requires } = job.payload.spec;
-    const name = queueName({ pool, requires });
+    const { queue: name, record } = job;
     const group = groups.get(name);
     if (group) group.jobs.push(job);
-    else groups.set(name, { name, record: { pool, requires }, jobs: [job] });
+    else groups.set(name, { name, record, jobs: [job] });
   }
   return [...groups.values()];
 }
+
+/** What `Queue.addBulk` makes of a job before it goes to Valkey. It would make a `Job` of each, and its data a text again. */
+function entryOf({ id, data, options }: NewJob) {
+  return {
+    jobId: id,
+    parentKeyOpts: { parentDependenciesKey: '' },
+    job: {
+      id,
+      name: QUEUED_NAME,
+      data,
+      opts: options,
+      timestamp: Date.now(),
+      ...NOT_STARTED,
+    },
+  };
+}
+
+const NOT_STARTED = {
+  progress: 0,
+  attemptsMade: 0,
+  attemptsStarted: 0,
+  stalledCounter: 0,
+  failedReason: '',
+  returnvalue: '',
+};

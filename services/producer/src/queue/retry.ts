@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { queueKey, queueName } from '@cronium/contracts';
-import type { NewJob } from '../intake/new-job.ts';
+import { jobOf, type NewJob } from '../intake/new-job.ts';
 import { problems } from '../problems.ts';
 import type { EndedJob } from '../results.ts';
 import { replies, withValkey } from '../valkey/connection.ts';
@@ -70,9 +70,6 @@ async function removeEnded(queues: FleetQueues, jobs: readonly RetryJob[]): Prom
 
 function again({ jobId, payload, attempts }: RetryJob): NewJob {
   const now = Date.now();
-  return {
-    id: jobId,
-    kept: true,
-    payload: { ...payload, receivedAt: now, acceptedAt: now, attemptBase: attempts, postponed: 0 },
-  };
+  const restarted = { ...payload, receivedAt: now, acceptedAt: now, attemptBase: attempts, postponed: 0 };
+  return jobOf(jobId, restarted, true);
 }

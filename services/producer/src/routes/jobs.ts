@@ -109,7 +109,7 @@ async function enqueue(spec: JobSpec, { submission, services, submitted }: Enque
   const job = newJob(spec, { id: newJobId(), submission });
   await services.queues.add([job], [submitted(job.id)]);
   services.metrics.jobs.inc({ source: 'single' });
-  return { id: job.id, state: 'queued', traceId: job.payload.traceId };
+  return { id: job.id, state: 'queued', traceId: job.traceId };
 }
 
 /** However often this comes with one key, there is one job; it is in the queue when the first call answers. */

@@ -13,6 +13,7 @@ import {
   keysFor,
   type QueuePayload,
   queuePayload,
+  readQueueData,
 } from '@cronium/contracts';
 import { createLogger } from '@cronium/telemetry';
 import { dropKeys, eventually, testEnvironment, testPrefix } from '@cronium/testing';
@@ -125,7 +126,7 @@ export async function payloadsOf(valkey: Redis, queueKey: string): Promise<Map<s
     ...(await valkey.zrange(`${queueKey}:delayed`, '0', '-1')),
   ];
   const payloads = await Promise.all(ids.map((id) => valkey.hget(`${queueKey}:${id}`, 'data')));
-  return new Map(ids.map((id, i) => [id, queuePayload.parse(JSON.parse(payloads[i] ?? ''))]));
+  return new Map(ids.map((id, i) => [id, queuePayload.parse(readQueueData(payloads[i] ?? ''))]));
 }
 
 /** A TCP connection to somewhere that can be cut, and made to swallow everything. */

@@ -55,8 +55,7 @@ async function store(
   updates: readonly IngestUpdate[],
   onEnded: OnEnded | undefined,
 ): Promise<Result[]> {
-  await insertJobs(trx, uniqueById(updates.map(({ jobId, payload }) => newJob(jobId, payload))));
-  const jobs = await lockJobs(trx, [...new Set(updates.map(({ jobId }) => jobId))]);
+  const jobs = await holdJobs(trx, updates);
   const known = await readAttempts(trx, idsOf(updates));
   const fold = new Fold(known);
   for (const row of jobs) {
@@ -74,6 +73,16 @@ async function store(
   await onEnded?.(trx, fold.endedJobs());
   await notify(trx, [...fold.touched]);
   return results;
+}
+
+/** The rows of the updates' jobs, locked. Nearly all are known by then: only those that are not are inserted. */
+async function holdJobs(trx: Kysely<Database>, updates: readonly IngestUpdate[]) {
+  const jobs = await lockJobs(trx, [...new Set(updates.map(({ jobId }) => jobId))]);
+  const known = new Set(jobs.map(({ id }) => id));
+  const missing = updates.filter(({ jobId }) => !known.has(jobId));
+  if (missing.length === 0) return jobs;
+  await insertJobs(trx, uniqueById(missing.map(({ jobId, payload }) => newJob(jobId, payload))));
+  return [...jobs, ...(await lockJobs(trx, [...new Set(missing.map(({ jobId }) => jobId))]))];
 }
 
 function idsOf(updates: readonly IngestUpdate[]): string[] {

@@ -1,4 +1,4 @@
-import { type JobState, queuePayload, readRecord, unixMs } from '@cronium/contracts';
+import { type JobState, queuePayload, readQueueData, readRecord, unixMs } from '@cronium/contracts';
 import { z } from 'zod';
 import { pgText } from '../db/bulk.ts';
 
@@ -68,5 +68,5 @@ export function newJob(id: string, payload: StoredPayload): NewJob {
 
 /** Reads the payload of a job's hash in the queue; `undefined` when it is not one. */
 export function readPayload(text: string): StoredPayload | undefined {
-  return readRecord(storedPayload, text);
+  return readRecord(storedPayload, text, readQueueData);
 }

@@ -1,4 +1,4 @@
-import type { AttemptUpdate, Outcome } from '@cronium/contracts';
+import { type AttemptUpdate, type Outcome, queueData } from '@cronium/contracts';
 import { pause } from '@cronium/lifecycle';
 import { isReportable } from '../claim/claim.ts';
 import { FencedError } from '../claim/fence.ts';
@@ -120,7 +120,7 @@ function conclude(
     return { update, settlement: { type: 'complete' } };
   }
   const at = Date.now() + decision.delayMs;
-  const data = JSON.stringify({ ...claim.payload, history: decision.history });
+  const data = queueData({ ...claim.payload, history: decision.history });
   const update = attempt.update({ state: 'queued', outcome, final: false, nextRunAt: at });
   return { update, settlement: { type: 'retry', at, data } };
 }

@@ -1,3 +1,4 @@
+import { queueData } from '@cronium/contracts';
 import { isReportable } from '../claim/claim.ts';
 import { FencedError } from '../claim/fence.ts';
 import type { Settlement } from '../journal/journal.ts';
@@ -45,7 +46,7 @@ async function putBack(attempt: Attempt, error: NoCapacityError, deps: AttemptDe
   const settlement: Settlement = {
     type: 'retry',
     at: Date.now() + error.delayMs,
-    data: JSON.stringify({ ...payload, postponed: payload.postponed + 1 }),
+    data: queueData({ ...payload, postponed: payload.postponed + 1 }),
   };
   await settle(attempt, settlement, deps);
   if (isReportable(attempt.claim)) deps.reporter.tell(attempt.update({ state: 'queued' }));

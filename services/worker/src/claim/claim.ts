@@ -5,6 +5,7 @@ import {
   jobSpec,
   type QueuePayload,
   queuePayload,
+  readQueueData,
   traceIdForJob,
 } from '@cronium/contracts';
 import type { KeepJobs } from 'bullmq';
@@ -89,7 +90,7 @@ type Reading =
 function readPayload(data: string): Reading {
   let json: unknown;
   try {
-    json = JSON.parse(data);
+    json = readQueueData(data);
   } catch {
     return { reason: 'its data is not JSON', json: {} };
   }

@@ -1,4 +1,4 @@
-import { type JobSpec, queuePayload } from '@cronium/contracts';
+import { type JobSpec, queuePayload, readQueueData } from '@cronium/contracts';
 import type { Gate } from '../claim/gate.ts';
 import type { JobQueue } from '../claim/queue.ts';
 
@@ -21,7 +21,7 @@ export async function forecastFor(
 /** A payload that cannot be read is of no kind; its attempt will say so. */
 function specOf(payload: string): JobSpec[] {
   try {
-    return [queuePayload.parse(JSON.parse(payload)).spec];
+    return [queuePayload.parse(readQueueData(payload)).spec];
   } catch {
     return [];
   }
