@@ -5,8 +5,8 @@ import {
   SpanKind,
   SpanStatusCode,
 } from '@opentelemetry/api';
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
-import { resourceFromAttributes } from '@opentelemetry/resources';
+import type { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import type { resourceFromAttributes } from '@opentelemetry/resources';
 import { type TelemetryOptions, tracesUrl } from './telemetry.ts';
 
 /** A span that was recorded elsewhere, ready to be sent. */
@@ -48,17 +48,35 @@ export function createSpanSender(
 ): SpanSender | undefined {
   const url = tracesUrl(options);
   if (url === undefined) return undefined;
-  const exporter = new OTLPTraceExporter({ url });
+  let loading: Promise<Exporter> | undefined;
   return {
-    send: (spans) =>
-      new Promise((resolve, reject) => {
-        exporter.export(spans.map(toReadable), ({ code, error }) => {
-          if (Number(code) === SENT) resolve();
-          else reject(error ?? new Error(`the collector at ${url} did not take spans`));
-        });
-      }),
-    stop: () => exporter.shutdown(),
+    async send(spans) {
+      loading ??= loadExporter(url);
+      const { exporter, resourceOf } = await loading;
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const readable = spans.map((span) => toReadable(span, resourceOf));
+      exporter.export(readable, ({ code, error }) => {
+        if (Number(code) === SENT) resolve();
+        else reject(error ?? new Error(`the collector at ${url} did not take spans`));
+      });
+      return promise;
+    },
+    stop: async () => (await loading)?.exporter.shutdown(),
   };
+}
+
+interface Exporter {
+  readonly exporter: OTLPTraceExporter;
+  readonly resourceOf: typeof resourceFromAttributes;
+}
+
+/** Not before there is something to send: it takes 30 MB. */
+async function loadExporter(url: string): Promise<Exporter> {
+  const [{ OTLPTraceExporter: Otlp }, { resourceFromAttributes: resourceOf }] = await Promise.all([
+    import('@opentelemetry/exporter-trace-otlp-http'),
+    import('@opentelemetry/resources'),
+  ]);
+  return { exporter: new Otlp({ url }), resourceOf };
 }
 
 const KINDS: Readonly<Record<string, SpanKind>> = {
@@ -69,7 +87,7 @@ const KINDS: Readonly<Record<string, SpanKind>> = {
 };
 const STATUS = { unset: SpanStatusCode.UNSET, ok: SpanStatusCode.OK, error: SpanStatusCode.ERROR };
 
-function toReadable(span: RecordedSpan): ReadableSpan {
+function toReadable(span: RecordedSpan, resourceOf: Exporter['resourceOf']): ReadableSpan {
   const { traceId, spanId, parentSpanId, startMs, endMs } = span;
   const context = (id: string) => ({ traceId, spanId: id, traceFlags: 1 });
   return {
@@ -89,7 +107,7 @@ function toReadable(span: RecordedSpan): ReadableSpan {
       time: hrTime(atMs),
       attributes: attributesOf(attributes),
     })),
-    resource: resourceFromAttributes({ 'service.name': span.service }),
+    resource: resourceOf({ 'service.name': span.service }),
     instrumentationScope: { name: 'cronium' },
     droppedAttributesCount: 0,
     droppedEventsCount: 0,

@@ -34,14 +34,14 @@ const OWNER = { service: 'worker', version: '1.2.3', node: 'n1' };
 
 describe('telemetry', () => {
   it('is off without a collector, and spans still run their function', async () => {
-    telemetry = startTelemetry(OWNER);
+    telemetry = await startTelemetry(OWNER);
     expect(telemetry.exporting).toBe(false);
     expect(await inSpan('work', {}, async () => 7)).toBe(7);
   });
 
   it('sends spans with service, attributes, error and the remote parent', async () => {
     await using target = await collector(true);
-    telemetry = startTelemetry({ ...OWNER, endpoint: target.url });
+    telemetry = await startTelemetry({ ...OWNER, endpoint: target.url });
     const parent = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', sampled: true };
     const failing = withParent(parent, () =>
       inSpan('claim', { 'cronium.job': 'job_1' }, async () => {
@@ -64,7 +64,7 @@ describe('telemetry', () => {
 
   it('stops in bounded time when the collector does not answer, as often as asked', async () => {
     await using target = await collector(false);
-    telemetry = startTelemetry({ ...OWNER, tracesEndpoint: `${target.url}/custom` });
+    telemetry = await startTelemetry({ ...OWNER, tracesEndpoint: `${target.url}/custom` });
     await inSpan('work', {}, async () => undefined);
     await Promise.all([telemetry.stop({ timeoutMs: 50 }), telemetry.stop()]);
     await telemetry.stop();

@@ -21,7 +21,7 @@ async function start(
   { lifecycle, log }: { lifecycle: Lifecycle; log: Logger },
 ): Promise<void> {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
-  const telemetry = startTelemetry({
+  const telemetry = await startTelemetry({
     service: 'cronium-producer',
     version,
     endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,

@@ -13,7 +13,7 @@ async function start(
   config: ResultsConfig,
   { lifecycle, log }: { lifecycle: Lifecycle; log: Logger },
 ): Promise<void> {
-  const telemetry = startTelemetry({
+  const telemetry = await startTelemetry({
     service: 'cronium-results',
     version: manifest.version,
     endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,

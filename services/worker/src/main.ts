@@ -24,7 +24,7 @@ async function start(
   { lifecycle, log }: { lifecycle: Lifecycle; log: Logger },
 ): Promise<void> {
   const settings = nodeSettings(config, version);
-  const telemetry = startTelemetry({
+  const telemetry = await startTelemetry({
     service: 'cronium-worker',
     version,
     node: settings.node,

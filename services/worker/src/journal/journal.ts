@@ -48,11 +48,15 @@ export interface JournalEntry {
 
 /**
  * What this node must remember over its own death: which containers belong to which attempts and lock tokens, and which
- * outcomes are not told yet. Every call is durable when it returns. One process per state directory.
+ * outcomes are not told yet. Every call is durable when it returns, but for timelines: those are written, together, at
+ * the end of the event loop's turn. One process per state directory.
  */
 export class Journal {
   readonly #database: DatabaseSync;
   readonly #statements: Readonly<Record<keyof typeof SQL, StatementSync>>;
+  /** Timelines that have grown in this turn of the event loop. */
+  readonly #grown = new Map<string, readonly TimelineEntry[]>();
+  #saving: NodeJS.Immediate | undefined;
 
   /** @throws StateDirError when another process uses the directory, or it cannot be written */
   constructor(stateDir: string) {
@@ -91,8 +95,10 @@ export class Journal {
     this.#statements.phase.run('launched', attemptId);
   }
 
+  /** @param timeline is read when it is written */
   saveTimeline(attemptId: string, timeline: readonly TimelineEntry[]): void {
-    this.#statements.timeline.run(JSON.stringify(timeline), attemptId);
+    this.#grown.set(attemptId, timeline);
+    this.#saving ??= setImmediate(() => this.#saveSoon());
   }
 
   /** How long the attempt's container was held still. */
@@ -110,6 +116,7 @@ export class Journal {
 
   /** Nothing of the attempt is left to do. */
   forget(attemptId: string): void {
+    this.#grown.delete(attemptId);
     this.#transaction(() => {
       this.#statements.forgetOutcome.run(attemptId);
       this.#statements.forget.run(attemptId);
@@ -121,6 +128,7 @@ export class Journal {
    * container is removed as one that nobody knows, and its job is run again.
    */
   entries(): JournalEntry[] {
+    this.#saveTimelines();
     return this.#statements.all.all().flatMap((raw) => {
       try {
         return [entryFrom(raw)];
@@ -132,7 +140,29 @@ export class Journal {
   }
 
   close(): void {
-    if (this.#database.isOpen) this.#database.close();
+    if (!this.#database.isOpen) return;
+    this.#saveTimelines();
+    this.#database.close();
+  }
+
+  #saveSoon(): void {
+    try {
+      this.#saveTimelines();
+    } catch {
+      // Kept for the next turn. What must not be lost is written by calls that say so to their caller.
+    }
+  }
+
+  #saveTimelines(): void {
+    clearImmediate(this.#saving);
+    this.#saving = undefined;
+    if (this.#grown.size === 0 || !this.#database.isOpen) return;
+    this.#transaction(() => {
+      for (const [attemptId, timeline] of this.#grown) {
+        this.#statements.timeline.run(JSON.stringify(timeline), attemptId);
+      }
+    });
+    this.#grown.clear();
   }
 
   #transaction(run: () => void): void {

@@ -16,8 +16,9 @@ const MAX_UPDATES = 500;
 const MAX_BYTES = 4 * 1024 * 1024;
 /** What an update has beside its payload, about. */
 const TIMELINE_BYTES = 4000;
-/** Updates wait this long for others of the same node. */
-const GATHER_MS = 30;
+/** Updates wait this long for others of the same node: those that someone waits for, and those that only tell. */
+const GATHER_MS = 20;
+const GATHER_TOLD_MS = 150;
 /** An update whose content is refused is tried again this seldom: results may be newer tomorrow. */
 const REFUSED_PAUSE_MS = 30_000;
 
@@ -41,6 +42,8 @@ export class Reporter {
   /** Payloads can be large and are told of often. */
   readonly #sizes = new WeakMap<AttemptUpdate['payload'], number>();
   #wake = Promise.withResolvers<void>();
+  /** Resolves when someone waits for an answer. */
+  #urgent = Promise.withResolvers<void>();
   /** Since when results has not answered, monotonic; `undefined` while it does. */
   #failingSince: number | undefined;
   #lastError = '';
@@ -82,6 +85,7 @@ export class Reporter {
     this.tell(update);
     const answered = Promise.withResolvers<Answer>();
     this.#pending.get(update.attemptId)?.waiters.push(answered.resolve);
+    this.#urgent.resolve();
     return waitFor(answered.promise, signal);
   }
 
@@ -94,10 +98,10 @@ export class Reporter {
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
     while (!signal.aborted) {
-      const waitMs = failures > 0 ? pauseBefore(failures + 1, { baseMs: 100, maxMs: 5000 }) : GATHER_MS;
       try {
         if (this.#pending.size === 0) await this.#idle(signal);
-        await pause(waitMs, signal);
+        if (failures > 0) await pause(pauseBefore(failures + 1, { baseMs: 100, maxMs: 5000 }), signal);
+        else await this.#gather(signal);
         await this.#round(signal);
         failures = 0;
       } catch (error) {
@@ -118,9 +122,18 @@ export class Reporter {
     if (this.#pending.size === 0) await waitFor(this.#wake.promise, signal);
   }
 
+  async #gather(signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    await Promise.race([pause(GATHER_TOLD_MS, AbortSignal.any([signal, over.signal])), this.#urgent.promise]);
+    over.abort(new Error('no longer waited for'));
+    signal.throwIfAborted();
+    this.#urgent = Promise.withResolvers();
+    await pause(GATHER_MS, signal);
+  }
+
   async #round(signal: AbortSignal): Promise<void> {
     const batch = this.#nextBatch();
-    if (batch.length === 0) return pause(GATHER_MS * 10, signal);
+    if (batch.length === 0) return pause(GATHER_TOLD_MS, signal);
     const sent = batch.map(({ update }) => update);
     try {
       const { results } = await this.#options.results.sendUpdates(sent, signal);

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DockerClient } from './docker.ts';
 
 /**
@@ -30,6 +31,20 @@ export class DaemonEpoch {
   }
 
   /**
+   * The epoch now. While the connection that events come over has not broken since the epoch was read, this is the same
+   * run of the daemon; an answer over a new connection proves that it is not stopping.
+   */
+  async confirm(): Promise<string | undefined> {
+    const known = this.#known;
+    if (known === undefined || !this.#fresh.isLocal) return this.read();
+    const epoch = await known;
+    await this.#ping();
+    // The end of a daemon's connections comes before another's answer, but may be told in the same turn.
+    await nextTurn();
+    return this.#known === known ? epoch : this.read();
+  }
+
+  /**
    * Asks the daemon over a new connection; an answer proves that it is not stopping. `undefined` when it runs without a
    * default bridge.
    */
@@ -40,12 +55,16 @@ export class DaemonEpoch {
       path: '/networks/bridge',
     });
     if (bridge !== undefined) return bridge.Created;
+    await this.#ping();
+    return undefined;
+  }
+
+  async #ping(): Promise<void> {
     await this.#fresh.call({
       operation: 'ask the daemon whether it is there',
       method: 'GET',
       path: '/_ping',
     });
-    return undefined;
   }
 
   close(): void {

@@ -86,6 +86,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
       options,
       images,
       maxKept: () => this.#warm.maxSlots,
+      spare: () => this.#warm.spare(),
     });
     this.#tools = {
       ...{ context, options, images, slots: this.#slots },
@@ -98,7 +99,10 @@ export class DockerSandboxRuntime implements SandboxRuntime {
       ...this.#tools,
       removeSlotOf: (binding) => this.#removeSlotOf(binding),
     });
-    this.#imageEvents = new ImageEvents(client, () => this.#warm.tend());
+    this.#imageEvents = new ImageEvents(client, () => {
+      images.forget();
+      this.#warm.tend();
+    });
     this.#imageEvents.start();
     events.start();
     if (client.isLocal) this.#context.memory.start();
@@ -205,7 +209,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   }
 
   capacity(): number {
-    return this.#context.subnets.free + this.#slots.idle;
+    return this.#context.subnets.free + this.#slots.idle + this.#warm.size;
   }
 
   async close(): Promise<void> {

@@ -29,6 +29,8 @@ import type { SubnetAllocator } from './subnets.ts';
 const SEND_MS = 30_000;
 /** After SIGKILL, or after the grace while the daemon hangs. */
 const KILL_MS = 30_000;
+/** The daemon tells of a container's end within some milliseconds of the end of its output. */
+const EXIT_SOON_MS = 250;
 
 /** What all sandboxes of a runtime share. */
 export interface SandboxContext {
@@ -57,6 +59,10 @@ export interface SandboxOptions {
   readonly startedIn?: string | undefined;
   /** Called when the program was sent. */
   onLaunched?(): void;
+  /** Called when the container has ended. */
+  onExited?(): void;
+  /** Called before the job container is removed. Resolves when nothing else is being done to it. */
+  settle?(): Promise<void>;
   leave(): Promise<void>;
 }
 
@@ -66,13 +72,16 @@ export class DockerSandbox implements Sandbox {
   readonly #context: SandboxContext;
   readonly #startedIn: string | undefined;
   readonly #leave: () => Promise<void>;
+  readonly #settle: (() => Promise<void>) | undefined;
   readonly #onLaunched: (() => void) | undefined;
+  readonly #onExited: (() => void) | undefined;
   readonly #over = new AbortController();
   readonly #guard: SidecarGuard;
   #isReleased = false;
   #live: LiveOutput | undefined;
   #plan: EntryPlan | undefined;
   #exit: Promise<ExitReport> | undefined;
+  readonly #isFresh: boolean;
 
   /**
    * @param options `fresh` for one just made, `startedIn` is the daemon's epoch then; `leave` gives the slot back, once,
@@ -82,8 +91,15 @@ export class DockerSandbox implements Sandbox {
     this.#context = context;
     this.binding = binding;
     this.#leave = options.leave;
+    this.#settle = options.settle;
     this.#onLaunched = options.onLaunched;
-    this.#guard = guardOf(context, binding, { duty: options.duty, signal: this.#over.signal });
+    this.#onExited = options.onExited;
+    this.#isFresh = options.fresh !== undefined;
+    this.#guard = guardOf(context, binding, {
+      duty: options.duty,
+      signal: this.#over.signal,
+      isFresh: this.#isFresh,
+    });
     this.#live = options.fresh?.live;
     this.#plan = options.fresh?.plan;
     this.#startedIn = options.startedIn;
@@ -178,6 +194,7 @@ export class DockerSandbox implements Sandbox {
   async release(): Promise<void> {
     const { client, limits } = this.#context;
     this.detach();
+    await this.#settle?.();
     await removeJob(client, this.binding.containerId, limits.releaseMs);
     // Once: the slot may be another attempt's soon.
     if (this.#isReleased) return;
@@ -204,13 +221,23 @@ export class DockerSandbox implements Sandbox {
       epoch,
       containerId,
       startedIn: this.#startedIn,
+      justLaunched: this.#isFresh,
       inspectEveryMs: limits.inspectEveryMs,
       signal: this.#over.signal,
       onRunning: (pid) => void (client.isLocal && memory.track(containerId, pid)),
     });
     // Whoever asks gets the failure; nobody has to ask.
-    this.#exit.catch(() => undefined);
+    this.#exit.then(
+      () => this.#onExited?.(),
+      () => undefined,
+    );
     return this.#exit;
+  }
+
+  /** Output mostly ends because the container has: who waits for that need not ask the daemon again. */
+  async #exitSoon(signal: AbortSignal): Promise<ExitReport | undefined> {
+    using limit = deadline(EXIT_SOON_MS, 'exit', signal);
+    return this.exit(limit).catch(() => undefined);
   }
 
   async #stopsWithin(milliseconds: number): Promise<boolean> {
@@ -225,6 +252,8 @@ export class DockerSandbox implements Sandbox {
   }
 
   async #isRunning(signal: AbortSignal): Promise<boolean | undefined> {
+    const exit = await this.#exitSoon(signal);
+    if (exit !== undefined) return exit.type === 'vanished' ? undefined : false;
     const found = await inspectContainer(this.#context.client, this.binding.containerId, { signal });
     return found && (found.State.Running || found.State.Paused);
   }
@@ -234,10 +263,14 @@ export class DockerSandbox implements Sandbox {
 export function guardOf(
   { client, events, limits, logger }: SandboxContext,
   { sidecarId, holderId, containerId, attemptId }: SandboxBinding,
-  { duty, signal }: { readonly duty: SidecarDuty; readonly signal: AbortSignal },
+  {
+    duty,
+    signal,
+    isFresh = false,
+  }: { readonly duty: SidecarDuty; readonly signal: AbortSignal; readonly isFresh?: boolean },
 ): SidecarGuard {
   return new SidecarGuard({
-    ...{ client, events, sidecarId, holderId },
+    ...{ client, events, sidecarId, holderId, isFresh },
     jobId: containerId,
     inspectEveryMs: limits.inspectEveryMs,
     revive: () => reviveSidecar(client, sidecarId, { duty, readyMs: limits.sidecarReadyMs, signal }),

@@ -8,6 +8,8 @@ import type { ExitReport } from './runtime.ts';
 
 const RETRY_MS = 500;
 const REMOVAL_POLL_MS = 50;
+/** Many jobs end sooner than this: such a one is looked at once, when the daemon says that it has died. */
+const SHORT_JOB_MS = 100;
 
 export interface ExitWatch {
   readonly client: DockerClient;
@@ -16,6 +18,8 @@ export interface ExitWatch {
   readonly containerId: string;
   /** The daemon's epoch when the container started, where that is known. */
   readonly startedIn: string | undefined;
+  /** It ran a moment ago, and what the daemon says of it has been listened to since before its start. */
+  readonly justLaunched?: boolean;
   readonly inspectEveryMs: number;
   readonly signal: AbortSignal;
   /** Told the container's first process, as the daemon's host numbers it, each time it is seen running. */
@@ -27,6 +31,7 @@ export interface ExitWatch {
  * reasons to look. A daemon that is away is waited for.
  */
 export async function watchExit(watch: ExitWatch): Promise<ExitReport> {
+  if (watch.justLaunched) await shortJob(watch);
   for (;;) {
     const found = await whenAnswered(watch, (signal) =>
       inspectContainer(watch.client, watch.containerId, { signal }),
@@ -47,7 +52,7 @@ export async function watchExit(watch: ExitWatch): Promise<ExitReport> {
  * 137 as if they had failed, and after a crash it may not know. So a new connection must show the same run of the daemon.
  */
 async function confirm(watch: ExitWatch, { State }: ContainerInspectInfo): Promise<ExitReport> {
-  const epoch = await whenAnswered(watch, () => watch.epoch.read());
+  const epoch = await whenAnswered(watch, () => watch.epoch.confirm());
   const isSameRun = epoch === undefined || epoch === watch.startedIn;
   // Not the time of its end: a daemon under load may kill what it finds only after it has made its networks.
   if (!isSameRun && Date.parse(State.StartedAt) <= Date.parse(epoch)) {
@@ -62,6 +67,23 @@ async function confirm(watch: ExitWatch, { State }: ContainerInspectInfo): Promi
     finishedAt: State.FinishedAt,
     error: State.Error,
   };
+}
+
+/** Resolves when the container has died or is no short job. */
+async function shortJob({ events, containerId, signal }: ExitWatch): Promise<void> {
+  const over = new AbortController();
+  const died = Promise.withResolvers<void>();
+  const look = () => {
+    if (events.of(containerId).hasDied) died.resolve();
+  };
+  const unlisten = events.listen(containerId, look);
+  try {
+    look();
+    await Promise.race([died.promise, pause(SHORT_JOB_MS, AbortSignal.any([signal, over.signal]))]);
+  } finally {
+    unlisten();
+    over.abort(new Error('no longer waited for'));
+  }
 }
 
 /** Asks until the daemon answers. */

@@ -4,6 +4,9 @@ import type { FleetImages } from './options.ts';
 import { registryOf } from './registry-auth.ts';
 import { SandboxError } from './runtime.ts';
 
+/** So long an image is taken as it was seen, unless the daemon tells of a change before. */
+const SEEN_MS = 5000;
+
 /**
  * Which image a job runs in. The fleet's own images are the operator's business: a missing one keeps the node from being
  * ready, and is never the failure of a job.
@@ -11,6 +14,8 @@ import { SandboxError } from './runtime.ts';
 export class FleetImageStore {
   readonly #images: ImageStore;
   readonly #fleet: FleetImages;
+  readonly #seen = new Map<string, { readonly facts: ImageFacts; readonly at: number }>();
+  #changes = 0;
 
   constructor(images: ImageStore, fleet: FleetImages) {
     this.#images = images;
@@ -20,7 +25,8 @@ export class FleetImageStore {
   /** @throws SandboxError `image` for one that the job names, `docker` for one of the fleet's */
   forJob(spec: JobSpec, signal: AbortSignal): Promise<ImageFacts> {
     const named = namedImage(spec);
-    return named === undefined ? this.#own(kindFor(spec), signal) : this.#images.ensure(named, signal);
+    if (named === undefined) return this.#own(kindFor(spec), signal);
+    return this.#asSeen(named, () => this.#images.ensure(named, signal));
   }
 
   /** The reference of a job's image. */
@@ -30,7 +36,8 @@ export class FleetImageStore {
 
   /** A job's image as it is on this node now; `undefined` when it is not. */
   peek(spec: JobSpec): Promise<ImageFacts | undefined> {
-    return this.#images.find(this.referenceFor(spec));
+    const reference = this.referenceFor(spec);
+    return this.#asSeen(reference, () => this.#images.find(reference));
   }
 
   runtime(signal: AbortSignal): Promise<ImageFacts> {
@@ -41,13 +48,19 @@ export class FleetImageStore {
     return (await this.#images.find(reference)) !== undefined;
   }
 
+  /** An image or a tag may have changed: each is looked at again. */
+  forget(): void {
+    this.#changes += 1;
+    this.#seen.clear();
+  }
+
   /** The fleet's images that are not on this node and cannot be pulled, each with what to do. */
   async missing(signal: AbortSignal): Promise<{ name: string; message: string }[]> {
     const kinds = Object.keys(this.#fleet) as (keyof FleetImages)[];
     const problems = await Promise.all(
       kinds.map(async (kind) => {
         try {
-          await this.#own(kind, signal);
+          await this.#lookForOwn(kind, signal);
           return [];
         } catch (error) {
           if (!(error instanceof MissingFleetImageError)) throw error;
@@ -66,7 +79,23 @@ export class FleetImageStore {
     return [...new Set(found.flatMap((image) => image?.reference ?? []))];
   }
 
-  async #own(kind: keyof FleetImages, signal: AbortSignal): Promise<ImageFacts> {
+  /** What was seen a moment ago counts: under load a look for each job costs more than it can find. */
+  async #asSeen<T extends ImageFacts | undefined>(reference: string, look: () => Promise<T>): Promise<T> {
+    const seen = this.#seen.get(reference);
+    if (seen !== undefined && performance.now() - seen.at < SEEN_MS) return seen.facts as T;
+    const changes = this.#changes;
+    const facts = await look();
+    if (facts !== undefined && changes === this.#changes) {
+      this.#seen.set(reference, { facts, at: performance.now() });
+    }
+    return facts;
+  }
+
+  #own(kind: keyof FleetImages, signal: AbortSignal): Promise<ImageFacts> {
+    return this.#asSeen(this.#fleet[kind], () => this.#lookForOwn(kind, signal));
+  }
+
+  async #lookForOwn(kind: keyof FleetImages, signal: AbortSignal): Promise<ImageFacts> {
     const reference = this.#fleet[kind];
     if (registryOf(reference) === undefined) {
       const found = await this.#images.find(reference, signal);

@@ -49,6 +49,7 @@ export async function createJob(tools: JobTools, place: JobPlace): Promise<Creat
     return await created(image);
   } catch (error) {
     if (statusOf(error) !== NOT_FOUND || (await images.isHere(image))) throw error;
+    images.forget();
     return created(await images.forJob(spec, signal));
   }
 }

@@ -12,10 +12,8 @@ import {
 } from './runtime.ts';
 import { type OccupyTools, occupy } from './slot/occupy.ts';
 import type { Slot } from './slot/slot.ts';
-import type { SlotPool } from './slot/slots.ts';
 
 export interface PreparationTools extends OccupyTools {
-  readonly slots: SlotPool;
   /** May a container that has the job's name be removed? */
   mayReplace(
     request: SandboxRequest,
@@ -53,7 +51,7 @@ export class Preparation {
     const { context, images, slots } = this.#tools;
     const startedIn = await context.epoch.current();
     this.#begins('network');
-    const slot = slots.take();
+    const slot = await slots.take();
     this.#slot = slot;
     const [image] = await together([
       this.#step('image', () => images.forJob(this.#request.spec, this.#signal), describe),

@@ -16,6 +16,8 @@ export interface SidecarGuardOptions {
   /** The container that the sidecar serves: when that has ended, nobody needs it. */
   readonly jobId: string;
   readonly inspectEveryMs: number;
+  /** The sidecar has just taken its attempt, and events have been listened to since before it and the holder started. */
+  readonly isFresh: boolean;
   /** Starts the container again and gives it its attempt. */
   revive(): Promise<void>;
   onRevived(): void;
@@ -37,9 +39,11 @@ export class SidecarGuard {
   readonly #options: SidecarGuardOptions;
   #restarts = 0;
   #isDown = false;
+  #isKnown: boolean;
 
   constructor(options: SidecarGuardOptions) {
     this.#options = options;
+    this.#isKnown = options.isFresh;
   }
 
   get state(): SidecarState {
@@ -56,8 +60,9 @@ export class SidecarGuard {
       using event = this.#nextEvent();
       try {
         const { sidecarId, holderId } = this.#options;
-        const holderRuns = await this.#runs(holderId, signal);
-        if (holderRuns && (await this.#runs(sidecarId, signal))) {
+        const holderRuns = this.#isSound() || (await this.#runs(holderId, signal));
+        if (holderRuns && (this.#isSound() || (await this.#runs(sidecarId, signal)))) {
+          this.#isKnown = false;
           await this.#reasonToLook(event.comes, signal);
           continue;
         }
@@ -75,6 +80,12 @@ export class SidecarGuard {
       }
     }
     return undefined;
+  }
+
+  /** Is it known without a look that both run? Once: later, an event or time is a reason to look. */
+  #isSound(): boolean {
+    const { events, sidecarId, holderId } = this.#options;
+    return this.#isKnown && !events.of(sidecarId).hasDied && !events.of(holderId).hasDied;
   }
 
   async #revive(signal: AbortSignal): Promise<string | undefined> {

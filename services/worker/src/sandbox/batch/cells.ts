@@ -132,7 +132,7 @@ export class Cells {
   async #makeOne(group: Group, request: SandboxRequest): Promise<void> {
     const { images, slots, context, options } = this.#options;
     const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(context.limits.pullMs)]);
-    const slot = slots.take();
+    const slot = await slots.take();
     try {
       const image = await images.forJob(request.spec, signal);
       const cell = await makeCell(this.#options, { request, slot, image, signal });

@@ -1,5 +1,5 @@
 /** Jobs that are over sooner are not renamed: it costs the daemon more than they do. */
-const AFTER_MS = 25;
+const AFTER_MS = 250;
 
 /**
  * Gives what stands in a slot the names of the job that has it, for people who look. Nothing depends on a name: the

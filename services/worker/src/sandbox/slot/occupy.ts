@@ -11,6 +11,7 @@ import type { SandboxBinding, SandboxRequest } from '../runtime.ts';
 import { Naming } from './naming.ts';
 import type { SlotNetwork } from './network.ts';
 import type { Slot } from './slot.ts';
+import type { SlotPool } from './slots.ts';
 
 /** A slot that is bound to an attempt, and the started job container in it. */
 export interface Occupied {
@@ -27,6 +28,7 @@ export interface Occupied {
 }
 
 export interface OccupyTools extends JobTools {
+  readonly slots: SlotPool;
   /** An attempt's container is gone from its slot. */
   leave(binding: SandboxBinding, slot: Slot): Promise<void>;
 }
@@ -41,10 +43,10 @@ export function occupy(tools: OccupyTools, request: SandboxRequest, parts: Occup
     fresh: { live, plan: jobProgram(request, image, binding.nonce) },
     startedIn,
     onLaunched: () => naming.begin(),
-    leave: async () => {
-      await naming.end();
-      await tools.leave(binding, slot);
-    },
+    onExited: () => tools.slots.comesBack(slot),
+    // Docker lists a container for ever that is renamed while it is removed.
+    settle: () => naming.end(),
+    leave: () => tools.leave(binding, slot),
   });
 }
 

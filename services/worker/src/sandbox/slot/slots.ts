@@ -4,9 +4,14 @@ import { Slot, type SlotTools } from './slot.ts';
 /** Jobs that a slot serves before it makes room for a new one: whatever a sidecar gathers has an end. */
 const MAX_USES = 1000;
 
+/** So long a job waits for a slot to come back before one is made that would not be kept; making one takes longer. */
+const COMES_BACK_MS = 500;
+
 export interface SlotsOptions extends SlotTools {
   /** How many slots there may be in all before those that come back are removed. */
   maxKept(): number;
+  /** Gives up what stands ready for other jobs and brings its slot back to the pool; false when nothing does. */
+  spare(): Promise<boolean>;
 }
 
 /** The slots of this node: those that serve a job, and those that wait for one. */
@@ -16,6 +21,10 @@ export class SlotPool {
   /** Those that wait, since when (monotonic milliseconds); the last used is used first. */
   readonly #idle: { readonly slot: Slot; readonly since: number }[] = [];
   readonly #removals = new Set<Promise<void>>();
+  /** Those whose job has ended. */
+  readonly #returning = new Set<Slot>();
+  /** Jobs that wait for a slot to come back, in the order in which they came. */
+  readonly #waiters: (() => void)[] = [];
   #isClosed = false;
 
   constructor(options: SlotsOptions) {
@@ -37,15 +46,54 @@ export class SlotPool {
     return [...this.#all].some((slot) => slot.id === id);
   }
 
-  /** A slot for one attempt: one that waits, or a new one, which is still being made. */
-  take(): Slot {
+  /**
+   * A slot for a job: one that waits, or a new one, which is still being made. When a new one would not be kept, one that
+   * comes back soon is waited for; without a free subnet, what stands ready for other jobs gives way.
+   */
+  async take(): Promise<Slot> {
+    const { context, maxKept, spare } = this.#options;
+    let idle = this.#takeIdle();
+    const isFull = maxKept() > 0 && this.#all.size >= maxKept();
+    if (idle === undefined && isFull && this.#returning.size > this.#waiters.length) {
+      await this.#oneComesBack();
+      idle = this.#takeIdle();
+    }
+    while (idle === undefined && context.subnets.free === 0 && (await spare())) idle = this.#takeIdle();
+    return idle ?? this.#make();
+  }
+
+  /** A slot for no job yet: nothing waits or gives way for it. */
+  takeForStock(): Slot {
+    return this.#takeIdle() ?? this.#make();
+  }
+
+  /** The slot's job has ended: it is released soon. */
+  comesBack(slot: Slot): void {
+    if (this.#all.has(slot)) this.#returning.add(slot);
+  }
+
+  #takeIdle(): Slot | undefined {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       if (idle.slot.isSound) return idle.slot;
       this.#discard(idle.slot);
     }
+    return undefined;
+  }
+
+  #make(): Slot {
     const slot = new Slot(this.#options);
     this.#all.add(slot);
     return slot;
+  }
+
+  async #oneComesBack(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, COMES_BACK_MS);
+    this.#waiters.push(resolve);
+    await promise;
+    clearTimeout(timer);
+    const index = this.#waiters.indexOf(resolve);
+    if (index >= 0) this.#waiters.splice(index, 1);
   }
 
   /**
@@ -54,8 +102,11 @@ export class SlotPool {
    */
   async release(slot: Slot): Promise<void> {
     if (!this.#all.has(slot)) return;
-    if ((await isReusable(slot)) && !this.#isClosed && this.#all.size <= this.#options.maxKept()) {
+    const isKept = await isReusable(slot);
+    this.#returning.delete(slot);
+    if (isKept && !this.#isClosed && this.#all.size <= this.#options.maxKept()) {
       this.#idle.push({ slot, since: performance.now() });
+      this.#waiters.shift()?.();
       return;
     }
     await this.destroy(slot);
@@ -64,6 +115,9 @@ export class SlotPool {
   async destroy(slot: Slot): Promise<void> {
     // Unowned from here on: should this fail, the reconciler removes it.
     this.#all.delete(slot);
+    this.#returning.delete(slot);
+    // Instead of it one may be made.
+    this.#waiters.shift()?.();
     await slot.destroy();
   }
 

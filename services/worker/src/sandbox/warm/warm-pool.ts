@@ -60,6 +60,11 @@ export class WarmPool {
     return this.#isKept ? 2 * this.#options.options.idleSlots : 0;
   }
 
+  /** How many stand ready. */
+  get size(): number {
+    return this.#warm.length;
+  }
+
   /** One for the job, if one stands ready; it is the caller's from now on. The demand is noted in either case. */
   take(spec: JobSpec): WarmSandbox | undefined {
     const kind = this.#kindOf(spec);
@@ -90,6 +95,13 @@ export class WarmPool {
     clearTimeout(this.#timer);
     await Promise.allSettled(this.#work);
     await Promise.allSettled(this.#warm.splice(0).map((one) => this.#remove(one)));
+  }
+
+  /** Gives up the one that stands ready the longest: a job of another kind needs its slot. False when there is none. */
+  async spare(): Promise<boolean> {
+    const one = this.#warm.shift();
+    if (one !== undefined) await this.#remove(one);
+    return one !== undefined;
   }
 
   /** Gives back one whose job could not use it. */
@@ -158,7 +170,7 @@ export class WarmPool {
     const image = await images.peek(kind.spec);
     if (image === undefined) throw new Error(`the image of ${kind.key} is not on this node`);
     const startedIn = await context.epoch.current();
-    const slot = slots.take();
+    const slot = slots.takeForStock();
     try {
       await slot.holder;
       const started = await this.#start(kind, slot, image);

@@ -1,5 +1,5 @@
 import { type JobInput, LABEL } from '@cronium/contracts';
-import { eventually } from '@cronium/testing';
+import { eventually, testSubnetRange } from '@cronium/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Sandbox } from '../runtime.ts';
 import { type Ran, SandboxFixture } from '../testing/fixture.ts';
@@ -12,9 +12,9 @@ beforeAll(async () => {
 afterAll(() => fixture[Symbol.asyncDispose]());
 
 /** Containers that are started and wait for a job. */
-async function waiting(): Promise<string[]> {
-  const label = [`${LABEL.node}=${fixture.node}`, `${LABEL.role}=job`];
-  const found = await fixture.docker.listContainers({ filters: { label, status: ['running'] } });
+async function waiting(of: SandboxFixture = fixture): Promise<string[]> {
+  const label = [`${LABEL.node}=${of.node}`, `${LABEL.role}=job`];
+  const found = await of.docker.listContainers({ filters: { label, status: ['running'] } });
   return found.filter(({ Labels }) => Labels[LABEL.attempt] === undefined).map(({ Id }) => Id);
 }
 
@@ -45,8 +45,8 @@ const kill = (id: string) =>
     .kill()
     .catch(() => undefined);
 
-const ready = (count: number) =>
-  eventually(async () => (await waiting()).length === count, {
+const ready = (count: number, of = fixture) =>
+  eventually(async () => (await waiting(of)).length === count, {
     what: `${count} containers stand ready`,
     timeoutMs: 60_000,
   });
@@ -144,5 +144,16 @@ describe('a warm start', () => {
     await eventually(async () => (await left()).length === 0, { what: 'all is removed', timeoutMs: 60_000 });
     fixture.runtime.forecast([fixture.request(fixture.shell('true')).spec]);
     await ready(1);
+  });
+
+  test('gives way to a job of another kind when no subnet is left', async () => {
+    const [address = ''] = testSubnetRange().split('/');
+    await using small = await SandboxFixture.create({ subnetRange: { address, bits: 28 }, subnetBits: 28 });
+    await small.share();
+    await small.run(small.shell('true'));
+    await ready(1, small);
+    expect(small.runtime.capacity()).toBe(1);
+    const other = await small.run(small.shell('echo other', { resources: { memoryMiB: 64 } }));
+    expect(other.stdout.toString()).toBe('other\n');
   });
 });
