@@ -150,3 +150,11 @@ describe('readRecord', () => {
       expect(readRecord(record, text), text).toBeUndefined();
   });
 });
+
+it.each(['[{},{},{}]', '[[[[]]]]', '[1,2,3,4]', '{"a":1,"b":{"c":[]}}'])(
+  'values are counted, empty ones too: %s has four or more',
+  (text) => {
+    expect(() => parseJson(text, { maxValues: 2 })).toThrow(/more than 2 values; send fewer at a time/);
+    expect(parseJson(text, { maxValues: 9 })).toEqual(JSON.parse(text));
+  },
+);

@@ -70,9 +70,14 @@ export const progressBody = z.strictObject({
   percent: z.number().min(0).max(100).optional(),
   message: z.string().max(1000).optional(),
 });
-export const outputBody = z.strictObject({ data: z.json() });
+/** Any JSON. What was parsed is that: to look through it once more takes longer than to parse it. */
+const parsedJson = z.custom<z.infer<ReturnType<typeof z.json>>>((value) => value !== undefined, {
+  error: 'is missing: any JSON value is expected',
+});
+
+export const outputBody = z.strictObject({ data: parsedJson });
 export const conditionBody = z.strictObject({ condition: z.boolean() });
-export const variablePut = z.strictObject({ value: z.json(), ifVersion: z.int().nonnegative().optional() });
+export const variablePut = z.strictObject({ value: parsedJson, ifVersion: z.int().nonnegative().optional() });
 export const incrementBody = z.strictObject({ by: z.number().default(1) });
 export const appendBody = z.strictObject({ text: z.string(), separator: z.string().default('') });
 export const toolActionBody = z.strictObject({

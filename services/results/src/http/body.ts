@@ -39,8 +39,8 @@ export function parseJson<T>(bytes: Uint8Array, schema: z.ZodType<T>): T {
 }
 
 /** @throws HttpProblem 400 when the bytes are not JSON that this project takes */
-export function decodeJson(bytes: Uint8Array): unknown {
-  return http.decodeJson(bytes, { maxDepth: MAX_DEPTH });
+export function decodeJson(bytes: Uint8Array, limits: { readonly maxValues?: number } = {}): unknown {
+  return http.decodeJson(bytes, { maxDepth: MAX_DEPTH, ...limits });
 }
 
 /** For what takes no parameters. */

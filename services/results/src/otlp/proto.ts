@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import type * as protobuf from 'protobufjs';
 
 // The light build has no parser for .proto files and needs no file system; it is CommonJS.
-const { Root }: typeof protobuf = createRequire(import.meta.url)('protobufjs/light.js');
+const { Reader, Root }: typeof protobuf = createRequire(import.meta.url)('protobufjs/light.js');
 
 type Fields = Record<string, { id: number; type: string; rule?: string }>;
 
@@ -92,13 +92,30 @@ const root = Root.fromJSON({
 
 export type OtlpRequestType = 'TraceRequest' | 'LogsRequest';
 
+/** Reads so many fields, and no more: one of two bytes can become an object of hundreds. */
+class BoundedReader extends Reader {
+  #left: number;
+
+  constructor(bytes: Uint8Array, most: number) {
+    super(bytes);
+    this.#left = most;
+  }
+
+  override tag(): number {
+    if (this.#left-- === 0) throw new Error('it has too many fields; send fewer at a time');
+    return super.tag();
+  }
+}
+
 /**
  * Reads a protobuf request into the form of its JSON encoding, but with byte fields as base64.
+ * @param maxFields how many fields it may have, in all its messages
  * @throws Error when the bytes are not such a message
  */
-export function decodeProtobuf(type: OtlpRequestType, bytes: Uint8Array): unknown {
+export function decodeProtobuf(type: OtlpRequestType, bytes: Uint8Array, maxFields: number): unknown {
   const lookup = root.lookupType(type);
-  return lookup.toObject(lookup.decode(bytes), { longs: String, bytes: String });
+  const message = lookup.decode(new BoundedReader(bytes, maxFields));
+  return lookup.toObject(message, { longs: String, bytes: String });
 }
 
 /** The protobuf answer. */

@@ -15,6 +15,8 @@ import { insertLogRecords, insertSpans } from '../queries/spans.ts';
 import { toSpan } from '../trace/assemble.ts';
 
 const MAX_BYTES = 16 * 1024 * 1024;
+/** Of a request, however few bytes they take: 10,000 spans with a dozen attributes each. */
+const MAX_VALUES = 500_000;
 const REJECTED = 'spans without a valid trace id and span id were left out';
 const unzip = promisify(gunzip);
 
@@ -63,14 +65,16 @@ function isProtobuf(c: Context): boolean {
 async function readOtlp<T>(c: Context, type: OtlpRequestType, schema: z.ZodType<T>): Promise<T> {
   const protobuf = isProtobuf(c);
   const bytes = await decompress(await readBody(c, MAX_BYTES), c.req.header('content-encoding'));
-  const result = schema.safeParse(protobuf ? fromProtobuf(type, bytes) : decodeJson(bytes));
+  const result = schema.safeParse(
+    protobuf ? fromProtobuf(type, bytes) : decodeJson(bytes, { maxValues: MAX_VALUES }),
+  );
   if (result.success) return result.data;
   throw problems.badBody('The body is not an OTLP request.', fieldErrors(result.error).slice(0, 20));
 }
 
 function fromProtobuf(type: OtlpRequestType, bytes: Uint8Array): unknown {
   try {
-    return decodeProtobuf(type, bytes);
+    return decodeProtobuf(type, bytes, MAX_VALUES);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw problems.badBody(`The body is not an OTLP request in protobuf: ${why.slice(0, 200)}`);

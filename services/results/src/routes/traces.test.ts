@@ -39,6 +39,32 @@ function timelineFrom(at: number): TimelineEntry[] {
   }));
 }
 
+/** Spans of which each is two bytes, or three in JSON. */
+const emptySpans = (count: number) => ({
+  protobuf: encodeRequest('TraceRequest', {
+    resourceSpans: [{ scopeSpans: [{ spans: Array.from({ length: count }, () => ({})) }] }],
+  }),
+  json: `{"resourceSpans":[{"scopeSpans":[{"spans":[${Array(count).fill('{}').join()}]}]}]}`,
+});
+
+test('a request of few bytes that would be millions of objects is refused before it is', async () => {
+  const bomb = emptySpans(600_000);
+  const json = { ...(await admin()), 'content-type': 'application/json', 'content-encoding': 'gzip' };
+  const answers = [
+    await protobuf(gzipSync(bomb.protobuf), { ...(await admin()), 'content-encoding': 'gzip' }),
+    await service.app.request('/v1/traces', { method: 'POST', headers: json, body: gzipSync(bomb.json) }),
+  ];
+  for (const answer of answers) {
+    expect([answer.status, await answer.text()]).toEqual([
+      400,
+      expect.stringMatching(/send fewer at a time/),
+    ]);
+  }
+  const fine = emptySpans(1000);
+  const answer = await protobuf(fine.protobuf, await admin());
+  expect(answer.status).toBe(200);
+});
+
 test('one trace from the submitter’s span over both attempts to the job’s own spans', async () => {
   const id = newJobId();
   const traceId = 'a'.repeat(32);
