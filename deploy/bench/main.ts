@@ -10,6 +10,7 @@ import { batchFigures, measureBatch } from './batch-isolation.ts';
 import { type Figure, isMet, ratioOf, table } from './figure.ts';
 import { idleFigures } from './idle.ts';
 import { phaseTable } from './phases.ts';
+import { measureQueries } from './queries/run.ts';
 import { measureServices, SERVICE_PARTS } from './services.ts';
 import { measureStarts, startFigures } from './starts.ts';
 import { measureThroughput, throughputFigures } from './throughput.ts';
@@ -19,6 +20,7 @@ const USAGE = `Measures a fleet on this machine, each figure beside its baseline
 Usage: npm run bench -- [--only starts,throughput,batch-isolation,idle,submission,ingest] [--runs 3]
                            [--starts 30] [--jobs 80] [--batch-jobs 3000] [--submit 100000] [--large 1000000]
                            [--json FILE] [--profile]
+       npm run bench -- --only queries [--stored-jobs 100000] [--stored-spans 1000000] [--stored-log-mb 500] [--asked 100]
 
   --runs     how often each is measured; the medians count
   --starts   jobs of a run of starts, one a second
@@ -26,6 +28,8 @@ Usage: npm run bench -- [--only starts,throughput,batch-isolation,idle,submissio
   --batch-jobs  jobs of a run of batch-isolation
   --submit   jobs of a run of submission
   --large    jobs of the large batch; 0 for none
+  --stored-… what the database holds before it is asked, and --asked how often a run asks each question; --match TEXT
+             asks only the questions with that in their names
   --json     where the figures go (default .cronium/bench/figures.json)
   --profile  prints the share of each phase, and writes a processor profile of each process to .cronium/bench/profiles`;
 
@@ -43,6 +47,11 @@ const { values } = parseArgs({
     large: { type: 'string', default: '1000000' },
     json: { type: 'string', default: join(HOME, 'figures.json') },
     'port-base': { type: 'string', default: '7570' },
+    'stored-jobs': { type: 'string', default: '100000' },
+    'stored-spans': { type: 'string', default: '1000000' },
+    'stored-log-mb': { type: 'string', default: '500' },
+    asked: { type: 'string', default: '100' },
+    match: { type: 'string', default: '' },
     profile: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -53,7 +62,7 @@ else await bench();
 
 async function bench(): Promise<void> {
   try {
-    const figures = await measure();
+    const figures = values.only === 'queries' ? await queries() : await measure();
     const load = loadavg()[0] ?? Number.NaN;
     mkdirSync(dirname(values.json), { recursive: true });
     const facts = { at: new Date().toISOString(), processors: cpus().length, loadAfter: load };
@@ -67,6 +76,17 @@ async function bench(): Promise<void> {
     process.stderr.write(`${message}\n`);
     process.exitCode = exitCode;
   }
+}
+
+/** Needs no worker and no Docker. */
+async function queries(): Promise<Figure[]> {
+  const sizes = {
+    jobs: Number(values['stored-jobs']),
+    spans: Number(values['stored-spans']),
+    logBytes: Number(values['stored-log-mb']) * 1e6,
+  };
+  const { runs, asked, match } = values;
+  return measureQueries({ sizes, match, runs: Number(runs), asked: Number(asked), home: HOME, say });
 }
 
 async function measure(): Promise<Figure[]> {

@@ -168,7 +168,7 @@ export const batchView = z.object({
   total: z.int(),
   /** 0 to 1. */
   progress: z.number(),
-  /** Milliseconds of the running phase of ended jobs. */
+  /** Milliseconds of the running phase of ended jobs, each within 2.5 %. */
   percentiles: z.object({
     p50: z.number().nullable(),
     p95: z.number().nullable(),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { jobState, terminalState } from './states.ts';
 
-/** Two points of a distribution, in milliseconds; null when nothing was measured. */
+/** Two points of a distribution, in milliseconds, each within 2.5 %; null when nothing was measured. */
 const quantiles = z.object({ p50: z.number().nullable(), p95: z.number().nullable() });
 export type Quantiles = z.infer<typeof quantiles>;
 

@@ -11,6 +11,7 @@ import { consumeEvents } from './ingest/events.ts';
 import { followChanges } from './live/changes.ts';
 import { readFleet } from './metrics.ts';
 import { mirrorPreTasks } from './pre-tasks.ts';
+import { foldTallies } from './queries/tallies.ts';
 import { keepRetention } from './retention.ts';
 import { resealStored } from './tools/reseal.ts';
 
@@ -25,6 +26,7 @@ export interface BackgroundOptions {
 
 const MIRROR_EVERY_MS = 60_000;
 const KEEP_EVERY_MS = 15_000;
+const FOLD_EVERY_MS = 2000;
 const RETENTION_EVERY_MS = 600_000;
 
 /**
@@ -68,6 +70,11 @@ export async function runBackground(deps: Deps, options: BackgroundOptions): Pro
     canceller.run(signal, onError('cancelling the jobs of a batch')),
     consumeEvents({ stream, applier, log, signal }),
     deps.traces?.run(signal),
+    repeat(() => foldAll(deps), {
+      everyMs: FOLD_EVERY_MS,
+      signal,
+      onError: onError('adding up the tallies'),
+    }),
     flows.run(signal),
     followChanges(changes, { url: options.databaseUrl, log, signal }),
     repeat(async () => void (await resealStored(db, { box: deps.secrets, log })), {
@@ -91,4 +98,8 @@ export async function runBackground(deps: Deps, options: BackgroundOptions): Pro
       onError: onError('removing what is past retention'),
     }),
   ]);
+}
+
+async function foldAll({ db, signal }: Deps): Promise<void> {
+  while (!signal.aborted && (await foldTallies(db, Date.now())));
 }

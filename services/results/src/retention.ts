@@ -4,6 +4,7 @@ import { dayWindow } from './db/partitions.ts';
 import type { Deps } from './deps.ts';
 import { deleteAuditBefore } from './queries/audit.ts';
 import { deleteFlowsBefore } from './queries/flows.ts';
+import { dropOldTallies } from './queries/tallies.ts';
 import { forgetRemoved, forgetWrites } from './queries/variables.ts';
 
 const JOBS_EACH = 1000;
@@ -29,6 +30,7 @@ export async function keepRetention(
   const dropped = await partitions.dropBefore(first);
   if (dropped.length > 0) log.info({ tables: dropped }, 'daily tables past retention were dropped');
   await forgetWrites(db, nowMs - WRITES_MS);
+  await dropOldTallies(db, nowMs);
   const beforeMs = Date.parse(first);
   await forgetRemoved(db, beforeMs);
   let jobs = 0;

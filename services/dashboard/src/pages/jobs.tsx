@@ -43,7 +43,7 @@ export function JobsPage(): JSX.Element {
         problem="The jobs cannot be listed."
         busy={read.isPlaceholderData}
         rows={8}
-        empty={<NoJobs address={address} />}
+        empty={<NoJobs address={address} further={read.data?.cursor ?? null} />}
       >
         {(jobs) => <JobTable jobs={jobs} />}
       </Listed>
@@ -133,7 +133,17 @@ function isLabel(text: string): boolean {
   return text === '' || /^[^:=]+[:=]/.test(text);
 }
 
-function NoJobs({ address }: { address: AddressQuery }): JSX.Element {
+function NoJobs({ address, further }: { address: AddressQuery; further: string | null }): JSX.Element {
+  if (further !== null) {
+    return (
+      <Empty title="No job like this among those looked at so far">
+        <p>
+          There are older ones: <a href={address.href({ cursor: further })}>look further back</a>, or name the
+          time in which it was accepted.
+        </p>
+      </Empty>
+    );
+  }
   const filtered = ['state', 'name', 'pool', 'batch', 'label', 'time', 'cursor'].some((name) =>
     address.query.has(name),
   );

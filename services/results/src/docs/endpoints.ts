@@ -67,7 +67,7 @@ export const endpoints: readonly Endpoint[] = [
     method: 'get',
     path: '/v1/jobs',
     summary:
-      'Jobs, newest first. Labels as name=value or name:value, more than once; states with commas between them.',
+      'Jobs, newest first. Labels as name=value or name:value, more than once; states with commas between them. A page may hold fewer jobs than the limit, even none, and a cursor all the same: a request looks at some five thousand jobs at most, and the cursor goes on behind them.',
     query: listQuery,
     answer: json(jobPage),
     auth: 'key',

@@ -48,9 +48,10 @@ export class LiveSession {
     if (this.#cursor === '0' && (this.#watch.all || this.#subscription.activity)) this.#cursor = next;
     const touched = new Set<string>();
     yield* this.#jobNews(next, touched);
+    const numbers = await batchNumbers(this.#deps.db, [...touched]);
     for (const id of touched) {
       const row = await getBatch(this.#deps.db, this.#watch.tenant, id);
-      if (row) yield { type: 'batch', batch: toBatchView(row, await batchNumbers(this.#deps.db, id)) };
+      if (row) yield { type: 'batch', batch: toBatchView(row, numbers.get(id)) };
     }
     yield* this.#logNews();
     if (this.#subscription.workers) yield* this.#workerNews();

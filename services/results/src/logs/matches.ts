@@ -17,7 +17,7 @@ export interface MatchRequest extends Pick<LogRequest, 'jobId' | 'attempt' | 'st
 
 /** One answer stays small and comes soon; the search goes on with the next one. */
 const MAX_RUNS = 10_000;
-const MAX_LINES = 250_000;
+const MAX_LINES = 10_000;
 
 /** Finds lines by their stream and text. Neighbours are told as one run, so that a whole stream is a short answer. */
 export async function findMatches(

@@ -1,7 +1,8 @@
 import type { AuditFact } from '@cronium/contracts';
-import { type Expression, type Kysely, type Selectable, type SqlBool, sql } from 'kysely';
+import { type Kysely, type RawBuilder, type Selectable, type SqlBool, sql } from 'kysely';
 import { names, pgText, recordset } from '../db/bulk.ts';
 import type { AuditTable, Database } from '../db/schema.ts';
+import { readWindow, type WindowPage } from './window.ts';
 
 export type AuditRow = Selectable<AuditTable>;
 
@@ -47,20 +48,16 @@ export interface AuditFilter {
 /** Entries of the audit log, newest first. */
 export async function listAudit(
   db: Kysely<Database>,
-  filter: AuditFilter & { before?: { ms: number; id: number } | undefined; limit: number },
-): Promise<AuditRow[]> {
-  const { before, limit } = filter;
-  const all = conditions(filter);
-  if (before !== undefined)
-    all.push(sql`(at_ms, id) < (${before.ms}::double precision, ${before.id}::bigint)`);
-  return await db
-    .selectFrom('audit')
-    .selectAll()
-    .where((eb) => eb.and(all))
-    .orderBy('at_ms', 'desc')
-    .orderBy('id', 'desc')
-    .limit(limit)
-    .execute();
+  filter: AuditFilter & { after?: { ms: number; id: string } | undefined; limit: number },
+): Promise<WindowPage<AuditRow>> {
+  return await readWindow<AuditRow>(db, {
+    table: 'audit',
+    columns: sql`*`,
+    order: { ms: 'at_ms', id: 'id', idType: 'bigint' },
+    ...conditions(filter),
+    after: filter.after,
+    limit: filter.limit,
+  });
 }
 
 const EXPORTED_EACH = 1000;
@@ -69,7 +66,8 @@ const EXPORTED_EACH = 1000;
 export async function* exportAudit(db: Kysely<Database>, filter: AuditFilter): AsyncGenerator<AuditRow> {
   let after: { ms: number; id: number } | undefined;
   for (;;) {
-    const all = conditions(filter);
+    const { indexed, rest } = conditions(filter);
+    const all = [...indexed, ...rest];
     if (after !== undefined)
       all.push(sql`(at_ms, id) > (${after.ms}::double precision, ${after.id}::bigint)`);
     const rows = await db
@@ -87,14 +85,18 @@ export async function* exportAudit(db: Kysely<Database>, filter: AuditFilter): A
   }
 }
 
-function conditions({ tenant, actor, action, target, from, to }: AuditFilter): Expression<SqlBool>[] {
-  const all = [sql<SqlBool>`tenant = ${tenant}`];
-  if (actor !== undefined) all.push(sql`actor = ANY(${[actor, `key:${actor}`]}::text[])`);
-  if (action !== undefined) all.push(sql`(action = ${action} OR starts_with(action, ${`${action}.`}))`);
-  if (target !== undefined) all.push(sql`target = ${target}`);
-  if (from !== undefined) all.push(sql`at_ms >= ${from}`);
-  if (to !== undefined) all.push(sql`at_ms < ${to}`);
-  return all;
+function conditions({ tenant, actor, action, target, from, to }: AuditFilter): {
+  indexed: RawBuilder<SqlBool>[];
+  rest: RawBuilder<SqlBool>[];
+} {
+  const indexed: RawBuilder<SqlBool>[] = [sql`tenant = ${tenant}`];
+  const rest: RawBuilder<SqlBool>[] = [];
+  if (target !== undefined) indexed.push(sql`target = ${target}`);
+  if (from !== undefined) indexed.push(sql`at_ms >= ${from}::double precision`);
+  if (to !== undefined) indexed.push(sql`at_ms < ${to}::double precision`);
+  if (actor !== undefined) rest.push(sql`actor = ANY(${[actor, `key:${actor}`]}::text[])`);
+  if (action !== undefined) rest.push(sql`(action = ${action} OR starts_with(action, ${`${action}.`}))`);
+  return { indexed, rest };
 }
 
 /** Deletes entries from before a time; returns how many there were. */

@@ -1,6 +1,7 @@
 import { TERMINAL_STATES } from '@cronium/contracts';
 import { type Kysely, type Selectable, sql } from 'kysely';
 import type { BatchesTable, Database } from '../db/schema.ts';
+import { type BatchTallies, Steps, talliesOfBatches } from './tallies.ts';
 
 export type BatchRow = Selectable<BatchesTable>;
 
@@ -38,27 +39,30 @@ export interface BatchNumbers {
   readonly counts: ReadonlyMap<string, number>;
   readonly firstStartMs: number | null;
   readonly lastEndMs: number | null;
-  readonly p50: number | null;
-  readonly p95: number | null;
-  readonly p99: number | null;
+  /** Of the time that its ended jobs ran. */
+  readonly run: Steps;
 }
 
-export async function batchNumbers(db: Kysely<Database>, batchId: string): Promise<BatchNumbers> {
-  const counted = await db
-    .selectFrom('jobs')
-    .select((eb) => ['state', eb.fn.countAll<number>().as('count')])
-    .where('batch_id', '=', batchId)
-    .groupBy('state')
-    .execute();
-  const { rows } = await sql<Omit<BatchNumbers, 'counts'>>`
-    SELECT min(started_ms) AS "firstStartMs", max(ended_ms) AS "lastEndMs",
-      percentile_cont(0.5) WITHIN GROUP (ORDER BY run_ms) AS p50,
-      percentile_cont(0.95) WITHIN GROUP (ORDER BY run_ms) AS p95,
-      percentile_cont(0.99) WITHIN GROUP (ORDER BY run_ms) AS p99
-    FROM jobs WHERE batch_id = ${batchId}`.execute(db);
-  const counts = new Map(counted.map(({ state, count }) => [state, count]));
-  const none = { firstStartMs: null, lastEndMs: null, p50: null, p95: null, p99: null };
-  return { ...(rows[0] ?? none), counts };
+/** How the jobs of some batches stand, by the batches' ids. */
+export async function batchNumbers(
+  db: Kysely<Database>,
+  ids: readonly string[],
+): Promise<Map<string, BatchNumbers>> {
+  const known = new Map((await talliesOfBatches(db, ids)).map((one) => [one.scope, one]));
+  return new Map(ids.map((id) => [id, numbersOf(known.get(id))]));
+}
+
+const STATE = 'state:';
+
+function numbersOf(tallies: BatchTallies | undefined): BatchNumbers {
+  const { counts = {}, low = null, high = null } = tallies ?? {};
+  const states = Object.entries(counts).filter(([what]) => what.startsWith(STATE));
+  return {
+    counts: new Map(states.map(([what, n]) => [what.slice(STATE.length), n])),
+    firstStartMs: low,
+    lastEndMs: high,
+    run: Steps.of('run', counts),
+  };
 }
 
 /** An ended job of a batch with its output (JSON text). */

@@ -121,7 +121,13 @@ export async function noteCancel(
     .execute();
 }
 
-/** Flows by age with how far they are, newest first. */
+/** A flow in a list, with how far it is. */
+export type ListedFlow = Pick<FlowRow, 'id' | 'name' | 'state' | 'trace_id' | 'created_ms' | 'ended_ms'> & {
+  readonly steps: number;
+  readonly done: number;
+};
+
+/** Flows by age, newest first. */
 export async function listFlows(
   db: Kysely<Database>,
   options: {
@@ -130,17 +136,17 @@ export async function listFlows(
     before?: { ms: number; id: string } | undefined;
     limit: number;
   },
-): Promise<(FlowRow & { steps: number; done: number })[]> {
-  const { tenant, state = null, before, limit } = options;
-  const { rows } = await sql<FlowRow & { steps: string; done: string }>`
-    SELECT f.*, c.steps, c.done FROM flows f, LATERAL (
+): Promise<ListedFlow[]> {
+  const { tenant, state, before, limit } = options;
+  const { rows } = await sql<ListedFlow>`
+    SELECT f.id, f.name, f.state, f.trace_id, f.created_ms, f.ended_ms, c.steps, c.done FROM flows f, LATERAL (
       SELECT count(*) AS steps, count(*) FILTER (WHERE s.state IN ('ended', 'skipped')) AS done
       FROM flow_steps s WHERE s.flow_id = f.id
     ) c
-    WHERE f.tenant = ${tenant} AND (${state}::text IS NULL OR f.state = ${state})
-      AND (${before === undefined} OR (f.created_ms, f.id) < (${before?.ms ?? 0}::double precision, ${before?.id ?? ''}))
+    WHERE f.tenant = ${tenant} ${state === undefined ? sql`` : sql`AND f.state = ${state}`}
+      ${before === undefined ? sql`` : sql`AND (f.created_ms, f.id) < (${before.ms}::double precision, ${before.id})`}
     ORDER BY f.created_ms DESC, f.id DESC LIMIT ${limit}`.execute(db);
-  return rows.map((row) => ({ ...row, steps: Number(row.steps), done: Number(row.done) }));
+  return rows;
 }
 
 export async function getFlow(db: Kysely<Database>, id: string): Promise<FlowRow | undefined> {

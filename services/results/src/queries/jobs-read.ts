@@ -1,12 +1,12 @@
 import { parseAttemptId } from '@cronium/contracts';
-import { type Expression, type Kysely, type Selectable, type SqlBool, sql } from 'kysely';
-import { pgText } from '../db/bulk.ts';
+import { type Kysely, type Selectable, sql } from 'kysely';
 import type { AttemptDataTable, AttemptLogsTable, AttemptsTable, Database, JobsTable } from '../db/schema.ts';
 
 export type JobRow = Omit<Selectable<JobsTable>, 'changed'>;
 export type AttemptRow = Selectable<AttemptsTable>;
 
-const COLUMNS = [
+/** Of a job by itself; lists leave the payload out. */
+export const JOB_COLUMNS = [
   'id',
   'tenant',
   'name',
@@ -34,11 +34,34 @@ const COLUMNS = [
 ] as const;
 
 export async function getJob(db: Kysely<Database>, id: string): Promise<JobRow | undefined> {
-  return await db.selectFrom('jobs').select(COLUMNS).where('id', '=', id).executeTakeFirst();
+  return await db.selectFrom('jobs').select(JOB_COLUMNS).where('id', '=', id).executeTakeFirst();
+}
+
+/** Some jobs, in no order. */
+export async function getJobs(db: Kysely<Database>, ids: readonly string[]): Promise<JobRow[]> {
+  return await db
+    .selectFrom('jobs')
+    .select(JOB_COLUMNS)
+    .where('id', '=', sql<string>`ANY(${ids}::text[])`)
+    .execute();
 }
 
 export async function attemptsOf(db: Kysely<Database>, jobId: string): Promise<AttemptRow[]> {
   return await db.selectFrom('attempts').selectAll().where('job_id', '=', jobId).orderBy('attempt').execute();
+}
+
+/** The attempts of some jobs, by the jobs' ids. */
+export async function attemptsOfAll(
+  db: Kysely<Database>,
+  jobIds: readonly string[],
+): Promise<Map<string, AttemptRow[]>> {
+  const rows = await db
+    .selectFrom('attempts')
+    .selectAll()
+    .where('job_id', '=', sql<string>`ANY(${jobIds}::text[])`)
+    .orderBy('attempt')
+    .execute();
+  return Map.groupBy(rows, ({ job_id }) => job_id);
 }
 
 export async function attemptRow(db: Kysely<Database>, attemptId: string): Promise<AttemptRow | undefined> {
@@ -88,52 +111,4 @@ export async function attemptData(
     .selectAll()
     .where('attempt_id', '=', attemptId)
     .executeTakeFirst();
-}
-
-/** Which jobs to list; all that are given must hold. */
-export interface JobFilter {
-  readonly tenant: string;
-  readonly states?: readonly string[] | undefined;
-  readonly batch?: string | undefined;
-  readonly pool?: string | undefined;
-  /** `name=value`. */
-  readonly labels?: readonly string[] | undefined;
-  /** A part of the name, in any case. */
-  readonly name?: string | undefined;
-  /** Accepted at or after, and before; Unix ms. */
-  readonly from?: number | undefined;
-  readonly to?: number | undefined;
-  /** Only those behind this one, newest first. */
-  readonly after?: { readonly acceptedMs: number; readonly id: string } | undefined;
-  readonly limit: number;
-}
-
-export type ListedJob = Omit<JobRow, 'payload'>;
-
-/** Jobs by the time they were accepted, newest first. */
-export async function listJobs(db: Kysely<Database>, filter: JobFilter): Promise<ListedJob[]> {
-  const columns = COLUMNS.filter((name) => name !== 'payload');
-  return await db
-    .selectFrom('jobs')
-    .select(columns)
-    .where((eb) => eb.and(conditions(filter)))
-    .orderBy('accepted_ms', 'desc')
-    .orderBy('id', 'desc')
-    .limit(filter.limit)
-    .execute();
-}
-
-function conditions(filter: JobFilter): Expression<SqlBool>[] {
-  const { tenant, states, batch, pool, labels, name, from, to, after } = filter;
-  const all = [sql<SqlBool>`tenant = ${tenant}`];
-  if (states !== undefined) all.push(sql`state = ANY(${states}::text[])`);
-  if (batch !== undefined) all.push(sql`batch_id = ${batch}`);
-  if (pool !== undefined) all.push(sql`pool = ${pool}`);
-  if (labels !== undefined && labels.length > 0) all.push(sql`labels @> ${labels.map(pgText)}::text[]`);
-  if (name !== undefined) all.push(sql`strpos(lower(name), lower(${name})) > 0`);
-  if (from !== undefined) all.push(sql`accepted_ms >= ${from}`);
-  if (to !== undefined) all.push(sql`accepted_ms < ${to}`);
-  if (after !== undefined)
-    all.push(sql`(accepted_ms, id) < (${after.acceptedMs}::double precision, ${after.id})`);
-  return all;
 }

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import type { Database } from '../db/schema.ts';
-import type { ListedJob } from './jobs-read.ts';
+import type { ListedJob } from './jobs-list.ts';
 
 /** Which jobs someone watches. */
 export interface Watch {

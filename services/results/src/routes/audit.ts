@@ -6,7 +6,8 @@ import type { Deps } from '../deps.ts';
 import type { Env } from '../http/auth.ts';
 import { readQuery } from '../http/body.ts';
 import { type AuditRow, exportAudit, listAudit } from '../queries/audit.ts';
-import { pageOf, paging, time } from './paging.ts';
+import { cursorOf } from './cursor.ts';
+import { paging, time } from './paging.ts';
 import { ndjsonStream } from './streams.ts';
 import { isoTime } from './views.ts';
 
@@ -31,10 +32,8 @@ export function auditRoutes({ db }: Deps): Hono<Env> {
     if (format === 'ndjson' || c.req.header('accept')?.includes('application/x-ndjson')) {
       return ndjsonStream(c, entries(exportAudit(db, filter)));
     }
-    const before = cursor && { ms: cursor.ms, id: Number(cursor.id) };
-    const rows = await listAudit(db, { ...filter, before, limit: limit + 1 });
-    const page = pageOf(rows, limit, ({ at_ms, id }) => ({ ms: at_ms, id: String(id) }));
-    return c.json({ entries: page.page.map(toEntry), cursor: page.cursor } satisfies AuditPage);
+    const { rows, next } = await listAudit(db, { ...filter, after: cursor, limit });
+    return c.json({ entries: rows.map(toEntry), cursor: next && cursorOf(next) } satisfies AuditPage);
   });
   return app;
 }

@@ -43,16 +43,17 @@ export function batchRoutes(deps: Deps): Hono<Env> {
       after: cursor && { createdMs: cursor.ms, id: cursor.id },
     });
     const { page, cursor: next } = pageOf(rows, limit, ({ created_ms, id }) => ({ ms: created_ms, id }));
-    const batches = await Promise.all(
-      page.map(async (row) => toBatchView(row, await batchNumbers(db, row.id))),
+    const numbers = await batchNumbers(
+      db,
+      page.map(({ id }) => id),
     );
-    return c.json({ batches, cursor: next });
+    return c.json({ batches: page.map((row) => toBatchView(row, numbers.get(row.id))), cursor: next });
   });
 
   app.get('/:id', async (c) => {
     readQuery(c, NO_QUERY);
     const row = await locateBatch(deps, c.get('principal').tenant, c.req.param('id'));
-    return c.json(toBatchView(row, await batchNumbers(db, row.id)));
+    return c.json(toBatchView(row, (await batchNumbers(db, [row.id])).get(row.id)));
   });
 
   app.get('/:id/failures', async (c) => {
@@ -101,9 +102,9 @@ async function* results(jobs: AsyncIterable<EndedJob>): AsyncGenerator<BatchResu
 }
 
 /** A batch as the API shows it. */
-export function toBatchView(row: BatchRow, numbers: BatchNumbers): BatchView {
+export function toBatchView(row: BatchRow, numbers: BatchNumbers | undefined): BatchView {
   const counts = Object.fromEntries(
-    JOB_STATES.map((state) => [state, numbers.counts.get(state) ?? 0]),
+    JOB_STATES.map((state) => [state, numbers?.counts.get(state) ?? 0]),
   ) as BatchView['counts'];
   const known = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const total = Math.max(row.accepted, known);
@@ -111,6 +112,7 @@ export function toBatchView(row: BatchRow, numbers: BatchNumbers): BatchView {
   counts.queued += total - known;
   const ended = JOB_STATES.filter(isTerminal).reduce((sum, state) => sum + counts[state], 0);
   const done = row.complete && ended === total;
+  const quantile = (share: number) => numbers?.run.quantile(share) ?? null;
   return {
     id: row.id,
     name: row.name,
@@ -121,10 +123,10 @@ export function toBatchView(row: BatchRow, numbers: BatchNumbers): BatchView {
     ended,
     total,
     progress: total === 0 ? (done ? 1 : 0) : ended / total,
-    percentiles: { p50: numbers.p50, p95: numbers.p95, p99: numbers.p99 },
-    etaSeconds: done ? 0 : etaSeconds({ ended, total, firstStartMs: numbers.firstStartMs }),
+    percentiles: { p50: quantile(0.5), p95: quantile(0.95), p99: quantile(0.99) },
+    etaSeconds: done ? 0 : etaSeconds({ ended, total, firstStartMs: numbers?.firstStartMs ?? null }),
     createdAt: isoTime(row.created_ms),
-    endedAt: done ? isoTime(numbers.lastEndMs ?? row.created_ms) : null,
+    endedAt: done ? isoTime(numbers?.lastEndMs ?? row.created_ms) : null,
   };
 }
 

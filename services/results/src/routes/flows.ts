@@ -14,7 +14,15 @@ import type { Deps } from '../deps.ts';
 import type { Env } from '../http/auth.ts';
 import { readQuery } from '../http/body.ts';
 import { problems } from '../http/problems.ts';
-import { type FlowRow, getFlow, listFlows, recordOf, type StepWithJob, stepsOf } from '../queries/flows.ts';
+import {
+  type FlowRow,
+  getFlow,
+  type ListedFlow,
+  listFlows,
+  recordOf,
+  type StepWithJob,
+  stepsOf,
+} from '../queries/flows.ts';
 import { pageOf, paging } from './paging.ts';
 import { isoTime } from './views.ts';
 
@@ -47,7 +55,7 @@ export function flowRoutes({ db, queues }: Deps): Hono<Env> {
   return app;
 }
 
-function toSummary(row: FlowRow & { steps: number; done: number }): FlowSummary {
+function toSummary(row: ListedFlow): FlowSummary {
   const { id, name, steps, done } = row;
   return {
     ...{ id, name, steps, done },

@@ -9,17 +9,12 @@ import { logFormat } from '../logs/format.ts';
 import { findMatches, lineAt } from '../logs/matches.ts';
 import { type LogRequest, readLog } from '../logs/read.ts';
 import { toFacts } from '../queries/attempts-write.ts';
-import {
-  attemptData,
-  attemptRow,
-  attemptsOf,
-  type JobRow,
-  listJobs,
-  logPositions,
-} from '../queries/jobs-read.ts';
+import { listJobs } from '../queries/jobs-list.ts';
+import { attemptData, attemptRow, attemptsOf, type JobRow, logPositions } from '../queries/jobs-read.ts';
 
+import { cursorOf } from './cursor.ts';
 import { locateJob } from './locate.ts';
-import { pageOf, paging, time } from './paging.ts';
+import { paging, time } from './paging.ts';
 import { bytesResponse } from './streams.ts';
 import { toSummary, toView } from './views.ts';
 
@@ -88,13 +83,8 @@ export function jobRoutes(deps: Deps): Hono<Env> {
   app.get('/', async (c) => {
     const { state, label: labels, cursor, limit, ...rest } = readQuery(c, listQuery);
     const filter = { ...rest, states: state, labels, tenant: c.get('principal').tenant };
-    const rows = await listJobs(db, {
-      ...filter,
-      after: cursor && { acceptedMs: cursor.ms, id: cursor.id },
-      limit: limit + 1,
-    });
-    const { page, cursor: next } = pageOf(rows, limit, ({ accepted_ms, id }) => ({ ms: accepted_ms, id }));
-    return c.json({ jobs: page.map(toSummary), cursor: next });
+    const { rows, next } = await listJobs(db, { ...filter, after: cursor, limit });
+    return c.json({ jobs: rows.map(toSummary), cursor: next && cursorOf(next) });
   });
 
   app.get('/:id', async (c) => {

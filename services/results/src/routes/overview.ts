@@ -1,17 +1,17 @@
-import type { OverviewBucket, OverviewView, Quantiles } from '@cronium/contracts';
+import type { OverviewBucket, OverviewView, Quantiles, TerminalState } from '@cronium/contracts';
 import { Hono } from 'hono';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import type { Env } from '../http/auth.ts';
 import { readQuery } from '../http/body.ts';
 import {
-  type EndedSlice,
-  endedSlices,
-  failureCauses,
-  type OverviewWindow,
-  type QueueSlice,
-  queueSlices,
-} from '../queries/overview.ts';
+  addTallies,
+  type SliceTallies,
+  Steps,
+  type Tallies,
+  type TallyWindow,
+  talliesOfTime,
+} from '../queries/tallies.ts';
 import { knownNodes } from '../queue/nodes.ts';
 
 const MINUTE_MS = 60_000;
@@ -49,70 +49,82 @@ export function overviewRoutes(deps: Deps): Hono<Env> {
   return app;
 }
 
-function windowOf(tenant: string, minutes: number): OverviewWindow {
+function windowOf(tenant: string, minutes: number): TallyWindow {
   const spanMs = minutes * MINUTE_MS;
   const bucketMs = BUCKETS_MS.find((ms) => spanMs / ms <= MOST_BUCKETS) ?? BUCKETS_MS.at(-1) ?? spanMs;
   const toMs = Math.ceil((Date.now() + 1) / bucketMs) * bucketMs;
   return { tenant, bucketMs, toMs, fromMs: toMs - Math.ceil(spanMs / bucketMs) * bucketMs };
 }
 
-async function overview(deps: Deps, window: OverviewWindow): Promise<OverviewView> {
-  const { db } = deps;
-  const [ended, queued, causes, now] = await Promise.all([
-    endedSlices(db, window),
-    queueSlices(db, window),
-    failureCauses(db, window),
-    present(deps),
-  ]);
+async function overview(deps: Deps, window: TallyWindow): Promise<OverviewView> {
+  const [slices, now] = await Promise.all([talliesOfTime(deps.db, window), present(deps)]);
+  const all = addTallies(slices.map(({ counts }) => counts));
   const { fromMs: from, toMs: to, bucketMs } = window;
-  const total = ended.find(({ bucket }) => bucket === null);
   return {
     from,
     to,
     bucketMs,
-    buckets: bucketsOf(window, { ended, queued, waiting: now.waiting }),
-    totals: {
-      accepted: queued.reduce((sum, slice) => sum + slice.accepted, 0),
-      ...endsOf(total),
-    },
-    causes: causes as OverviewView['causes'],
+    buckets: bucketsOf(window, slices, now.waiting),
+    totals: { accepted: all.accepted ?? 0, ...endsOf(all) },
+    causes: causesOf(all),
     now,
   };
 }
 
 /** What waited at the end of each slice follows from what waits now and from what came and went since. */
 function bucketsOf(
-  { fromMs, toMs, bucketMs }: OverviewWindow,
-  known: { ended: readonly EndedSlice[]; queued: readonly QueueSlice[]; waiting: number },
+  { fromMs, toMs, bucketMs }: TallyWindow,
+  slices: readonly SliceTallies[],
+  waitingNow: number,
 ): OverviewBucket[] {
-  const ended = new Map(known.ended.map((slice) => [slice.bucket, slice]));
-  const queued = new Map(known.queued.map((slice) => [slice.bucket, slice]));
+  const byBucket = new Map(slices.map(({ bucket, counts }) => [bucket, counts]));
   const buckets: OverviewBucket[] = [];
-  let { waiting } = known;
+  let waiting = waitingNow;
   for (let index = Math.round((toMs - fromMs) / bucketMs) - 1; index >= 0; index--) {
-    const { accepted = 0, taken = 0 } = queued.get(index) ?? {};
+    const own = byBucket.get(index) ?? {};
+    const { accepted = 0, taken = 0 } = own;
     buckets.push({
       at: fromMs + index * bucketMs,
       accepted,
       waiting: Math.max(0, waiting),
-      ...endsOf(ended.get(index)),
+      ...endsOf(own),
     });
     waiting += taken - accepted;
   }
   return buckets.reverse();
 }
 
-function endsOf(slice: EndedSlice | undefined): Pick<OverviewBucket, 'ended' | 'start' | 'run'> {
-  const { succeeded = 0, failed = 0, timed_out = 0, cancelled = 0, lost = 0 } = slice ?? {};
+function endsOf(tallies: Tallies): Pick<OverviewBucket, 'ended' | 'start' | 'run'> {
+  const ended = (state: TerminalState) => tallies[`ended:${state}`] ?? 0;
+  const quantiles = (kind: 'start' | 'run'): Quantiles => {
+    const steps = Steps.of(kind, tallies);
+    return { p50: steps.quantile(0.5), p95: steps.quantile(0.95) };
+  };
   return {
-    ended: { succeeded, failed, timed_out, cancelled, lost },
-    start: quantiles(slice?.start),
-    run: quantiles(slice?.run),
+    ended: {
+      succeeded: ended('succeeded'),
+      failed: ended('failed'),
+      timed_out: ended('timed_out'),
+      cancelled: ended('cancelled'),
+      lost: ended('lost'),
+    },
+    start: quantiles('start'),
+    run: quantiles('run'),
   };
 }
 
-function quantiles(pair: EndedSlice['start'] | undefined): Quantiles {
-  return { p50: pair?.[0] ?? null, p95: pair?.[1] ?? null };
+const MOST_CAUSES = 12;
+
+/** What jobs ended of, if not well; the most frequent first. */
+function causesOf(tallies: Tallies): OverviewView['causes'] {
+  return Object.entries(tallies)
+    .filter(([what]) => what.startsWith('cause:'))
+    .toSorted(([, a], [, b]) => b - a)
+    .slice(0, MOST_CAUSES)
+    .map(([what, jobs]) => {
+      const [, state = '', cause = ''] = what.split(':');
+      return { state: state as TerminalState, cause: cause === '' ? null : cause, jobs };
+    });
 }
 
 async function present({ valkey, keys, queues }: Deps): Promise<OverviewView['now']> {

@@ -3,7 +3,8 @@ import type { AttemptDataTable, AttemptLogsTable } from '../db/schema.ts';
 import { type AttemptFacts, momentMs } from '../ingest/fold.ts';
 import { readPayload } from '../ingest/payload.ts';
 import { toFacts } from '../queries/attempts-write.ts';
-import type { AttemptRow, JobRow, ListedJob } from '../queries/jobs-read.ts';
+import type { ListedJob } from '../queries/jobs-list.ts';
+import type { AttemptRow, JobRow } from '../queries/jobs-read.ts';
 
 /** A time as the API shows it. */
 export function isoTime(ms: number | null | undefined): string | null {

@@ -2,7 +2,7 @@ import type { SpanView, TraceView } from '@cronium/contracts';
 import type { Kysely } from 'kysely';
 import type { Database } from '../db/schema.ts';
 import { toFacts } from '../queries/attempts-write.ts';
-import { attemptsOf, getJob, type JobRow } from '../queries/jobs-read.ts';
+import { attemptsOf, attemptsOfAll, getJobs, type JobRow } from '../queries/jobs-read.ts';
 import {
   jobIdsOfTrace,
   type LogRecordRow,
@@ -12,9 +12,10 @@ import {
 } from '../queries/spans.ts';
 import { fleetSpans } from './fleet-spans.ts';
 
-const MAX_SPANS = 10_000;
-const MAX_JOBS = 500;
-const MAX_LOG_RECORDS = 5000;
+/** More in one answer would neither come soon nor be looked at. */
+const MAX_SPANS = 2000;
+const MAX_JOBS = 100;
+const MAX_LOG_RECORDS = 1000;
 
 /** The trace of one job: the fleet's spans of it, and what it and its submitter sent over OTLP. */
 export async function traceOfJob(db: Kysely<Database>, job: JobRow): Promise<TraceView> {
@@ -33,9 +34,10 @@ export async function traceById(
 ): Promise<TraceView | undefined> {
   const ids = await jobIdsOfTrace(db, { tenant, traceId, limit: MAX_JOBS + 1 });
   const spans = await storedSpans(db, { tenant, traceId });
-  for (const id of ids.slice(0, MAX_JOBS)) {
-    const job = await getJob(db, id);
-    if (job !== undefined) spans.push(...(await spansOfJob(db, job)));
+  const shown = ids.slice(0, MAX_JOBS);
+  const attempts = await attemptsOfAll(db, shown);
+  for (const job of await getJobs(db, shown)) {
+    spans.push(...fleetSpans(job, (attempts.get(job.id) ?? []).map(toFacts)));
   }
   return spans.length === 0 ? undefined : view(traceId, spans, ids.length > MAX_JOBS);
 }

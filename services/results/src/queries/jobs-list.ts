@@ -1,0 +1,84 @@
+import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely';
+import { pgText } from '../db/bulk.ts';
+import type { Database } from '../db/schema.ts';
+import { JOB_COLUMNS, type JobRow } from './jobs-read.ts';
+import { readWindow, type WindowPage, type WindowQuery } from './window.ts';
+
+/** Which jobs to list; all that are given must hold. */
+export interface JobFilter {
+  readonly tenant: string;
+  readonly states?: readonly string[] | undefined;
+  readonly batch?: string | undefined;
+  readonly pool?: string | undefined;
+  /** `name=value`. */
+  readonly labels?: readonly string[] | undefined;
+  /** A part of the name, in any case. */
+  readonly name?: string | undefined;
+  /** Accepted at or after, and before; Unix ms. */
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+  /** Only those behind this one, newest first. */
+  readonly after?: { readonly ms: number; readonly id: string } | undefined;
+  readonly limit: number;
+}
+
+export type ListedJob = Omit<JobRow, 'payload'>;
+
+/** Jobs by the time they were accepted, newest first. */
+export async function listJobs(db: Kysely<Database>, filter: JobFilter): Promise<WindowPage<ListedJob>> {
+  const { after, limit, labels = [], batch } = filter;
+  const query = { ...conditionsOf(filter), ...LIST, after, limit };
+  const page = await readWindow<ListedJob>(db, query);
+  if (page.next === null || page.rows.length === limit || labels.length === 0 || batch !== undefined)
+    return page;
+  const few = await fewWithLabels(db, filter);
+  if (few === undefined) return page;
+  const indexed = [...query.indexed, sql<SqlBool>`id = ANY(${few}::text[])`, ...query.rest];
+  return await readWindow<ListedJob>(db, { ...query, indexed, rest: [] });
+}
+
+const LIST = {
+  table: 'jobs',
+  columns: sql.join(JOB_COLUMNS.filter((name) => name !== 'payload').map((name) => sql.ref(name))),
+  order: { ms: 'accepted_ms', id: 'id', idType: 'text' },
+} as const;
+
+type Conditions = Pick<WindowQuery, 'indexed' | 'parts' | 'guard' | 'rest'>;
+
+/**
+ * A batch, and each state, has an index in the order of the list. A batch is of one tenant: named beside it, the tenant
+ * would only lead the planner to the index of all its jobs.
+ */
+function conditionsOf({ tenant, states, batch, pool, labels = [], name, from, to }: JobFilter): Conditions {
+  const indexed: RawBuilder<SqlBool>[] = [];
+  const rest: RawBuilder<SqlBool>[] = [];
+  if (from !== undefined) indexed.push(sql`accepted_ms >= ${from}::double precision`);
+  if (to !== undefined) indexed.push(sql`accepted_ms < ${to}::double precision`);
+  if (pool !== undefined) rest.push(sql`pool = ${pool}`);
+  if (labels.length > 0) rest.push(sql`labels @> ${labels.map(pgText)}::text[]`);
+  if (name !== undefined) rest.push(sql`strpos(lower(name), lower(${name})) > 0`);
+  const ofStates = states && sql<SqlBool>`state = ANY(${states}::text[])`;
+  if (batch !== undefined) {
+    indexed.push(sql`batch_id = ${batch}`);
+    return { indexed, rest: [...rest, ...(ofStates ? [ofStates] : [])], guard: sql`tenant = ${tenant}` };
+  }
+  indexed.push(sql`tenant = ${tenant}`);
+  // With more to look at, the states' lists together would be longer than the list of all.
+  if (states?.length === 1 || (states !== undefined && rest.length === 0)) {
+    return { indexed, rest, parts: [...new Set(states)].map((state) => sql`state = ${state}`) };
+  }
+  return { indexed, rest: [...rest, ...(ofStates ? [ofStates] : [])] };
+}
+
+/** A label that more jobs have than this is soon met on the way through the list. */
+const FEW = 2000;
+
+/** The jobs with these labels, when they are few: the index of labels finds them wherever they are. */
+async function fewWithLabels(
+  db: Kysely<Database>,
+  { tenant, labels = [] }: JobFilter,
+): Promise<string[] | undefined> {
+  const { rows } = await sql<{ id: string }>`SELECT id FROM jobs
+    WHERE labels @> ${labels.map(pgText)}::text[] AND tenant = ${tenant} LIMIT ${FEW + 1}`.execute(db);
+  return rows.length > FEW ? undefined : rows.map(({ id }) => id);
+}

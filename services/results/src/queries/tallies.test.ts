@@ -1,0 +1,71 @@
+import { newBatchId, newJobId } from '@cronium/contracts';
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { ingestAttempts } from '../ingest/attempts.ts';
+import { failureOf, payloadOf, successOf, updateOf } from '../test/fleet.ts';
+import { openService, type TestService } from '../test/service.ts';
+import { batchNumbers } from './batches-read.ts';
+import { markCancelled, markRetried } from './jobs-write.ts';
+import { addTallies, foldTallies, Steps, talliesOfTime } from './tallies.ts';
+
+const HOUR_MS = 3_600_000;
+
+/** States of a batch's jobs, counted one by one. */
+async function countedStates({ deps: { db } }: TestService, batchId: string): Promise<Map<string, number>> {
+  const { rows } = await sql<{ state: string; n: number }>`
+    SELECT state, count(*) AS n FROM jobs WHERE batch_id = ${batchId} GROUP BY state`.execute(db);
+  return new Map(rows.map(({ state, n }) => [state, n]));
+}
+
+test('whatever becomes of jobs, the tallies are what counting them gives, folded or not', async () => {
+  await using service = await openService();
+  const { db } = service.deps;
+  const batchId = newBatchId();
+  const now = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
+  const ids = Array.from({ length: 12 }, newJobId);
+  const payload = (index: number) =>
+    payloadOf(ids[index] ?? '', { batchId, line: index + 1, acceptedAt: now });
+  const check = async () => {
+    const { counts } = (await batchNumbers(db, [batchId])).get(batchId) ?? {};
+    expect(counts).toEqual(await countedStates(service, batchId));
+  };
+  const steps: (() => Promise<unknown>)[] = [
+    () =>
+      ingestAttempts(
+        db,
+        ids.map((id, index) => updateOf(id, 1, { payload: payload(index), state: 'queued' })),
+      ),
+    ...[0, 1, 2, 3].map((index) => () => ingestAttempts(db, successOf(ids[index] ?? '', 1, payload(index)))),
+    ...[4, 5, 6].map(
+      (index) => () => ingestAttempts(db, [failureOf(ids[index] ?? '', 1, { payload: payload(index) })]),
+    ),
+    () => markCancelled(db, ids.slice(7, 9), { by: 'someone', atMs: now + 5 }),
+    () => markRetried(db, ids[4] ?? '', { ...payload(4), acceptedAt: now + 9, attemptBase: 1 } as never),
+    () => sql`DELETE FROM jobs WHERE id = ${ids[5] ?? ''}`.execute(db),
+  ];
+  for (const [index, step] of steps.entries()) {
+    await step();
+    await check();
+    if (index % 2 === 0) await foldTallies(db, now);
+    await check();
+  }
+  const left = await sql<{ n: number }>`SELECT count(*) AS n FROM tallies WHERE n <= 0`.execute(db);
+  expect(left.rows).toEqual([{ n: 0 }]);
+  const hour = await talliesOfTime(db, {
+    ...{ tenant: 'default', fromMs: now - HOUR_MS, toMs: now + HOUR_MS, bucketMs: 60_000 },
+  });
+  const all = addTallies(hour.map(({ counts }) => counts));
+  const sum = (kind: string) => all[kind];
+  expect([sum('ended:succeeded'), sum('ended:failed'), sum('ended:cancelled'), sum('accepted')]).toEqual([
+    4, 1, 2, 11,
+  ]);
+  expect(sum('cause:failed:exit')).toBe(1);
+});
+
+test('a quantile of steps is within 2.5 % of the time itself', () => {
+  const step = (ms: number) => `run:${Math.floor(Math.log(Math.max(1, ms)) / Math.log(1.05))}`;
+  const steps = Steps.of('run', { [step(100)]: 98, [step(60_000)]: 2, 'start:3': 7 });
+  expect(Math.abs((steps.quantile(0.5) ?? 0) / 100 - 1)).toBeLessThan(0.026);
+  expect(Math.abs((steps.quantile(0.99) ?? 0) / 60_000 - 1)).toBeLessThan(0.026);
+  expect(Steps.of('run', {}).quantile(0.5)).toBeNull();
+});
