@@ -45,7 +45,7 @@ export class Sidecar {
 
   /**
    * Carries out one command; call it for one at a time. Each may be sent again: settings that were taken stay, an attempt
-   * that is bound stays bound, and its connections with it.
+   * that is bound stays bound, and its connections with it. Another attempt that is bound meets it as if it were new.
    */
   async carryOut(command: SidecarCommand): Promise<SidecarReply> {
     switch (command.type) {
@@ -97,6 +97,8 @@ export class Sidecar {
   }
 
   async #bind(binding: Binding, { address, valkeyUrl, resultsUrl }: Settings): Promise<void> {
+    const former = this.#binding.current;
+    if (former !== undefined && former.attemptId !== binding.attemptId) await this.#unbind();
     const rules = compileEgress(binding.egress, { fleet: [valkeyUrl, resultsUrl] });
     if (binding.egress.mode !== 'none' && this.#proxy === undefined) {
       const proxy = createEgressProxy({

@@ -62,6 +62,11 @@ export class BatchSandbox implements Sandbox {
     return this.#startedAt === 0;
   }
 
+  /** Did the kernel kill one of its processes for memory? */
+  get ranOutOfMemory(): boolean {
+    return (this.#turn.end?.oomKills ?? 0) > 0;
+  }
+
   /** Resolves when nothing of the job is in the container any more. */
   get cleaned(): Promise<void> {
     return this.#turn.cleaned;

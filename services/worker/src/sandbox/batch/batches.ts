@@ -148,7 +148,7 @@ export class Batches {
     { observer, signal }: { readonly observer: PreparationObserver; readonly signal: AbortSignal },
   ): Promise<void> {
     observer.begin('sidecar');
-    await cell.parts.slot.unbind();
+    // A sidecar forgets the attempt before when it is bound to another; that one's processes are gone.
     await cell.parts.slot.bind(request, signal);
     observer.end('sidecar');
     observer.begin('start');
@@ -166,7 +166,11 @@ export class Batches {
     const leave = (one: BatchSandbox) => this.#leave(one);
     const sandbox = new BatchSandbox({ context, binding, cell, program, leave });
     this.#sandboxes.add(sandbox);
-    void sandbox.cleaned.then(() => this.#cells.giveBack(cell));
+    void sandbox.cleaned.then(() => {
+      // Docker tells of it late: what it says must be of this turn.
+      if (sandbox.ranOutOfMemory) cell.spoil();
+      this.#cells.giveBack(cell);
+    });
     return sandbox;
   }
 

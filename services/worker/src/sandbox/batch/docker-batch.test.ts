@@ -106,7 +106,10 @@ describe('jobs of a batch', () => {
     expect(hungry.evidence.oomKills).toBe(1);
     const modest = await run(job('echo fine'));
     expect(modest.evidence).toMatchObject({ oomKills: 0, oomEvents: 0 });
-    expect(new Set([killed, like, hungry, modest].map(({ binding }) => binding.containerId)).size).toBe(1);
+    const containers = [killed, like, hungry, modest].map(({ binding }) => binding.containerId);
+    expect(new Set(containers.slice(0, 3)).size).toBe(1);
+    // Docker tells of it some time: not in another job's turn.
+    expect(containers[3]).not.toBe(containers[0]);
   });
 
   test('get SIGTERM each for itself; one that does not obey takes its container along', async () => {

@@ -44,16 +44,18 @@ end_all() {
   done >/dev/null
 }
 is_empty() {
-  for f in "$1"/* "$1"/.[!.]* "$1"/..?*; do [ ! -e "$f" ] && [ ! -L "$f" ] || return 1; done
+  d=$1; set -- "$d"/* "$d"/.*
+  [ $# -eq 3 ] && [ ! -e "$1" ] && [ ! -L "$1" ]
 }
 clean() {
   "$b" rm -rf "$@"
-  for d; do [ -d "$d" ] || continue; [ -r "$d" ] && [ -w "$d" ] && [ -x "$d" ] && is_empty "$d" || return 1; done
+  for d; do
+    [ ! -d "$d" ] || { [ -r "$d" ] && [ -w "$d" ] && [ -x "$d" ] && is_empty "$d"; } || return 1
+  done
   for f in /proc/sysvipc/*; do { read -r x; read -r x; } <"$f" && return 1; done
   return 0
 }
 run() {
-  count_kills; before=$k
   exec 2>"$r/.signals"
   (
     read -r pid x </proc/self/stat
@@ -63,14 +65,15 @@ run() {
   c=$?; how=exit
   [ -s "$r/.signals" ] && how=signal
   end_all || exit ${UNCLEAN_EXIT_CODE}
-  count_kills; k=$((k - before))
-  [ "$k" -eq 0 ] || mark turn oom "$k"
+  before=$k; count_kills
+  [ "$k" -eq "$before" ] || mark turn oom $((k - before))
   mark turn "$how" "$c"; mark turn "$how" "$c" >&9
   clean ${folders} || exit ${UNCLEAN_EXIT_CODE}
   mark turn clean 0
   return "$c"
 }
 ${FIND_PROGRAM}
+count_kills
 mark boot start 0; mark boot start 0 >&2
 exec 9>&2
 `;
