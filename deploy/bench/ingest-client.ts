@@ -3,33 +3,14 @@
  * time. What it sends is ready before its parent says `go` on its stdin; then it prints how long it took.
  */
 import { once } from 'node:events';
-import { createNodeKey, keysFor, type NodeRecord, newJobId, signNodeToken } from '@cronium/contracts';
-import { Redis } from 'ioredis';
+import { newJobId, signNodeToken } from '@cronium/contracts';
+import { joinFleet } from './bench-node.ts';
 import { logRequests, outcomeRequests, type Request } from './ingest-load.ts';
 
 const [what = '', node = '', requests = ''] = process.argv.slice(2);
 const { BENCH_VALKEY_URL = '', BENCH_RESULTS_URL = '' } = process.env;
 
-const key = await createNodeKey();
-const valkey = new Redis(BENCH_VALKEY_URL);
-const now = Date.now();
-const record: NodeRecord = {
-  node,
-  version: '0.1.0',
-  pools: ['default'],
-  labels: {},
-  slots: 100,
-  busy: 100,
-  state: 'ready',
-  reasons: [],
-  images: [],
-  keys: [key.publicJwk as NodeRecord['keys'][number]],
-  startedAt: now,
-  seenAt: now,
-};
-await valkey.hset(keysFor('{cronium}').nodes, node, JSON.stringify(record));
-valkey.disconnect();
-
+const key = await joinFleet(BENCH_VALKEY_URL, node);
 const make = what === 'logs' ? logRequests : outcomeRequests;
 const { before, timed } = make({ node, count: Number(requests), newJobId });
 const token = await signNodeToken(key, node);

@@ -17,7 +17,7 @@ import { measureThroughput, throughputFigures } from './throughput.ts';
 
 const USAGE = `Measures a fleet on this machine, each figure beside its baseline in the same run.
 
-Usage: npm run bench -- [--only starts,throughput,batch-isolation,idle,submission,ingest] [--runs 3]
+Usage: npm run bench -- [--only starts,throughput,batch-isolation,idle,submission,ingest,tail] [--runs 3]
                            [--starts 30] [--jobs 80] [--batch-jobs 3000] [--submit 100000] [--large 1000000]
                            [--json FILE] [--profile]
        npm run bench -- --only queries [--stored-jobs 100000] [--stored-spans 1000000] [--stored-log-mb 500] [--asked 100]
@@ -38,7 +38,7 @@ const HOME = resolve(import.meta.dirname, '../../.cronium/bench');
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'starts,throughput,batch-isolation,idle,submission,ingest' },
+    only: { type: 'string', default: 'starts,throughput,batch-isolation,idle,submission,ingest,tail' },
     runs: { type: 'string', default: '3' },
     starts: { type: 'string', default: '30' },
     jobs: { type: 'string', default: '80' },

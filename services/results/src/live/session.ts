@@ -31,6 +31,11 @@ export class LiveSession {
     this.#cursor = cursor ?? '0';
   }
 
+  /** Does someone read a log along? */
+  get followsLogs(): boolean {
+    return this.#subscription.logs.length > 0;
+  }
+
   /** Could a change of these jobs concern it? An empty list: of any. */
   concerns(jobIds: readonly string[]): boolean {
     const { all, jobs, batches } = this.#watch;

@@ -7,8 +7,9 @@ import type { Deps } from '../deps.ts';
 import { type Env, requireOwnPage } from '../http/auth.ts';
 import { LiveSession } from '../live/session.ts';
 
-/** Changes that come together are told together. */
+/** Changes that come together are told together; someone who reads a log along is told sooner. */
 const GATHER_MS = 150;
+const LOG_GATHER_MS = 40;
 /** Workers are looked at this often, and the client hears from us. */
 const BEAT_MS = 5000;
 /** What a client has not taken yet; past it nothing more is read for it. */
@@ -82,7 +83,7 @@ async function feed(
         send(socket, message);
         await drained(socket, signal);
       }
-      await pause(GATHER_MS, signal);
+      await pause(session.followsLogs ? LOG_GATHER_MS : GATHER_MS, signal);
       const { promise, resolve } = Promise.withResolvers<void>();
       wake = resolve;
       if (!dirty) await Promise.race([promise, pause(BEAT_MS, signal)]);

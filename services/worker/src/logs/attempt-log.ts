@@ -4,8 +4,10 @@ import { LastLines } from './last-lines.ts';
 import type { LogStream, Shipper } from './shipper.ts';
 import { Tail } from './tail.ts';
 
-/** How long a record may wait for others before it is sent. */
-const FLUSH_MS = 75;
+/** A record after a silence waits so long for others, so that a reader sees it soon. */
+const GATHER_MS = 20;
+/** Chunks of a job that goes on writing are so far apart. */
+const APART_MS = 75;
 
 export interface AttemptLogOptions {
   readonly attemptId: string;
@@ -38,6 +40,8 @@ export class AttemptLog {
   #stdout: number;
   #stderr: number;
   #flush: NodeJS.Timeout | undefined;
+  /** When the last chunk was sent, monotonic. */
+  #sentAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: AttemptLogOptions) {
     const { from, maxBytes, shipper, attemptId } = options;
@@ -78,7 +82,7 @@ export class AttemptLog {
     this.#headBytes += jobBytes(record);
     const packed = this.#head.add(record, missingBytes);
     if (packed) this.#send(packed);
-    else this.#flush ??= setTimeout(() => this.#flushHead(), FLUSH_MS);
+    else this.#flush ??= setTimeout(() => this.#flushHead(), this.#flushInMs());
     if (!this.#stream.hasRoom) await this.#stream.room(signal);
   }
 
@@ -139,6 +143,10 @@ export class AttemptLog {
     this.#send({ ...builder.take(), stdout, stderr, omitted });
   }
 
+  #flushInMs(): number {
+    return Math.max(GATHER_MS, this.#sentAt + APART_MS - performance.now());
+  }
+
   #flushHead(): void {
     clearTimeout(this.#flush);
     this.#flush = undefined;
@@ -148,6 +156,7 @@ export class AttemptLog {
   #send(packed: Packed, { last = false } = {}): void {
     clearTimeout(this.#flush);
     this.#flush = undefined;
+    this.#sentAt = performance.now();
     const { attemptId, day } = this.#options;
     this.#stdout += packed.stdout;
     this.#stderr += packed.stderr;
