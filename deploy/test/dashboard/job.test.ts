@@ -1,13 +1,18 @@
 import { eventually } from '@cronium/testing';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { openLine } from './line.ts';
 import type { ScriptedLine, ScriptedPayload } from './scripted-node.ts';
-import { openStage, type Stage } from './stage.ts';
+import { KEY, openStage, type Stage } from './stage.ts';
 
 let stage: Stage;
 let page: Page;
+let longCut: Promise<LongCut>;
 beforeAll(async () => {
   stage = await openStage();
+  // It takes its time beside the other tests; the last one looks at what came of it.
+  longCut = cutForTenSeconds();
+  longCut.catch(() => undefined);
 });
 afterAll(() => stage[Symbol.asyncDispose]());
 beforeEach(async () => {
@@ -32,15 +37,52 @@ const numbered = (count: number, from = 1): ScriptedLine[] =>
   Array.from({ length: count }, (_, index) => ({ text: `line number ${from + index}` }));
 
 const open = (job: ScriptedPayload) => page.goto(stage.signedIn(`/jobs/${job.id}`));
-const stateOf = () => page.locator(`${LINK}`).getAttribute('data-state');
-const linkBecomes = (state: string) =>
-  eventually(async () => (await stateOf()) === state, { what: `the page is ${state}`, timeoutMs: 40_000 });
+const linkBecomes = (state: string, of: Page = page) =>
+  eventually(async () => (await of.locator(LINK).getAttribute('data-state')) === state, {
+    what: `the page is ${state}`,
+    timeoutMs: 40_000,
+  });
 
 /** The numbers of the lines in sight, as the page shows them. */
-async function shownLines(): Promise<number[]> {
-  return page.evaluate<number[]>(
+async function shownLines(of: Page = page): Promise<number[]> {
+  return of.evaluate<number[]>(
     "[...document.querySelectorAll('.log-row:has(.log-text) .log-number')].map((one) => Number(one.textContent))",
   );
+}
+
+/** What a page showed while its connection was cut, and after it came back. */
+interface LongCut {
+  readonly during: readonly number[];
+  readonly after: readonly number[];
+  readonly cutMs: number;
+}
+
+const CUT_SECONDS = 10;
+
+/** Cuts the connection of a page of its own, while its job writes a line each second. */
+async function cutForTenSeconds(): Promise<LongCut> {
+  await using line = await openLine(Number(new URL(stage.resultsUrl).port));
+  const own = await (await stage.browser.newContext({ viewport: { width: 1200, height: 900 } })).newPage();
+  const job = await runningJob(numbered(3));
+  await own.goto(`${line.url}/jobs/${job.id}#key=${KEY}`);
+  await linkBecomes('live', own);
+  await own.getByText('line number 3').waitFor();
+  line.set('cut');
+  const begun = performance.now();
+  await linkBecomes('reconnecting', own);
+  for (let second = 1; second <= CUT_SECONDS; second++) {
+    await stage.node.writeLog(job.id, numbered(1, 3 + second));
+    await eventually(() => performance.now() - begun > second * 1000, { what: 'a second', everyMs: 50 });
+  }
+  await linkBecomes('reconnecting', own);
+  const during = await shownLines(own);
+  const cutMs = performance.now() - begun;
+  line.set('open');
+  await linkBecomes('live', own);
+  await own.getByText(`line number ${3 + CUT_SECONDS}`, { exact: true }).waitFor();
+  const after = await shownLines(own);
+  await own.context().close();
+  return { during, after, cutMs };
 }
 
 test('a job is found in the list; its page shows its log with colours, and lines as they are written', async () => {
@@ -166,4 +208,11 @@ test('20,000 lines a second leave the page responsive', async () => {
   expect(rows).toBeLessThan(120);
   await page.getByRole('link', { name: 'Attempts' }).click();
   await page.getByText('100,001 lines').waitFor();
+});
+
+test('after a cut of ten seconds every missed line is there once, in order', async () => {
+  const { during, after, cutMs } = await longCut;
+  expect(cutMs).toBeGreaterThan(CUT_SECONDS * 1000);
+  expect(during).toEqual([1, 2, 3]);
+  expect(after).toEqual(Array.from({ length: 3 + CUT_SECONDS }, (_, index) => index + 1));
 });

@@ -88,7 +88,8 @@ function optionsOf(props: ChartProps, element: HTMLElement): uPlot.Options {
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    padding: [10, 8, 0, 0],
+    // Half of a time fits to the right of the last line of the grid.
+    padding: [10, 22, 0, 0],
     legend: { show: false },
     cursor: {
       sync: { key: 'overview' },

@@ -42,7 +42,7 @@ export function JobFacts({ job }: { job: JobView }): JSX.Element {
         </Fact>
       )}
       {labels.length > 0 && (
-        <Fact name="Labels">
+        <Fact name="Labels" wide>
           <span class="chips">
             {labels.map(([name, value]) => (
               <a key={name} class="chip" href={`/jobs?label=${encodeURIComponent(`${name}=${value}`)}`}>
@@ -57,9 +57,18 @@ export function JobFacts({ job }: { job: JobView }): JSX.Element {
   );
 }
 
-function Fact({ name, children }: { name: string; children: ComponentChildren }): JSX.Element {
+function Fact({
+  name,
+  wide = false,
+  children,
+}: {
+  name: string;
+  /** It needs the room of two. */
+  wide?: boolean;
+  children: ComponentChildren;
+}): JSX.Element {
   return (
-    <div>
+    <div class={wide ? 'wide-fact' : ''}>
       <dt>{name}</dt>
       <dd class="number">{children}</dd>
     </div>

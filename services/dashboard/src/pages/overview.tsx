@@ -14,6 +14,7 @@ import '../styles/overview.css';
 
 const SPANS = { 15: '15 m', 60: '1 h', 360: '6 h', 1440: '24 h', 10080: '7 d' } as const;
 const MINUTE_MS = 60_000;
+const NOT_WELL = 'failed,timed_out,lost';
 
 /** How the fleet does. */
 export default function OverviewPage(): JSX.Element {
@@ -70,7 +71,7 @@ function Tiles({ view, minutes }: { view: OverviewView; minutes: number }): JSX.
       <Tile name="Ended" note={`${perMinute < 10 ? perMinute.toFixed(1) : compact(perMinute)} a minute`}>
         {compact(ended)}
       </Tile>
-      <Tile name="Succeeded" note={`${count(judged - totals.ended.succeeded)} did not`}>
+      <Tile name="Succeeded" note={<NotWell jobs={judged - totals.ended.succeeded} />}>
         {judged === 0 ? '–' : percent(totals.ended.succeeded / judged)}
       </Tile>
       <Tile name="Waiting" note={now.delayed > 0 ? `${compact(now.delayed)} delayed` : 'for a worker'}>
@@ -93,6 +94,11 @@ function Tiles({ view, minutes }: { view: OverviewView; minutes: number }): JSX.
   );
 }
 
+/** The way to them, for who reads the number first. */
+function NotWell({ jobs }: { jobs: number }): JSX.Element {
+  return jobs === 0 ? <>all of them</> : <a href={`/jobs?state=${NOT_WELL}`}>{count(jobs)} did not</a>;
+}
+
 function Tile({
   name,
   note,
@@ -112,8 +118,6 @@ function Tile({
     </div>
   );
 }
-
-const NOT_WELL = 'failed,timed_out,lost';
 
 /** The newest jobs that did not end well: what the one on call looks for. */
 function Troubled(): JSX.Element | null {
