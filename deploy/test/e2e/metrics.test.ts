@@ -70,6 +70,8 @@ const UNSEEN: readonly MetricName[] = [
   'trace_spans_exported_total',
   'traces_dropped_total',
   'traces_waiting',
+  'webhook_tries_total',
+  'webhooks_given_up_total',
 ];
 
 test('a real Prometheus reads every service, has every metric, and raises the alarm when no worker is left', async () => {

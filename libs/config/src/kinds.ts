@@ -124,6 +124,15 @@ export const pairs: z.ZodType<Readonly<Record<string, string>>, string> = z
     return Object.freeze(Object.fromEntries(entries));
   });
 
+/** A range of addresses, IPv4 or IPv6, or a single one. */
+export const addressRange = text.refine((value) => {
+  const [address = '', bits = '0', ...rest] = value.split('/');
+  const family = isIP(address);
+  return (
+    family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)
+  );
+}, 'it must be an address or a range such as 10.1.0.0/16');
+
 const SEALING_KEY = /^(?:([A-Za-z0-9._-]{1,32}):)?([A-Za-z0-9+/_-]+={0,2})$/;
 
 /** Keys of 32 bytes as `id:base64` with commas between them; a single key may stand without an id and is `k1` then. */

@@ -94,6 +94,15 @@ export type JobSummary = z.infer<typeof jobSummary>;
 export const jobPage = z.object({ jobs: z.array(jobSummary), cursor: z.string().nullable() });
 export type JobPage = z.infer<typeof jobPage>;
 
+/** What became of the message to a job's `webhook`. */
+export const webhookView = z.object({
+  state: z.enum(['waiting', 'delivered', 'failed']),
+  tries: z.int(),
+  lastError: z.string().optional(),
+  deliveredAt: z.iso.datetime().optional(),
+});
+export type WebhookView = z.infer<typeof webhookView>;
+
 /** `GET /v1/jobs/{id}`. `attempts` here is the number; `attemptList` has each. */
 export const jobView = jobSummary.extend({
   spec: z.record(z.string(), z.unknown()),
@@ -101,6 +110,8 @@ export const jobView = jobSummary.extend({
   condition: z.boolean().nullable(),
   progress: z.object({ percent: z.number().nullable(), message: z.string().nullable() }).nullable(),
   attemptList: z.array(attemptView),
+  /** Of the job's last end; absent before it, and for a job without `webhook`. */
+  webhook: webhookView.optional(),
   /** Milliseconds by phase of the newest attempt: queued, prepare, tenantPreTask, setup, preTask, run, drain, teardown, total. */
   timings: z.record(z.string(), z.number()),
 });

@@ -1,4 +1,5 @@
 export * from './accounts.ts';
+export * from './addresses.ts';
 export * from './api.ts';
 export * from './attempts.ts';
 export * from './audit.ts';
@@ -26,3 +27,4 @@ export * from './spans.ts';
 export * from './states.ts';
 export * from './tokens.ts';
 export * from './traceparent.ts';
+export * from './webhooks.ts';

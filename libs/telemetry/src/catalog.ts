@@ -264,6 +264,25 @@ export const CATALOG = {
     service: 'results',
     help: 'Traces of ended jobs that wait for the collector. Every results process tells the same.',
   },
+  webhook_tries_total: {
+    type: 'counter',
+    service: 'results',
+    help: 'Tries to tell the webhooks of ended jobs.',
+    labels: {
+      result:
+        '`delivered`, `status`: answered, but not with 2xx; `away`: no answer; `refused`: not a public address; `secret`: the secret is not there',
+    },
+  },
+  webhooks_given_up_total: {
+    type: 'counter',
+    service: 'results',
+    help: 'Webhooks of ended jobs that were never told: they answered 410, or no try of many did.',
+  },
+  webhooks_waiting: {
+    type: 'gauge',
+    service: 'results',
+    help: 'Webhooks of ended jobs that are still to be told. Every results process tells the same.',
+  },
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 type Catalog = typeof CATALOG;

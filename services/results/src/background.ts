@@ -75,6 +75,7 @@ export async function runBackground(deps: Deps, options: BackgroundOptions): Pro
       signal,
       onError: onError('adding up the tallies'),
     }),
+    deps.webhooks.run(signal),
     flows.run(signal),
     followChanges(changes, { url: options.databaseUrl, log, signal }),
     repeat(async () => void (await resealStored(db, { box: deps.secrets, log })), {

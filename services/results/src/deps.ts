@@ -14,6 +14,7 @@ import type { ArtifactStore } from './routes/artifact-store.ts';
 import type { SchemaGate } from './schema-gate.ts';
 import type { TraceExport } from './trace/export.ts';
 import type { Variables } from './variables/variables.ts';
+import type { WebhookSender } from './webhooks/sender.ts';
 
 /** All that the routes work with. */
 export interface Deps {
@@ -33,6 +34,8 @@ export interface Deps {
   readonly schema: SchemaGate;
   /** Sends traces to a collector, when there is one. */
   readonly traces: TraceExport | undefined;
+  /** Tells the webhooks of ended jobs. */
+  readonly webhooks: WebhookSender;
   readonly log: Logger;
   readonly metrics: Metrics;
   /** Aborts when the process stops: streams end then. */

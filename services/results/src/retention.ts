@@ -64,6 +64,7 @@ async function deleteJobs(
     await sql`DELETE FROM attempt_logs WHERE attempt_id IN (SELECT id FROM attempts WHERE job_id = ${own})`.execute(
       trx,
     );
+    await sql`DELETE FROM webhook_deliveries WHERE job_id = ${own}`.execute(trx);
     await sql`DELETE FROM attempt_data WHERE job_id = ${own}`.execute(trx);
     await sql`DELETE FROM attempts WHERE job_id = ${own}`.execute(trx);
     await sql`DELETE FROM jobs WHERE id = ${own}`.execute(trx);

@@ -17,6 +17,7 @@ import { SchemaGate } from './schema-gate.ts';
 import { TraceExport } from './trace/export.ts';
 import { VariableCache } from './variables/cache.ts';
 import { Variables } from './variables/variables.ts';
+import { WebhookSender } from './webhooks/sender.ts';
 
 /** What must be opened before the rest can be put together. */
 export interface Resources {
@@ -43,6 +44,7 @@ type Settings = Pick<
   | 'OTEL_EXPORTER_OTLP_ENDPOINT'
   | 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'
   | 'CRONIUM_PRODUCER_URL'
+  | 'CRONIUM_WEBHOOK_ALLOW_PRIVATE'
 >;
 
 /** Puts the parts of the service together; starts nothing. */
@@ -51,6 +53,7 @@ export function wire(
   { db, valkey, log, signal, metrics = createMetrics('results') }: Resources,
 ): Deps {
   const queues = new Queues(valkey, config.CRONIUM_PREFIX);
+  const secrets = new SecretBox(config.CRONIUM_SECRETS_KEY);
   return {
     db,
     valkey,
@@ -60,7 +63,7 @@ export function wire(
     window: () => dayWindow(config.CRONIUM_RETENTION_DAYS, Date.now()),
     apiKeys: new ApiKeys(db, config.CRONIUM_API_KEYS),
     nodeKeys: new NodeKeys(valkey, queues.keys),
-    secrets: new SecretBox(config.CRONIUM_SECRETS_KEY),
+    secrets,
     variables: new Variables(db, new VariableCache(valkey, queues.keys)),
     artifacts: artifactStore(config),
     changes: new Changes(),
@@ -68,6 +71,10 @@ export function wire(
     log,
     metrics,
     traces: traceExport(config, { db, metrics, log }),
+    webhooks: new WebhookSender({
+      ...{ db, secrets, metrics, log },
+      allowPrivate: config.CRONIUM_WEBHOOK_ALLOW_PRIVATE,
+    }),
     signal,
     producerUrl: config.CRONIUM_PRODUCER_URL,
     dashboardDir: join(import.meta.dirname, '../../dashboard/dist'),

@@ -1,6 +1,5 @@
-import type { EgressPolicy } from '@cronium/contracts';
+import { type EgressPolicy, isPublic } from '@cronium/contracts';
 import { expect, test } from 'vitest';
-import { isPublic } from './addresses.ts';
 import { compileEgress, parseDestination } from './egress.ts';
 
 const policy = (overrides: Partial<EgressPolicy>): EgressPolicy => ({

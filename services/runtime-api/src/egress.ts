@@ -1,8 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import type { EgressPolicy } from '@cronium/contracts';
+import { type EgressPolicy, isPublic, plainAddress, ranges } from '@cronium/contracts';
 import { waitFor } from '@cronium/lifecycle';
-import { isPublic, plainAddress, ranges } from './addresses.ts';
 
 const RESOLVE_TIMEOUT_MS = 10_000;
 

@@ -1,6 +1,16 @@
 import { type ConfigOf, defineConfig, field, optionalField } from '../define.ts';
 import { apiKeys, http, logging, producerUrl, shutdown, telemetry, valkey } from '../groups.ts';
-import { bytes, integer, positiveSeconds, sealingKeys, share, text, url } from '../kinds.ts';
+import {
+  addressRange,
+  bytes,
+  integer,
+  list,
+  positiveSeconds,
+  sealingKeys,
+  share,
+  text,
+  url,
+} from '../kinds.ts';
 
 /** All that the results service reads from its environment. */
 export const resultsConfig = defineConfig({
@@ -51,6 +61,11 @@ export const resultsConfig = defineConfig({
   CRONIUM_ARTIFACT_MAX_BYTES: field(bytes, {
     doc: 'The largest artifact that is taken. Longer ones are refused with 413.',
     default: '64MiB',
+  }),
+  CRONIUM_WEBHOOK_ALLOW_PRIVATE: field(list(addressRange), {
+    doc: 'Private addresses that the webhooks of jobs may have all the same, as ranges (10.1.0.0/16). All others are refused. They are called by the results service, from where it stands.',
+    default: '',
+    example: '10.1.0.0/16,127.0.0.1',
   }),
   CRONIUM_TRACE_SAMPLE_RATIO: field(share, {
     doc: 'With a collector: which share of the traces of ended jobs is sent there, from 0 to 1. Those of jobs that failed, were tried again or were slow are always sent.',

@@ -31,6 +31,8 @@ export interface JobsTable {
   started_ms: number | null;
   ended_ms: number | null;
   run_ms: number | null;
+  /** JSON of a {@link WebhookTarget}; null for a job without webhook. */
+  webhook: string | null;
   /** The transaction that last changed the row; live readers resume by it. */
   changed: Generated<string>;
 }
@@ -220,6 +222,29 @@ export interface TraceOutboxTable {
   due_ms: number;
 }
 
+/** What a job's webhook is to be told of one end of the job, or was. */
+export interface WebhookDeliveriesTable {
+  id: string;
+  job_id: string;
+  /** The job as it ended: a retry by hand changes its row. */
+  attempt: number;
+  state: string;
+  exit_code: number | null;
+  cause: string | null;
+  started_ms: number | null;
+  ended_ms: number | null;
+  /** JSON of a {@link WebhookTarget}. */
+  webhook: string;
+  /** Of its URL, with the port. */
+  host: string;
+  created_ms: number;
+  /** When to try next; null when it is over. */
+  due_ms: number | null;
+  tries: number;
+  last_error: string | null;
+  delivered_ms: number | null;
+}
+
 export interface FlowsTable {
   id: string;
   tenant: string;
@@ -265,6 +290,7 @@ export interface Database {
   artifacts: ArtifactsTable;
   audit: AuditTable;
   trace_outbox: TraceOutboxTable;
+  webhook_deliveries: WebhookDeliveriesTable;
   flows: FlowsTable;
   flow_steps: FlowStepsTable;
 }

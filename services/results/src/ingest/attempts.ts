@@ -13,6 +13,7 @@ import type { Database } from '../db/schema.ts';
 import { readAttempts, writeAttempts } from '../queries/attempts-write.ts';
 import { byId, insertJobs, type JobChange, lockJobs, updateJobs } from '../queries/jobs-write.ts';
 import { notify } from '../queries/notify.ts';
+import { putDeliveries } from '../queries/webhooks.ts';
 import {
   type AttemptFacts,
   type AttemptReport,
@@ -70,7 +71,9 @@ async function store(
   const results = updates.map((update) => fold.apply(update));
   await writeAttempts(trx, [...fold.changedAttempts()]);
   await updateJobs(trx, fold.changedJobs().sort(byId));
-  await onEnded?.(trx, fold.endedJobs());
+  const ended = fold.endedJobs();
+  await onEnded?.(trx, ended);
+  await putDeliveries(trx, withWebhook(updates, ended));
   await notify(trx, [...fold.touched]);
   return results;
 }
@@ -83,6 +86,14 @@ async function holdJobs(trx: Kysely<Database>, updates: readonly IngestUpdate[])
   if (missing.length === 0) return jobs;
   await insertJobs(trx, uniqueById(missing.map(({ jobId, payload }) => newJob(jobId, payload))));
   return [...jobs, ...(await lockJobs(trx, [...new Set(missing.map(({ jobId }) => jobId))]))];
+}
+
+/** Those of the jobs that have a webhook. Most have none, and cost nothing. */
+function withWebhook(updates: readonly IngestUpdate[], jobIds: readonly string[]): string[] {
+  const ids = new Set(
+    updates.flatMap(({ jobId, payload }) => (payload.spec.webhook === undefined ? [] : [jobId])),
+  );
+  return jobIds.filter((id) => ids.has(id));
 }
 
 function idsOf(updates: readonly IngestUpdate[]): string[] {
@@ -150,7 +161,9 @@ class Fold {
   endedJobs(): string[] {
     return [...this.#before].flatMap(([id, before]) => {
       const after = this.jobs.get(id);
-      return after !== undefined && isTerminal(after.state) && !isTerminal(before.state) ? [id] : [];
+      if (after === undefined || !isTerminal(after.state)) return [];
+      // A retry by hand may be told of for the first time by its end.
+      return !isTerminal(before.state) || after.attempt > before.attempt ? [id] : [];
     });
   }
 

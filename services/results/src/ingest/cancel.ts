@@ -12,6 +12,7 @@ import type { Database } from '../db/schema.ts';
 import { cancelBatch, openJobsOfBatch, unendedBatches } from '../queries/batches-write.ts';
 import { insertJobs, markCancelled } from '../queries/jobs-write.ts';
 import { notify } from '../queries/notify.ts';
+import { putDeliveries } from '../queries/webhooks.ts';
 import type { Queues } from '../queue/queues.ts';
 import { replies } from '../queue/replies.ts';
 import type { OnEnded } from './attempts.ts';
@@ -162,6 +163,7 @@ export class Canceller {
       db.transaction().execute(async (trx) => {
         const ended = await markCancelled(trx, free, wish);
         await onEnded?.(trx, ended);
+        await putDeliveries(trx, ended);
         await notify(trx, ended);
       }),
     );

@@ -1,6 +1,7 @@
 import { type JobState, queuePayload, readQueueData, readRecord, unixMs } from '@cronium/contracts';
 import { z } from 'zod';
 import { pgText } from '../db/bulk.ts';
+import { webhookTarget } from '../webhooks/target.ts';
 
 /**
  * The part of a queue payload that results needs. The producer has validated the whole and the worker does it again;
@@ -23,6 +24,7 @@ export const storedPayload = z.looseObject({
     pool: z.string().default('default'),
     labels: z.record(z.string(), z.string()).default({}),
     secrets: z.array(z.string()).default([]),
+    webhook: z.looseObject({ url: z.string(), secret: z.string().optional() }).optional(),
   }),
 });
 export type StoredPayload = z.infer<typeof storedPayload>;
@@ -43,6 +45,7 @@ export interface NewJob {
   readonly accepted_ms: number;
   readonly stay_ms: number;
   readonly state: JobState;
+  readonly webhook: string | null;
 }
 
 /** The row of a job that waits in the queue. */
@@ -63,6 +66,7 @@ export function newJob(id: string, payload: StoredPayload): NewJob {
     accepted_ms: payload.acceptedAt,
     stay_ms: payload.acceptedAt,
     state: 'queued',
+    webhook: webhookTarget(spec.webhook),
   };
 }
 

@@ -2,7 +2,7 @@ import { parseAttemptId } from '@cronium/contracts';
 import { type Kysely, type Selectable, sql } from 'kysely';
 import type { AttemptDataTable, AttemptLogsTable, AttemptsTable, Database, JobsTable } from '../db/schema.ts';
 
-export type JobRow = Omit<Selectable<JobsTable>, 'changed'>;
+export type JobRow = Omit<Selectable<JobsTable>, 'changed' | 'webhook'>;
 export type AttemptRow = Selectable<AttemptsTable>;
 
 /** Of a job by itself; lists leave the payload out. */

@@ -19,6 +19,7 @@ const NEW_JOB = {
   accepted_ms: 'double precision',
   stay_ms: 'double precision',
   state: 'text',
+  webhook: 'text',
 } as const;
 
 /** Writes the jobs that are not known yet; known ones stay as they are. */

@@ -1,4 +1,4 @@
-import { attemptIdOf, JOB_STATES } from '@cronium/contracts';
+import { attemptIdOf, isTerminal, JOB_STATES, type JobState } from '@cronium/contracts';
 import { Hono } from 'hono';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
@@ -11,7 +11,7 @@ import { type LogRequest, readLog } from '../logs/read.ts';
 import { toFacts } from '../queries/attempts-write.ts';
 import { listJobs } from '../queries/jobs-list.ts';
 import { attemptData, attemptRow, attemptsOf, type JobRow, logPositions } from '../queries/jobs-read.ts';
-
+import { lastDelivery } from '../queries/webhooks.ts';
 import { cursorOf } from './cursor.ts';
 import { locateJob } from './locate.ts';
 import { paging, time } from './paging.ts';
@@ -90,12 +90,13 @@ export function jobRoutes(deps: Deps): Hono<Env> {
   app.get('/:id', async (c) => {
     readQuery(c, NO_QUERY);
     const job = await locateJob(deps, c.get('principal').tenant, c.req.param('id'));
-    const [attempts, data] = await Promise.all([
+    const [attempts, data, delivery] = await Promise.all([
       attemptsOf(db, job.id),
       attemptData(db, attemptIdOf(job.id, job.attempt)),
+      isTerminal(job.state as JobState) ? lastDelivery(db, job.id) : undefined,
     ]);
     const ids = attempts.map(({ id }) => id);
-    return c.json(toView({ job, attempts, logs: await logPositions(db, ids), data }));
+    return c.json(toView({ job, attempts, logs: await logPositions(db, ids), data, delivery }));
   });
 
   app.get('/:id/logs', async (c) => {

@@ -1,5 +1,5 @@
 import type { AttemptView, JobSummary, JobView, TimelineMoment } from '@cronium/contracts';
-import type { AttemptDataTable, AttemptLogsTable } from '../db/schema.ts';
+import type { AttemptDataTable, AttemptLogsTable, WebhookDeliveriesTable } from '../db/schema.ts';
 import { type AttemptFacts, momentMs } from '../ingest/fold.ts';
 import { readPayload } from '../ingest/payload.ts';
 import { toFacts } from '../queries/attempts-write.ts';
@@ -32,7 +32,7 @@ export function toSummary(row: ListedJob): JobSummary {
 }
 
 /** A label's name has no `=`. */
-function splitLabel(label: string): [string, string] {
+export function splitLabel(label: string): [string, string] {
   const at = label.indexOf('=');
   return [label.slice(0, at), label.slice(at + 1)];
 }
@@ -43,9 +43,11 @@ export interface JobParts {
   readonly attempts: readonly AttemptRow[];
   readonly logs: ReadonlyMap<string, AttemptLogsTable>;
   readonly data: AttemptDataTable | undefined;
+  /** What its webhook was told last. */
+  readonly delivery: WebhookDeliveriesTable | undefined;
 }
 
-export function toView({ job, attempts, logs, data }: JobParts): JobView {
+export function toView({ job, attempts, logs, data, delivery }: JobParts): JobView {
   const newest = attempts.find(({ attempt }) => attempt === job.attempt);
   const previous = attempts.findLast(({ attempt }) => attempt < job.attempt);
   const hasProgress = data !== undefined && (data.percent !== null || data.message !== null);
@@ -55,8 +57,24 @@ export function toView({ job, attempts, logs, data }: JobParts): JobView {
     output: data === undefined || data.output === null ? null : JSON.parse(data.output),
     condition: data?.condition ?? null,
     progress: hasProgress ? { percent: data.percent, message: data.message } : null,
+    ...(delivery && { webhook: toWebhookView(delivery) }),
     attemptList: attempts.map((attempt) => toAttemptView(attempt, logs.get(attempt.id))),
     timings: newest === undefined ? {} : timingsOf(job, toFacts(newest), previous?.ended_ms ?? null),
+  };
+}
+
+function toWebhookView({
+  tries,
+  due_ms,
+  last_error,
+  delivered_ms,
+}: WebhookDeliveriesTable): NonNullable<JobView['webhook']> {
+  const over = delivered_ms === null ? 'failed' : 'delivered';
+  return {
+    state: due_ms === null ? over : 'waiting',
+    tries,
+    ...(last_error !== null && { lastError: last_error }),
+    ...(delivered_ms !== null && { deliveredAt: new Date(delivered_ms).toISOString() }),
   };
 }
 
