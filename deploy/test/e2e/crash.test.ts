@@ -52,7 +52,11 @@ const hasExited = (id: string) =>
     timeoutMs: WAIT_MS,
   });
 
-const containerOf = (id: string) => fleet.host.docker.getContainer(jobContainerName(id)).inspect();
+/** A container gets its job's name a moment after its start. */
+const containerOf = (id: string) =>
+  eventually(() => fleet.host.docker.getContainer(jobContainerName(id)).inspect(), {
+    what: `the name of ${id}`,
+  });
 
 test('a worker that is killed and comes back within the lock goes on with its jobs; each ran once, its log is exact', async () => {
   const worker = await workerFor('returns');

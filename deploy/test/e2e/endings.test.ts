@@ -13,6 +13,11 @@ beforeAll(async () => {
 afterAll(() => fleet?.[Symbol.asyncDispose]());
 
 const container = (id: string) => fleet.host.docker.getContainer(jobContainerName(id));
+/** A container gets its job's name a moment after its start. */
+const named = async (id: string) => {
+  await eventually(() => container(id).inspect(), { what: `the name of ${id}` });
+  return container(id);
+};
 
 /** A job that runs until somebody ends it, and says when it runs. */
 const ENDLESS = 'echo running; while :; do sleep 0.2; done';
@@ -121,7 +126,7 @@ test('exit code 137 has seven causes, and seven different records', async () => 
     running(),
     running('trap "" TERM; echo running; while :; do sleep 0.1; done'),
   ]);
-  await Promise.all([container(killed).kill(), fleet.client.cancel(cancelled)]);
+  await Promise.all([named(killed).then((one) => one.kill()), fleet.client.cancel(cancelled)]);
   const explained = async (id: string) => {
     expect(await fleet.ended(id)).toMatchObject({ exitCode: 137 });
     const { cause, certainty, signal, message } = await fleet.death(id);
@@ -142,7 +147,7 @@ test('exit code 137 has seven causes, and seven different records', async () => 
 describe.concurrent('killed by someone else', () => {
   test('docker kill', async () => {
     const id = await running();
-    await container(id).kill();
+    await (await named(id)).kill();
     expect(await fleet.ended(id)).toMatchObject({ state: 'failed', cause: 'killed', exitCode: 137 });
     const death = await fleet.death(id);
     expect(death).toMatchObject({ certainty: 'certain', phase: 'main', signal: 'SIGKILL' });
@@ -152,7 +157,7 @@ describe.concurrent('killed by someone else', () => {
 
   test('docker rm -f', async () => {
     const id = await running();
-    await container(id).remove({ force: true });
+    await (await named(id)).remove({ force: true });
     expect(await fleet.ended(id)).toMatchObject({ state: 'failed', cause: 'killed' });
     expect(await fleet.death(id)).toMatchObject({ certainty: 'certain', phase: 'main', exitCode: null });
     expect((await fleet.log(id)).toString()).toContain('running\n');
