@@ -1,7 +1,8 @@
-import { waitFor } from '@cronium/lifecycle';
+import { pause, waitFor } from '@cronium/lifecycle';
 import { short } from '../containers.ts';
 import type { JobTools } from '../job-start.ts';
 import { SandboxError, type SandboxRequest } from '../runtime.ts';
+import type { Slot } from '../slot/slot.ts';
 import type { SlotPool } from '../slot/slots.ts';
 import { type Cell, makeCell } from './cell.ts';
 
@@ -9,6 +10,8 @@ import { type Cell, makeCell } from './cell.ts';
 const MADE_AT_ONCE = 2;
 /** A cell that nobody asked for in this time is removed. */
 const IDLE_MS = 5000;
+/** One that could not be made is made this much later, when there are others. */
+const RETRY_MS = 1000;
 
 export interface CellsOptions extends JobTools {
   readonly slots: SlotPool;
@@ -132,8 +135,9 @@ export class Cells {
   async #makeOne(group: Group, request: SandboxRequest): Promise<void> {
     const { images, slots, context, options } = this.#options;
     const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(context.limits.pullMs)]);
-    const slot = await slots.take();
+    let slot: Slot | undefined;
     try {
+      slot = await slots.take();
       const image = await images.forJob(request.spec, signal);
       const cell = await makeCell(this.#options, { request, slot, image, signal });
       this.#all.set(cell, group);
@@ -141,13 +145,14 @@ export class Cells {
       cell.exit.then(gone, () => undefined);
       this.giveBack(cell);
     } catch (error) {
-      this.#inBackground(slots.destroy(slot));
+      if (slot !== undefined) this.#inBackground(slots.destroy(slot));
       options.logger.debug(
         { err: error, attempt: request.attemptId },
         'no container for a batch could be made',
       );
-      // Others of the group will be free; without any, someone must be told.
+      // Others of the group will be free, and it is tried again in a while; without any, someone must be told.
       if (![...this.#all.values()].includes(group)) group.waiters.shift()?.reject(error);
+      else await pause(RETRY_MS, this.#closing.signal).catch(() => undefined);
     }
   }
 

@@ -11,6 +11,7 @@ beforeAll(async () => {
 afterAll(() => fixture[Symbol.asyncDispose]());
 
 const signal = () => AbortSignal.timeout(150_000);
+const SILENT = { begin: () => undefined, end: () => undefined };
 const LIMITS = { cpus: 0.5, memoryMiB: 64, pids: 40, diskMiB: 8 };
 let batches = 0;
 
@@ -32,8 +33,7 @@ function batch(): (source: string, more?: Partial<JobInput> & Job['more']) => Jo
 
 async function prepare({ input, batchId, more }: Job): Promise<Sandbox> {
   const request = fixture.request(input, more);
-  const silent = { begin: () => undefined, end: () => undefined };
-  return fixture.runtime.prepare({ ...request, payload: { ...request.payload, batchId } }, silent, signal());
+  return fixture.runtime.prepare({ ...request, payload: { ...request.payload, batchId } }, SILENT, signal());
 }
 
 interface Run extends Ran {
@@ -53,6 +53,24 @@ async function run(job: Job): Promise<Run> {
 }
 
 describe('jobs of a batch', () => {
+  test('wait for each other when no more containers can be made, and none of them fails', async () => {
+    // A /27 has room for two slots. First of all tests: nothing else has a subnet yet.
+    const [address = ''] = fixture.options.subnetRange.address.split('/');
+    const small = fixture.anotherRuntime({ subnetRange: { address, bits: 27 } });
+    const { input, batchId } = batch()('sleep 0.3');
+    const ends = Array.from({ length: 4 }, async () => {
+      const request = fixture.request(input);
+      const own = { ...request, payload: { ...request.payload, batchId } };
+      const sandbox = await small.prepare(own, SILENT, signal());
+      await sandbox.launch();
+      const { exit } = await fixture.follow(sandbox);
+      await sandbox.release();
+      return exit;
+    });
+    for (const exit of await Promise.all(ends)) expect(exit).toMatchObject({ exitCode: 0 });
+    await small.close();
+  });
+
   test('run in one container, and see nothing of each other', async () => {
     const job = batch();
     const first = await run(
@@ -156,8 +174,7 @@ describe('jobs of a batch', () => {
     const start = async ({ input, batchId }: Job) => {
       const request = fixture.request(input);
       const own = { ...request, payload: { ...request.payload, batchId } };
-      const silent = { begin: () => undefined, end: () => undefined };
-      const sandbox = await dying.prepare(own, silent, signal());
+      const sandbox = await dying.prepare(own, SILENT, signal());
       await sandbox.launch();
       return sandbox;
     };
