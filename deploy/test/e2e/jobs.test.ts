@@ -9,7 +9,8 @@ import { listening } from './listening.ts';
 
 let fleet: TestFleet;
 beforeAll(async () => {
-  fleet = await TestFleet.start();
+  // Time enough to store what a job left that was told to stop.
+  fleet = await TestFleet.start({ env: { CRONIUM_STOP_GRACE_SECONDS: '15' } });
 });
 afterAll(() => fleet?.[Symbol.asyncDispose]());
 
@@ -230,6 +231,55 @@ describe.concurrent('phases', () => {
   test('the time of setup does not count against the job’s timeout', async () => {
     const job = await fleet.run(bash('echo done', { setup: 'sleep 11', timeoutSeconds: 10 }));
     expect(job.state).toBe('succeeded');
+  });
+});
+
+describe.concurrent('artifacts that a job names by patterns', () => {
+  const paths = async (id: string) =>
+    (await fleet.client.explore.artifacts(id)).map(({ path }) => path).sort();
+
+  test('are stored when it has ended, also when it failed; links, devices and other folders are not', async () => {
+    const source = `
+mkdir -p out/deep 'out/a b' other
+printf one >out/one.txt; printf two >'out/deep/zwei ü%.bin'; : >'out/a b/empty'
+printf no >other/no.txt; printf note >note.md
+ln -s /etc/passwd out/link; ln -s /etc out/etc; mkfifo out/pipe
+exit 3`;
+    const job = await fleet.run(bash(source, { artifacts: ['out/**', '*.md', 'other/*.csv'] }));
+    expect(job).toMatchObject({ state: 'failed', exitCode: 3 });
+    expect(await paths(job.id)).toEqual(['note.md', 'out/a b/empty', 'out/deep/zwei ü%.bin', 'out/one.txt']);
+    const [, empty, two] = await fleet.client.explore.artifacts(job.id);
+    expect([empty?.bytes, two?.bytes, await text(job.id)]).toEqual([0, 3, '']);
+  });
+
+  test('that are too large are named, and cost the job its success; the others are there', async () => {
+    const source = 'echo small >a.small; truncate -s 1T a.huge';
+    const job = await fleet.run(bash(source, { artifacts: ['a.*'] }));
+    expect(job).toMatchObject({ state: 'failed', exitCode: 74 });
+    expect(await paths(job.id)).toEqual(['a.small']);
+    expect(await text(job.id, { stream: 'stderr' })).toMatch(
+      /^cronium: the artifact a\.huge was not stored: .+\n$/,
+    );
+  });
+
+  test('are stored within the grace of a job that takes too long, which is told to stop as ever', async () => {
+    const source = "trap 'echo told >told.txt; exit 9' TERM; touch begun; while :; do sleep 0.2; done";
+    const job = await fleet.run(bash(source, { artifacts: ['told.txt', 'begun'], timeoutSeconds: 3 }));
+    expect(job.state).toBe('timed_out');
+    expect(await paths(job.id)).toEqual(['begun', 'told.txt']);
+  });
+
+  test('change nothing of what the job sees', async () => {
+    const source = 'env | cut -d= -f1 | sort; ls -A; pwd';
+    const [plain, watched] = await Promise.all([
+      fleet.run(bash(source)),
+      fleet.run(bash(source, { artifacts: ['none'] })),
+    ]);
+    expect(await text(watched.id, { stream: 'stdout' })).toBe(await text(plain.id));
+    expect([watched.state, await text(watched.id, { stream: 'stderr' })]).toEqual([
+      'succeeded',
+      'cronium: no file matches the artifacts of the job\n',
+    ]);
   });
 });
 

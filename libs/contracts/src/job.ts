@@ -140,6 +140,10 @@ const egress = z.union([
   }),
 ]);
 
+const artifactPattern = text(500).min(1).refine(isRelativePath, {
+  error: 'must be relative to the job’s folder, without "..", empty parts or control characters',
+});
+
 const webhook = z.strictObject({
   url: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).max(8192),
   secret: shortName.optional(),
@@ -170,7 +174,8 @@ const common = {
   isolation: z.enum(['job', 'batch']).default('job'),
   labels: labels.default({}),
   webhook: webhook.optional(),
-  artifacts: z.array(text(500).min(1)).max(100).default([]),
+  /** Files that are stored when the program has ended; `*` and `?` stay within a folder, `**` spans folders. */
+  artifacts: z.array(artifactPattern).max(100).default([]),
 };
 
 const scriptJob = z.strictObject({
@@ -216,4 +221,10 @@ export type ScriptLanguage = ScriptJob['script']['language'];
 export function notBefore(job: JobSpec, acceptedAtMs: number): number | undefined {
   if (job.runAt !== undefined) return Date.parse(job.runAt);
   return job.delaySeconds > 0 ? acceptedAtMs + job.delaySeconds * 1000 : undefined;
+}
+
+function isRelativePath(pattern: string): boolean {
+  const isPrintable = [...pattern].every((character) => character >= ' ' && character !== '\u007f');
+  const parts = pattern.replace(/\/$/, '').split('/');
+  return isPrintable && parts.every((part) => part !== '' && part !== '..');
 }

@@ -73,7 +73,7 @@ async function boot(stdin: Buffer): Promise<Ran> {
 }
 
 const run = (plan: Partial<EntryPlan> & Pick<EntryPlan, 'main'>) =>
-  boot(entryProgram({ nonce: NONCE, env: { PATH }, phases: [], files: [], ...plan }));
+  boot(entryProgram({ nonce: NONCE, env: { PATH }, phases: [], files: [], runner: [], ...plan }));
 const file = (name: string, text: string) => ({ name, bytes: Buffer.from(text) });
 const shell = (name: string) => ['/bin/sh', `${RUN_PATH}/${name}`];
 
@@ -149,7 +149,7 @@ describe('the program of a job container', () => {
 
   test('refuses a NUL byte, which no program can be given', () => {
     expect(() =>
-      entryProgram({ nonce: NONCE, env: { A: '\0' }, phases: [], files: [], main: ['x'] }),
+      entryProgram({ nonce: NONCE, env: { A: '\0' }, phases: [], files: [], runner: [], main: ['x'] }),
     ).toThrow(RangeError);
   });
 
@@ -162,6 +162,7 @@ describe('the program of a job container', () => {
     const whole = entryProgram({
       nonce: NONCE,
       env: { PATH },
+      runner: [],
       phases: [],
       files: [file('a', 'x'.repeat(2000))],
       main: ['echo', 'ran'],

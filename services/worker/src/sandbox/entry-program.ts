@@ -31,6 +31,8 @@ export interface EntryPlan {
   readonly env: Readonly<Record<string, string>>;
   readonly phases: readonly EntryPhase[];
   readonly main: readonly string[];
+  /** A command that runs the main program: it is put before that program's own. */
+  readonly runner: readonly string[];
   /** What is put into {@link RUN_PATH}. */
   readonly files: readonly TarEntry[];
 }
@@ -44,19 +46,28 @@ export function entryProgram(plan: EntryPlan): Buffer {
   return tarArchive([...plan.files, { name: ENTRY_FILE, bytes: Buffer.from(entryScript(plan)) }]);
 }
 
-function entryScript({ nonce, env, phases, main }: EntryPlan): string {
-  const assignments = Object.entries(env).map(([name, value]) => quote(`${name}=${value}`));
+function entryScript(plan: EntryPlan): string {
   return [
     `b=${TOOLKIT_BUSYBOX}`,
     `"$b" rm ${RUN_PATH}/${ENTRY_FILE}`,
-    `p=${quote(env.PATH ?? '')}`,
-    `mark() { printf ${quote(markerFormat(nonce))} "$1" "$2" "$3"; }`,
+    `mark() { printf ${quote(markerFormat(plan.nonce))} "$1" "$2" "$3"; }`,
     // Each stream begins with a marker: a reader that doesn't find it knows that the log was rotated.
     'mark boot start 0; mark boot start 0 >&2',
     FIND_PROGRAM,
-    `job() { shift; exec "$b" env -i ${assignments.join(' ')} "$program" "$@" </dev/null; }`,
+    programCommands(plan),
+  ].join('\n');
+}
+
+/** Runs the phases, and becomes the main program. Needs {@link FIND_PROGRAM}, `mark`, and the toolkit's busybox as `b`. */
+export function programCommands({ env, phases, main, runner }: EntryPlan): string {
+  const assignments = Object.entries(env).map(([name, value]) => quote(`${name}=${value}`));
+  return [
+    `p=${quote(env.PATH ?? '')}`,
+    `job() { shift; exec "$b" env -i ${assignments.join(' ')} $runner "$program" "$@" </dev/null; }`,
+    'runner=',
     ...phases.flatMap(({ phase, argv }) => runPhase(phase, argv)),
     `find_program main ${quote(main[0] ?? '')}`,
+    `runner=${quote(runner.join(' '))}`,
     'mark main start 0',
     `job ${main.map(quote).join(' ')}`,
   ].join('\n');
@@ -89,7 +100,7 @@ find_program() {
 }`;
 
 /** Runs one phase as a child, and ends when it fails. */
-export function runPhase(phase: EntryPhase['phase'], argv: readonly string[]): string[] {
+function runPhase(phase: EntryPhase['phase'], argv: readonly string[]): string[] {
   return [
     `find_program ${phase} ${quote(argv[0] ?? '')}`,
     `mark ${phase} start 0`,

@@ -1,4 +1,5 @@
 import { type JobSpec, type ScriptJob, type ScriptLanguage, TOOLKIT_BUSYBOX } from '@cronium/contracts';
+import { ARTIFACTS_COMMAND, artifactFiles } from './artifacts-program.ts';
 import { type EntryPhase, type EntryPlan, RUN_PATH } from './entry-program.ts';
 import type { ImageFacts } from './images.ts';
 import { jobEnvironment } from './job-environment.ts';
@@ -27,13 +28,15 @@ const LANGUAGES: Readonly<
 export function jobProgram(request: SandboxRequest, image: ImageFacts, nonce: string): EntryPlan {
   const env = jobEnvironment(request, image.env);
   const { phases, ...program } = ownProgram(request, image, env);
+  const { artifacts } = request.spec;
   const first = tenantPhase(request.tenantPreTask);
   return {
     nonce,
     env,
     ...program,
     phases: [...first.phases, ...phases],
-    files: [...first.files, ...program.files],
+    files: [...first.files, ...program.files, ...artifactFiles(artifacts)],
+    runner: artifacts.length > 0 ? ARTIFACTS_COMMAND : [],
   };
 }
 

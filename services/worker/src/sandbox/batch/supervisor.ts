@@ -1,5 +1,5 @@
 import { TOOLKIT_BUSYBOX } from '@cronium/contracts';
-import { type EntryPlan, FIND_PROGRAM, quote, RUN_PATH, runPhase } from '../entry-program.ts';
+import { type EntryPlan, FIND_PROGRAM, programCommands, quote, RUN_PATH } from '../entry-program.ts';
 
 /** A container that serves a batch waits for commands on stdin, as PID 1. */
 export const SUPERVISOR_ENTRYPOINT: readonly string[] = [TOOLKIT_BUSYBOX, 'sh'];
@@ -93,19 +93,7 @@ export function turnProgram(plan: EntryPlan): Buffer | undefined {
   }
   const program = Buffer.concat([
     Buffer.from(`{\nn=${quote(plan.nonce)}\nturn() {\n${scripts.join('\n')}\n`, 'latin1'),
-    Buffer.from(`${commandsOf(plan)}\n}\nrun\n}\n`),
+    Buffer.from(`${programCommands(plan)}\n}\nrun\n}\n`),
   ]);
   return program.length > MAX_TURN_BYTES ? undefined : program;
-}
-
-function commandsOf({ env, phases, main }: EntryPlan): string {
-  const assignments = Object.entries(env).map(([name, value]) => quote(`${name}=${value}`));
-  return [
-    `p=${quote(env.PATH ?? '')}`,
-    `job() { shift; exec "$b" env -i ${assignments.join(' ')} "$program" "$@" </dev/null; }`,
-    ...phases.flatMap(({ phase, argv }) => runPhase(phase, argv)),
-    `find_program main ${quote(main[0] ?? '')}`,
-    'mark main start 0',
-    `job ${main.map(quote).join(' ')}`,
-  ].join('\n');
 }
