@@ -22,12 +22,18 @@ const SECRET = 'a shared secret: ü';
 const OPEN = { CRONIUM_WEBHOOK_ALLOW_PRIVATE: '127.0.0.0/8' };
 
 let service: TestService;
+/** One that sends nothing by itself. */
+let quiet: TestService;
 beforeAll(async () => {
   service = await openService({ env: OPEN });
   await service.send('PUT', '/v1/secrets/hook', { value: SECRET });
   service.start();
+  quiet = await openService({ env: OPEN });
 });
-afterAll(() => service[Symbol.asyncDispose]());
+afterAll(async () => {
+  await service[Symbol.asyncDispose]();
+  await quiet[Symbol.asyncDispose]();
+});
 
 const withHook = (id: string, webhook: JobInput['webhook'], rest: Partial<QueuePayload> = {}) =>
   payloadOf(id, rest, { webhook, labels: { team: 'x' } });
@@ -41,8 +47,14 @@ const webhookOf = async (id: string, of = service) =>
   (await bodyOf<JobView>(of.get(`/v1/jobs/${id}`))).webhook;
 const rowsOf = (id: string, of = service) =>
   of.deps.db.selectFrom('webhook_deliveries').selectAll().where('job_id', '=', id).execute();
+/** As when the pause, or the lease of a process that died, is over. */
 const tryAgainNow = (id: string, of = service) =>
-  of.deps.db.updateTable('webhook_deliveries').set({ due_ms: 0 }).where('job_id', '=', id).execute();
+  of.deps.db
+    .updateTable('webhook_deliveries')
+    .set({ due_ms: 0 })
+    .where('job_id', '=', id)
+    .where('due_ms', 'is not', null)
+    .execute();
 const becomes = (id: string, expected: Partial<JobView['webhook']>, of = service) =>
   eventually(async () => expect(await webhookOf(id, of)).toMatchObject(expected ?? {}), {
     what: `the webhook of ${id} is ${JSON.stringify(expected)}`,
@@ -158,17 +170,18 @@ test('what should be signed is not sent without its secret, and is once the secr
   expect(receiver.received[0]?.headers['cronium-signature']).toMatch(/^v1=[0-9a-f]{64}$/);
 });
 
-test.each(['http://10.0.0.1/', 'http://169.254.169.254/latest', 'http://[::1]:80/', 'http://0x0a000001/'])(
-  'a private address is refused: %s',
-  async (url) => {
-    const id = newJobId();
-    await report(successOf(id, 1, withHook(id, { url })));
-    await becomes(id, {
-      state: 'waiting',
-      lastError: expect.stringMatching(/not a public.*WEBHOOK_ALLOW_PRIVATE/),
-    });
-  },
-);
+test('private addresses are refused, however they are written', async () => {
+  const urls = [
+    'http://10.0.0.1/',
+    'http://169.254.169.254/latest',
+    'http://[::1]:80/',
+    'http://0x0a000001/',
+  ];
+  const ids = urls.map(() => newJobId());
+  await report(ids.flatMap((id, at) => successOf(id, 1, withHook(id, { url: urls[at] ?? '' }))));
+  const lastError = expect.stringMatching(/not a public.*WEBHOOK_ALLOW_PRIVATE/);
+  for (const id of ids) await becomes(id, { state: 'waiting', tries: 1, lastError });
+});
 
 test('the address is checked after the name is resolved, and is the one that is connected to', async () => {
   await using receiver = await openReceiver(200);
@@ -198,38 +211,36 @@ test('a receiver that hangs has few requests at a time and holds up nobody else'
 });
 
 test('a job ends together with the note of what its webhook is to be told, or not at all', async () => {
-  await using service = await openService({ env: OPEN });
-  const { db } = service.deps;
+  const { db } = quiet.deps;
   const [id, other] = [newJobId(), newJobId()];
   const updates = successOf(id, 1, withHook(id, { url: 'http://127.0.0.1:1/' }));
   await db.schema.alterTable('webhook_deliveries').renameTo('away').execute();
-  expect(await report(updates, service)).toBe(500);
+  expect(await report(updates, quiet)).toBe(500);
   expect(await getJob(db, id)).toBeUndefined();
-  expect(await report(successOf(other), service)).toBe(200);
+  expect(await report(successOf(other), quiet)).toBe(200);
   await db.schema.alterTable('away').renameTo('webhook_deliveries').execute();
-  expect(await report(updates, service)).toBe(200);
-  expect([(await getJob(db, id))?.state, (await rowsOf(id, service)).length]).toEqual(['succeeded', 1]);
+  expect(await report(updates, quiet)).toBe(200);
+  expect([(await getJob(db, id))?.state, (await rowsOf(id, quiet)).length]).toEqual(['succeeded', 1]);
 });
 
 test('a receiver that was away, and whose results process was killed in the middle of a request, is told all the same', async () => {
-  await using service = await openService({ env: OPEN });
   const gone = await openReceiver();
   const { port } = new URL(gone.url);
   await gone[Symbol.asyncDispose]();
   const script = join(import.meta.dirname, '../main.ts');
-  const env = { ...service.env, CRONIUM_HOST: '127.0.0.1', CRONIUM_PORT: '0' };
+  const env = { ...quiet.env, CRONIUM_HOST: '127.0.0.1', CRONIUM_PORT: '0' };
   const id = newJobId();
-  await report(successOf(id, 1, withHook(id, { url: gone.url })), service);
+  await report(successOf(id, 1, withHook(id, { url: gone.url })), quiet);
   await using results = await startProcess({ script, env, ready: /"listening"/ });
-  await becomes(id, { tries: 1, lastError: expect.stringContaining('ECONNREFUSED') }, service);
+  await becomes(id, { tries: 1, lastError: expect.stringContaining('ECONNREFUSED') }, quiet);
   await using receiver = await openReceiver(undefined, Number(port));
-  await tryAgainNow(id, service);
+  await tryAgainNow(id, quiet);
   await eventually(async () => expect(receiver.received).toHaveLength(1), { what: 'a request is there' });
   await results.kill('SIGKILL');
   receiver.status = 200;
-  await tryAgainNow(id, service);
-  service.start();
-  await becomes(id, { state: 'delivered', tries: 3 }, service);
+  await tryAgainNow(id, quiet);
+  quiet.start();
+  await becomes(id, { state: 'delivered', tries: 3 }, quiet);
   const [first, second] = receiver.received;
   expect(first?.event).toEqual(second?.event);
 });
