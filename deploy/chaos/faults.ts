@@ -1,4 +1,5 @@
 import { jobContainerName, LABEL, sidecarName } from '@cronium/contracts';
+import { eventually } from '@cronium/testing';
 import type { LocalService } from '../local/bootstrap.ts';
 import type { Service } from '../test/e2e/service.ts';
 import { type Bed, killStore, LOCK_SECONDS, startStore } from './bed.ts';
@@ -96,18 +97,23 @@ const storeFaults = STORES.flatMap(({ target, of }): Fault[] => [
   },
 ]);
 
+/** On a busy machine a daemon may find its containerd too slow, and ends again. */
+async function startEngine({ engine }: Bed): Promise<void> {
+  await eventually(() => engine.start().then(() => true), { what: 'dockerd is back', timeoutMs: 180_000 });
+}
+
 const engineFaults: readonly Fault[] = [
   {
     ...{ name: 'SIGKILL dockerd', target: 'dockerd', weight: 1, rows: '10' },
     lastsMs: [500, 5000],
     break: ({ engine }) => engine.end('SIGKILL'),
-    mend: ({ engine }) => engine.start(),
+    mend: startEngine,
   },
   {
     ...{ name: 'SIGTERM dockerd', target: 'dockerd', weight: 1, rows: '10, 21b' },
     lastsMs: [500, 5000],
     break: ({ engine }) => engine.end('SIGTERM'),
-    mend: ({ engine }) => engine.start(),
+    mend: startEngine,
   },
   {
     ...{ name: 'SIGSTOP dockerd', target: 'dockerd', weight: 1, rows: '11' },

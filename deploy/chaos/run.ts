@@ -3,25 +3,34 @@
  *
  *   npm run chaos -- --minutes 1 --seed 7              one round
  *   npm run chaos -- --minutes 1 --seed 1 --rounds 30  seeds 1 to 30, one after the other
+ *   npm run chaos -- --simulated --rounds 1000 --seed 1  the worker's code on simulated machines, in virtual time
+ *   npm run chaos -- --simulated --seed 42              one such round, with its story
  *
  * The same seed draws the same faults at the same times and the same jobs; what the machine makes of them differs.
+ * A simulated round is the same to the millisecond.
  */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CHAOS_VARIABLES } from './options.ts';
+import { simulateMany } from './simulated/many.ts';
 
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '1' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     rounds: { type: 'string', default: '1' },
+    simulated: { type: 'boolean', default: false },
   },
 });
-const wrong = Object.entries(values).find(([, value]) => !(Number(value) > 0));
+const wrong = Object.entries(values).find(([, value]) => typeof value === 'string' && !(Number(value) > 0));
 if (wrong) {
   process.stderr.write(`--${wrong[0]} must be a number above 0, not ${wrong[1]}\n`);
   process.exitCode = 2;
+} else if (values.simulated) {
+  const say = (line: string) => void process.stdout.write(`${line}\n`);
+  const isGood = await simulateMany({ seed: Number(values.seed), rounds: Number(values.rounds), say });
+  process.exitCode = isGood ? 0 : 1;
 } else {
   process.exitCode = run();
 }

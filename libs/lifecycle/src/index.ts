@@ -2,4 +2,12 @@ export { DeadlineError, ShutdownError } from './errors.ts';
 export { type FailedRelease, Lifecycle, type Release, type ShutdownReport } from './lifecycle.ts';
 export { pauseBefore, type RetriedFailure, type RetryOptions, retry } from './retry.ts';
 export { type RunServiceOptions, runService, type ServiceLog } from './run-service.ts';
-export { type DisposableSignal, deadline, pause, type RepeatOptions, repeat, waitFor } from './wait.ts';
+export {
+  type DisposableSignal,
+  deadline,
+  graceAfter,
+  pause,
+  type RepeatOptions,
+  repeat,
+  waitFor,
+} from './wait.ts';

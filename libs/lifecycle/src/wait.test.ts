@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DeadlineError } from './errors.ts';
-import { deadline, pause, repeat, waitFor } from './wait.ts';
+import { deadline, graceAfter, pause, repeat, waitFor } from './wait.ts';
 
 const never = new Promise<never>(() => undefined);
 
@@ -95,5 +95,18 @@ describe('repeat', () => {
       { everyMs: 1, signal: controller.signal, onError: (error) => errors.push(error) },
     );
     expect([runs, most, errors.length]).toEqual([3, 1, 1]);
+  });
+});
+
+describe('graceAfter', () => {
+  it('aborts a while after the other signal, with its reason', async () => {
+    const ending = new AbortController();
+    using given = graceAfter(ending.signal, 5);
+    ending.abort('the end');
+    expect(given.aborted).toBe(false);
+    const keepAlive = setTimeout(() => undefined, 10_000);
+    const reason = await waitFor(never, given).catch((why: unknown) => why);
+    clearTimeout(keepAlive);
+    expect(reason).toBe('the end');
   });
 });

@@ -26,6 +26,26 @@ export function deadline(milliseconds: number, reason: string, parent?: AbortSig
 }
 
 /**
+ * A signal that aborts so long after another one, with its reason: what is under way then gets this time to come to its
+ * end. Its timer does not keep the process alive; disposing of it clears the timer.
+ */
+export function graceAfter(signal: AbortSignal, milliseconds: number): DisposableSignal {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = () => {
+    timer = setTimeout(() => controller.abort(signal.reason), milliseconds);
+    timer.unref();
+  };
+  const dispose = () => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  };
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  return Object.assign(controller.signal, { [Symbol.dispose]: dispose });
+}
+
+/**
  * Waits for a promise until the signal aborts; then throws the signal's reason. The work behind the promise goes on
  * unless it watches the signal too; its later failure is swallowed because nobody waits for it any more.
  */

@@ -11,6 +11,7 @@ import { connect } from './node/connections.ts';
 import { countDockerCalls } from './node/metrics.ts';
 import { readinessOf } from './node/readiness.ts';
 import { dockerSettings, nodeSettings } from './node/settings.ts';
+import { valkeyLink } from './node/valkey-link.ts';
 import { WorkerNode } from './node/worker-node.ts';
 import { nodeTokens } from './report/node-token.ts';
 import { httpResults } from './report/results-client.ts';
@@ -58,7 +59,12 @@ async function start(
 
   const token = nodeTokens(nodeKey, settings.node);
   const results = httpResults({ url: config.CRONIUM_RESULTS_URL, token });
-  const parts = { settings, connections, runtime, results, journal, nodeKey, log };
+  const link = valkeyLink({
+    connections,
+    settings,
+    onQueueError: (error, queue) => log.debug({ err: error, queue }, 'a queue’s connection has an error'),
+  });
+  const parts = { settings, link, runtime, results, journal, nodeKey, log };
   const node = new WorkerNode({ ...parts, registry, stateDir: config.CRONIUM_STATE_DIR });
   const app = createApp({
     version,

@@ -251,3 +251,41 @@ test('two workers share a hundred jobs, and no job runs twice', async () => {
   expect(one.host.launched.length).toBeGreaterThan(0);
   expect(two.host.launched.length).toBeGreaterThan(0);
 });
+
+test('a job that was being stopped when its worker died ends as what it was stopped for', async () => {
+  await using fleet = new TestFleet(testEnvironment().valkeyUrl);
+  fleet.scripts.long = () => [step.started('main'), step.wait()];
+  const { at, reached } = deathAt('exit');
+  const first = await fleet.worker({ at });
+  const jobId = await fleet.submit({ name: 'long' });
+  await eventually(() => fleet.results.latest(`${jobId}.1`)?.state === 'running', { what: 'it runs' });
+  await fleet.valkey.set(fleet.keys.cancel(jobId), JSON.stringify({ by: 'ada', at: 1 }));
+  await fleet.valkey.publish(fleet.keys.control, JSON.stringify({ type: 'cancel', jobId }));
+  // The container has ended by its SIGTERM, and the worker dies before it knows.
+  await reached;
+  await first.crash();
+  const second = await fleet.worker({ successorOf: first });
+  expect(await endOf(fleet, jobId)).toMatchObject({ state: 'cancelled', attempt: 1 });
+  await nothingIsLeft(second);
+});
+
+test('a worker whose lock was taken while Docker is away removes its container as soon as Docker is back', async () => {
+  await using fleet = new TestFleet(testEnvironment().valkeyUrl);
+  fleet.scripts.long = () => [step.started('main'), step.wait()];
+  const tried = Promise.withResolvers<void>();
+  let isAway = true;
+  const at = (point: Point) => {
+    if (point !== 'purge' || !isAway) return;
+    tried.resolve();
+    throw new SandboxError('docker', 'the daemon is away');
+  };
+  const worker = await fleet.worker({ settings: { lockMs: 600 }, at });
+  const jobId = await fleet.submit({ name: 'long' });
+  await eventually(() => fleet.results.latest(`${jobId}.1`)?.state === 'running', { what: 'it runs' });
+  const queue = await fleet.queue();
+  await fleet.valkey.set(`${queue.toKey(jobId)}:lock`, 'somebody else');
+  await tried.promise;
+  expect(worker.host.containers.size).toBe(1);
+  isAway = false;
+  await nothingIsLeft(worker);
+});

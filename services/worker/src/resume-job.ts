@@ -17,8 +17,8 @@ import type { SandboxBinding } from './sandbox/runtime.ts';
 
 /** Takes up the record of an attempt of a former process whose lock was just extended. */
 export function reopenAttempt(entry: JournalEntry, lease: Lease, deps: AttemptDeps): Attempt {
-  const { claim, timeline, binding, stood, jti = claim.token } = entry;
-  const attempt = new Attempt({ claim, lease, jti, timeline, stood, state: stateOf(entry) }, deps);
+  const { claim, timeline, binding, stood, stop, jti = claim.token } = entry;
+  const attempt = new Attempt({ claim, lease, jti, timeline, stood, stop, state: stateOf(entry) }, deps);
   attempt.image = binding?.image;
   return attempt;
 }
@@ -37,15 +37,13 @@ function stateOf({ phase, timeline }: JournalEntry): JobState {
 export async function resumeJob(attempt: Attempt, entry: JournalEntry, deps: AttemptDeps): Promise<void> {
   if (entry.unsettled) return bringOldHome(attempt, entry, deps);
   if (entry.phase === 'claimed') return runAfresh(attempt, deps);
-  let log: AttemptLog | undefined;
+  const opened: Opened = {};
   try {
-    const position = await positionOf(attempt, deps);
-    log = openLog(attempt, deps, position);
-    const end = await takeBack({ attempt, entry, log, position }, deps);
+    const end = await takeBack({ attempt, entry, opened }, deps);
     deps.onExit(attempt.id);
-    await finish(attempt, { ...end, log }, deps);
+    await finish(attempt, end, deps);
   } catch (error) {
-    await giveUp(attempt, { log: log ?? openLog(attempt, deps), error }, deps);
+    await giveUp(attempt, { log: opened.log ?? openLog(attempt, deps), error }, deps);
   }
 }
 
@@ -81,28 +79,38 @@ function positionOf(attempt: Attempt, deps: AttemptDeps): Promise<LogPosition> {
   });
 }
 
+/** The log once it was opened, also when what follows fails. */
+interface Opened {
+  log?: AttemptLog;
+}
+
 interface Taking {
   readonly attempt: Attempt;
   readonly entry: JournalEntry;
-  readonly log: AttemptLog;
-  readonly position: LogPosition;
+  readonly opened: Opened;
 }
 
-async function takeBack({ attempt, entry, log, position }: Taking, deps: AttemptDeps): Promise<End> {
+async function takeBack(
+  { attempt, entry, opened }: Taking,
+  deps: AttemptDeps,
+): Promise<End & { readonly log: AttemptLog }> {
+  const { phase, binding } = entry;
   const teardown = () => deps.runtime.purge(attempt.claim);
-  const { binding } = entry;
-  if (entry.phase === 'bound' || !binding) {
-    await teardown();
-    return { ending: { type: 'handover_unknown' }, teardown };
-  }
-  const sandbox = await adopt(binding, attempt, deps);
-  if (!sandbox) return { ending: { type: 'gone_unseen', phases: phasesOf(attempt) }, teardown };
+  const isBound = phase === 'bound' || !binding;
+  if (isBound) await teardown();
+  const sandbox = isBound ? undefined : await adopt(binding, attempt, deps);
+  // Before anything else is waited for: whether the job is ours may be in doubt.
+  using _fenced = sandbox && keepFenced(attempt, sandbox, { isFrozen: undefined, deps });
+  const position = await positionOf(attempt, deps);
+  const log = openLog(attempt, deps, position);
+  opened.log = log;
+  if (isBound) return { ending: { type: 'handover_unknown' }, teardown, log };
+  if (!sandbox) return { ending: { type: 'gone_unseen', phases: phasesOf(attempt) }, teardown, log };
   deps.log.info({ attempt: attempt.id, container: binding.containerId }, 'took the running container back');
-  using _fenced = keepFenced(attempt, sandbox, { isFrozen: undefined, deps });
   using setup = setupDeadline(attempt, deps, () => log.isHeldBack);
   const from = { stdout: position.stdoutEnd, stderr: position.stderrEnd };
   const ending = await follow({ attempt, sandbox, log, setup, from }, deps);
-  return { ending, teardown: () => sandbox.release() };
+  return { ending, teardown: () => sandbox.release(), log };
 }
 
 function adopt(binding: SandboxBinding, attempt: Attempt, deps: AttemptDeps) {

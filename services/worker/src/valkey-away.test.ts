@@ -12,7 +12,7 @@ async function setUp(lockMs: number, freezeMs = 60_000) {
   const go = Promise.withResolvers<void>();
   fleet.scripts.long = (attempt) =>
     attempt === 1 ? [step.started('main'), step.wait(go.promise), step.exit(0)] : succeeds('again');
-  const settings = { lockMs, stalledCheckMs: 200 };
+  const settings = { lockMs, stalledCheckMs: 200, drainMs: 100 };
   const worker = await fleet.worker({ settings: { ...settings, limits: { freezeMs } }, valkeyUrl: link.url });
   const jobId = await fleet.submit({ name: 'long', timeoutSeconds: 5 });
   await eventually(() => worker.host.launched.length === 1, { what: 'it runs' });
@@ -115,4 +115,49 @@ test('a worker that dies while its job is held still leaves it so, and its succe
   const end = await eventually(() => set.fleet.results.end(set.jobId), { what: 'it ended' });
   expect(end).toMatchObject({ state: 'succeeded', attempt: 1 });
   expect(second.host.launched).toEqual([`${set.jobId}.1`]);
+});
+
+test('a worker that is stopped while it cannot tell the queue of an end leaves that to its successor', async () => {
+  await using set = await setUp(1500);
+  const { fleet, worker, link, jobId } = set;
+  const told = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<void>();
+  const sendUpdates = fleet.results.sendUpdates.bind(fleet.results);
+  fleet.results.sendUpdates = async (updates, signal) => {
+    if (updates.some(({ final }) => final)) {
+      told.resolve();
+      await answer.promise;
+    }
+    return sendUpdates(updates, signal);
+  };
+  set.go.resolve();
+  await told.promise;
+  link.cut();
+  await eventually(() => worker.node.leases.doubted === 1, { what: 'the lock is in doubt' });
+  answer.resolve();
+  await eventually(() => fleet.results.end(jobId), { what: 'its end is told' });
+  await worker.stop();
+  link.heal();
+  const second = await fleet.worker({ successorOf: worker, settings: set.settings });
+  const queue = await fleet.queue();
+  await eventually(async () => (await queue.getJob(jobId)) === undefined, { what: 'the queue was told' });
+  expect(second.host.launched).toEqual([`${jobId}.1`]);
+});
+
+test('a worker that is started while Valkey and results are away holds still what its former process left', async () => {
+  await using set = await setUp(1500);
+  const { fleet, worker, link, jobId } = set;
+  link.cut();
+  await worker.crash();
+  fleet.results.away = true;
+  await lockEnds(set);
+  const options = { settings: set.settings, valkeyUrl: link.url };
+  const second = await fleet.worker({ successorOf: worker, ...options });
+  await eventually(set.held, { what: 'the container is held still' });
+  set.go.resolve();
+  link.heal();
+  fleet.results.away = false;
+  const end = await eventually(() => fleet.results.end(jobId), { what: 'it ended', timeoutMs: 20_000 });
+  expect(end).toMatchObject({ state: 'succeeded', attempt: 1 });
+  expect(second.host.launched).toEqual([`${jobId}.1`]);
 });

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { attemptsOf, getJob } from '../queries/jobs-read.ts';
 import { failureOf, payloadOf, successOf, updateOf } from '../test/fleet.ts';
 import { openService, type TestService } from '../test/service.ts';
-import { type IngestUpdate, ingestAttempts } from './attempts.ts';
+import { ingestAttempts } from './attempts.ts';
+import type { IngestUpdate } from './fold-updates.ts';
 
 let service: TestService;
 beforeAll(async () => {

@@ -10,7 +10,7 @@ import type { Kysely } from 'kysely';
 import { withRetry } from '../db/retry.ts';
 import type { Database } from '../db/schema.ts';
 import { cancelBatch, openJobsOfBatch, unendedBatches } from '../queries/batches-write.ts';
-import { insertJobs, markCancelled } from '../queries/jobs-write.ts';
+import { insertJobs, markCancelled, queuedAmong } from '../queries/jobs-write.ts';
 import { notify } from '../queries/notify.ts';
 import { putDeliveries } from '../queries/webhooks.ts';
 import type { Queues } from '../queue/queues.ts';
@@ -147,14 +147,16 @@ export class Canceller {
   }
 
   /**
-   * A job that a worker holds is left to the worker. For one that the queue no longer has, the row decides: a worker
-   * reports an end before it leaves the queue, so a row that still waits was never run to its end.
+   * A job that a worker holds is left to the worker, and so is one whose worker fell silent: it waits in the queue again, and
+   * the worker that takes it ends it. For one that the queue no longer has, the row decides: a worker reports an end before
+   * it leaves the queue, so a row that still waits was never run to its end.
    */
   async #endWaiting(ids: readonly string[], wish: Wish): Promise<void> {
     const { db, queues, onEnded } = this.#deps;
+    const waiting = await queuedAmong(db, ids);
     const free: string[] = [];
-    for (let at = 0; at < ids.length; at += AT_ONCE) {
-      const some = ids.slice(at, at + AT_ONCE);
+    for (let at = 0; at < waiting.length; at += AT_ONCE) {
+      const some = waiting.slice(at, at + AT_ONCE);
       const places = await Promise.all(some.map((id) => queues.removeWaiting(id)));
       free.push(...some.filter((_, index) => places[index] !== 'active'));
     }

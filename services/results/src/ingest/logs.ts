@@ -5,6 +5,7 @@ import { withRetry } from '../db/retry.ts';
 import type { AttemptLogsTable, Database } from '../db/schema.ts';
 import { insertChunks, lockPositions, writePositions } from '../queries/logs-write.ts';
 import { notify } from '../queries/notify.ts';
+import { takeInOrder } from './log-order.ts';
 
 /** Where chunks are stored. */
 export interface LogStore {
@@ -66,23 +67,6 @@ function startsOf(groups: ReadonlyMap<string, readonly LogChunk[]>, window: DayW
     omitted_bytes: 0,
     complete: false,
   }));
-}
-
-/** Moves the position over the chunks that follow it without a gap, and returns those. */
-function takeInOrder(position: AttemptLogsTable, chunks: readonly LogChunk[]): LogChunk[] {
-  const taken: LogChunk[] = [];
-  for (const chunk of chunks) {
-    const { header } = chunk;
-    if (header.chunk !== position.next_chunk || position.complete) continue;
-    position.next_chunk += 1;
-    position.next_seq = header.firstSeq + header.records;
-    position.stdout_end = header.stdoutEnd;
-    position.stderr_end = header.stderrEnd;
-    position.omitted_bytes += header.omittedBytes;
-    position.complete = header.last;
-    taken.push(chunk);
-  }
-  return taken;
 }
 
 function acksOf(

@@ -97,6 +97,17 @@ export async function knownJobs(db: Kysely<Database>, ids: readonly string[]): P
   return new Set(rows.map(({ id }) => id));
 }
 
+/** Those of the jobs that no attempt works on. */
+export async function queuedAmong(db: Kysely<Database>, ids: readonly string[]): Promise<string[]> {
+  const rows = await db
+    .selectFrom('jobs')
+    .select('id')
+    .where('id', '=', sql<string>`ANY(${ids}::text[])`)
+    .where('state', '=', 'queued')
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
 /** Ends jobs that no attempt holds as cancelled. Returns the ids of those that were. */
 export async function markCancelled(
   db: Kysely<Database>,

@@ -21,7 +21,7 @@ import {
 import { Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { dayOf } from '../db/partitions.ts';
-import type { IngestUpdate } from '../ingest/attempts.ts';
+import type { IngestUpdate } from '../ingest/fold-updates.ts';
 import type { Queues } from '../queue/queues.ts';
 
 const NODE = 'n1';

@@ -5,7 +5,7 @@ import { newJobId, SPAN, type SpanView, spanIdFor, traceIdForJob } from '@croniu
 import { createMetrics } from '@cronium/telemetry';
 import { eventually } from '@cronium/testing';
 import { expect, test } from 'vitest';
-import type { IngestUpdate } from '../ingest/attempts.ts';
+import type { IngestUpdate } from '../ingest/fold-updates.ts';
 import { failureOf, payloadOf, successOf } from '../test/fleet.ts';
 import { openService, type TestService } from '../test/service.ts';
 import { TraceExport } from './export.ts';

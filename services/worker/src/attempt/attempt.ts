@@ -43,6 +43,8 @@ export interface AttemptStart {
   readonly timeline?: readonly TimelineEntry[];
   readonly state?: JobState;
   readonly stood?: StoodStill | undefined;
+  /** A former process was about to stop it. */
+  readonly stop?: Stop | undefined;
 }
 
 type Attributes = NonNullable<TimelineEntry['attributes']>;
@@ -55,6 +57,7 @@ export class Attempt {
   readonly #deps: AttemptDeps;
   readonly #timeline: TimelineEntry[];
   readonly #drop = new AbortController();
+  readonly #handOver = new AbortController();
   readonly #stopping = new AbortController();
   #stop: Stop | undefined;
   #sealed = false;
@@ -63,6 +66,8 @@ export class Attempt {
   image: { readonly reference: string; readonly id: string } | undefined;
   /** Aborts when the attempt is no longer this process's to finish; nothing may be reported then. */
   readonly dropped: AbortSignal;
+  /** Aborts when the queue must not be told anything of the attempt any more: its lock is lost, or is the successor's. */
+  readonly released: AbortSignal;
   /** Its time: stands still while its container does. */
   readonly clock: JobClock;
 
@@ -78,7 +83,12 @@ export class Attempt {
       ...(start.stood === undefined ? {} : { stood: start.stood }),
       onChange: (stood) => deps.journal.saveStood(this.id, stood),
     });
-    this.dropped = AbortSignal.any([this.lease.signal, this.#drop.signal]);
+    if (start.stop !== undefined) {
+      this.#stop = start.stop;
+      this.#stopping.abort(start.stop);
+    }
+    this.released = AbortSignal.any([this.lease.signal, this.#handOver.signal]);
+    this.dropped = AbortSignal.any([this.released, this.#drop.signal]);
   }
 
   get id(): string {
@@ -105,8 +115,15 @@ export class Attempt {
   /** Asks for the end. Only the first wish counts, and none once the container has ended. */
   requestStop(stop: Stop): void {
     if (this.#sealed || this.#stop) return;
+    // Durable before anything is done for it: a successor that finds the container ended must know why.
+    this.#deps.journal.saveStop(this.id, stop);
     this.#stop = stop;
     this.#stopping.abort(stop);
+  }
+
+  /** Aborts when it is left to the successor of this process, with all that stands of it. */
+  get handedOver(): AbortSignal {
+    return this.#handOver.signal;
   }
 
   /** The container has ended: what comes later does not change how. */
@@ -116,7 +133,8 @@ export class Attempt {
 
   /** The attempt is no longer this process's: see {@link SupersededError} and {@link HandOverError}. */
   drop(reason: SupersededError | HandOverError): void {
-    this.#drop.abort(reason);
+    if (reason instanceof HandOverError) this.#handOver.abort(reason);
+    else this.#drop.abort(reason);
   }
 
   /**

@@ -1,8 +1,9 @@
-import type { AttemptUpdate, CancelRequest, NodeKey } from '@cronium/contracts';
+import type { AttemptUpdate, CancelRequest, ExecutionClaims } from '@cronium/contracts';
 import type { Logger } from '@cronium/telemetry';
 import type { JobQueue } from '../claim/queue.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Shipper } from '../logs/shipper.ts';
+import type { HostFacts } from '../outcome/host.ts';
 import type { Reporter } from '../report/reporter.ts';
 import type { ResultsClient } from '../report/results-client.ts';
 import type { SandboxRuntime } from '../sandbox/runtime.ts';
@@ -46,7 +47,6 @@ export interface AttemptStore {
 /** All that the story of an attempt uses. */
 export interface AttemptDeps {
   readonly node: string;
-  readonly nodeKey: NodeKey;
   readonly limits: AttemptLimits;
   readonly runtime: SandboxRuntime;
   readonly journal: Journal;
@@ -56,6 +56,10 @@ export interface AttemptDeps {
   readonly store: AttemptStore;
   readonly log: Logger;
   queue(name: string): JobQueue;
+  /** What the host has to say of itself, for death records. */
+  hostFacts(): HostFacts;
+  /** Signs an execution token. */
+  signToken(claims: ExecutionClaims): Promise<string>;
   /** Told when an attempt's container has ended and its slot may be used again. */
   onExit(attemptId: string): void;
   /** Told when results and the queue know an attempt's outcome. */

@@ -1,15 +1,14 @@
 import { type AttemptUpdate, type Outcome, queueData } from '@cronium/contracts';
-import { pause } from '@cronium/lifecycle';
+import { pause, waitFor } from '@cronium/lifecycle';
 import { isReportable } from '../claim/claim.ts';
 import { FencedError } from '../claim/fence.ts';
 import type { Settlement, Unsettled } from '../journal/journal.ts';
 import type { AttemptLog } from '../logs/attempt-log.ts';
 import { classify } from '../outcome/classify.ts';
 import type { Ending } from '../outcome/evidence.ts';
-import { hostFacts } from '../outcome/host.ts';
 import { decide } from '../outcome/retry-policy.ts';
 import { isRefusal } from '../report/results-client.ts';
-import { type Attempt, SupersededError } from './attempt.ts';
+import { type Attempt, HandOverError, SupersededError } from './attempt.ts';
 import type { AttemptDeps } from './deps.ts';
 
 /** Removes what stands in Docker for an attempt. */
@@ -106,7 +105,7 @@ function conclude(
     memoryLimitBytes: claim.payload.spec.resources.memoryMiB * 2 ** 20,
     image: attempt.image?.reference,
     logTail,
-    host: ending.type === 'ran' ? ending.host : hostFacts(),
+    host: ending.type === 'ran' ? ending.host : deps.hostFacts(),
   });
   const decision = decide({
     retry: claim.payload.spec.retry,
@@ -127,25 +126,26 @@ function conclude(
 
 const SETTLE_RETRY_MS = 500;
 
-/** Tells the queue, for as long as the lock is ours. @throws FencedError when it is not */
+/**
+ * Tells the queue, for as long as the lock is ours.
+ * @throws FencedError when it is not, HandOverError when a successor of this process is to do it
+ */
 export async function settle(attempt: Attempt, settlement: Settlement, deps: AttemptDeps): Promise<void> {
   const { claim } = attempt;
   const queue = deps.queue(claim.queue);
   for (;;) {
-    await attempt.lease.sure();
+    await waitFor(attempt.lease.sure(), attempt.released);
     try {
-      const ours =
+      const telling =
         settlement.type === 'complete'
-          ? await queue.complete(claim.jobId, claim.token, claim.keep)
-          : await queue.putBack(claim.jobId, claim.token, settlement.at - Date.now(), {
-              data: settlement.data,
-            });
-      if (ours) return;
+          ? queue.complete(claim.jobId, claim.token, claim.keep)
+          : queue.putBack(claim.jobId, claim.token, settlement.at - Date.now(), { data: settlement.data });
+      if (await waitFor(telling, attempt.released)) return;
       throw new FencedError(attempt.id, 'the queue had given it to another worker');
     } catch (error) {
-      if (error instanceof FencedError) throw error;
+      if (error instanceof FencedError || error instanceof HandOverError) throw error;
       deps.log.warn({ err: error, attempt: attempt.id }, 'the queue could not be told; trying again');
-      await pause(SETTLE_RETRY_MS, attempt.lease.signal);
+      await pause(SETTLE_RETRY_MS, attempt.released);
     }
   }
 }

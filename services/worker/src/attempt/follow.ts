@@ -2,7 +2,6 @@ import { pause, waitFor } from '@cronium/lifecycle';
 import type { AttemptLog } from '../logs/attempt-log.ts';
 import { jobBytes } from '../logs/chunk-builder.ts';
 import type { Ending } from '../outcome/evidence.ts';
-import { hostFacts } from '../outcome/host.ts';
 import {
   type ExitReport,
   type LogItem,
@@ -42,7 +41,7 @@ export async function follow(following: Following, deps: AttemptDeps): Promise<E
   const pumped = pump(following, deps, timers);
   pumped.catch(() => undefined);
   const exit = await untilExit(attempt, sandbox, deps);
-  const host = hostFacts();
+  const host = deps.hostFacts();
   attempt.seal();
   deps.onExit(attempt.id);
   deps.store.revoke(attempt.jti, tokenSeconds(attempt, deps));
@@ -185,7 +184,7 @@ export function servedBy({ claim }: Attempt): ServedAttempt {
   return { payload: claim.payload, spec: claim.payload.spec };
 }
 
-function isDaemonAway(error: unknown): boolean {
+export function isDaemonAway(error: unknown): boolean {
   return error instanceof SandboxError && error.code === 'docker';
 }
 

@@ -1,11 +1,13 @@
 import { queueData } from '@cronium/contracts';
+import { retry } from '@cronium/lifecycle';
 import { isReportable } from '../claim/claim.ts';
 import { FencedError } from '../claim/fence.ts';
 import type { Settlement } from '../journal/journal.ts';
 import type { AttemptLog } from '../logs/attempt-log.ts';
-import { type Attempt, HandOverError, SupersededError } from './attempt.ts';
+import { type Attempt, SupersededError } from './attempt.ts';
 import type { AttemptDeps } from './deps.ts';
 import { settle } from './finish.ts';
+import { isDaemonAway } from './follow.ts';
 import { NoCapacityError } from './provisions.ts';
 
 /**
@@ -22,19 +24,20 @@ export async function giveUp(
   deps: AttemptDeps,
 ): Promise<void> {
   log.abandon();
-  if (error instanceof HandOverError) return;
+  // Whatever went wrong since: the successor has it.
+  if (attempt.handedOver.aborted) return;
   try {
     if (error instanceof NoCapacityError) await putBack(attempt, error, deps);
     else await remove(attempt, error, deps);
   } catch (failure) {
+    if (attempt.handedOver.aborted) return;
     deps.log.error(
       { err: failure, attempt: attempt.id },
       'an attempt could not be put away; its lock runs out',
     );
-  } finally {
-    deps.journal.forget(attempt.id);
-    attempt.lease.release();
   }
+  deps.journal.forget(attempt.id);
+  attempt.lease.release();
 }
 
 async function putBack(attempt: Attempt, error: NoCapacityError, deps: AttemptDeps): Promise<void> {
@@ -60,9 +63,24 @@ async function remove(attempt: Attempt, error: unknown, deps: AttemptDeps): Prom
   } else {
     deps.log.error({ err: error, attempt: attempt.id }, 'an attempt broke; it will be run again');
   }
-  await deps.runtime.purge(attempt.claim);
+  await purge(attempt, deps);
   // The job has its end already: without this it would be claimed again and again.
   if (error instanceof SupersededError && error.answer === 'ended') {
     await settle(attempt, { type: 'complete' }, deps);
   }
+}
+
+const PURGE_RETRY_MS = 500;
+
+/** An attempt is not over while its container may stand: a daemon that is away is waited for. */
+async function purge(attempt: Attempt, deps: AttemptDeps): Promise<void> {
+  await retry(() => deps.runtime.purge(attempt.claim), {
+    signal: attempt.handedOver,
+    attempts: Number.POSITIVE_INFINITY,
+    baseMs: PURGE_RETRY_MS,
+    maxMs: PURGE_RETRY_MS,
+    when: isDaemonAway,
+    onRetry: ({ error }) =>
+      deps.log.warn({ err: error, attempt: attempt.id }, 'its container could not be removed yet'),
+  });
 }

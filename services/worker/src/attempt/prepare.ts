@@ -1,4 +1,4 @@
-import { type ExecutionClaims, signExecutionToken } from '@cronium/contracts';
+import type { ExecutionClaims } from '@cronium/contracts';
 import type { Ending } from '../outcome/evidence.ts';
 import { type PreparationObserver, type Sandbox, SandboxError } from '../sandbox/runtime.ts';
 import type { Attempt } from './attempt.ts';
@@ -25,7 +25,7 @@ export function tokenSeconds(attempt: Attempt, { limits }: AttemptDeps): number 
 export async function prepare(attempt: Attempt, deps: AttemptDeps): Promise<Sandbox | Ending> {
   const { claim, dropped, stopping } = attempt;
   const signal = AbortSignal.any([dropped, stopping]);
-  const executionToken = await signExecutionToken(deps.nodeKey, claimsOf(attempt, deps));
+  const executionToken = await deps.signToken(claimsOf(attempt, deps));
   try {
     const provisions = await provisionsOf(attempt, { executionToken, signal }, deps);
     const request = {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { QueueRecord } from '@cronium/contracts';
-import { deadline, pause, waitFor } from '@cronium/lifecycle';
+import { deadline, graceAfter, pause, waitFor } from '@cronium/lifecycle';
 import { type Claim, readClaim } from './claim.ts';
 import type { Gate } from './gate.ts';
 import type { Lease, Leases } from './leases.ts';
@@ -23,18 +23,21 @@ export interface ClaimerOptions {
 const IDLE_MS = 5000;
 const ERROR_PAUSE_MS = 500;
 const PASS_ON_MS = 1000;
+/** When claiming ends, a job that is just being taken gets so long to come; later it is as if the process had died. */
+const TAKE_MS = 1000;
 
 /** Takes jobs from one queue, as long as the gate is open and a slot is free. Never rejects. */
 export async function claimFrom(options: ClaimerOptions, signal: AbortSignal): Promise<void> {
   const { gate, record, slots, queue } = options;
   let nextAt: number | undefined;
   let waited = true;
+  using given = graceAfter(signal, TAKE_MS);
   while (!signal.aborted) {
     try {
       if (!waited) await waitForWork(options, nextAt, signal);
       await gate.open(record.pool, signal);
       const slot = await slots.take(signal);
-      const taken = await takeInto(slot, options);
+      const taken = await waitFor(takeInto(slot, options, given), given);
       waited = taken.type === 'job';
       nextAt = taken.type === 'empty' ? taken.nextAt : undefined;
     } catch (error) {
@@ -50,7 +53,7 @@ export async function claimFrom(options: ClaimerOptions, signal: AbortSignal): P
 
 type Taken = { readonly type: 'job' } | { readonly type: 'empty'; readonly nextAt: number | undefined };
 
-async function takeInto(slot: Slot, options: ClaimerOptions): Promise<Taken> {
+async function takeInto(slot: Slot, options: ClaimerOptions, signal: AbortSignal): Promise<Taken> {
   const { node, queue, gate, record, leases } = options;
   let handedOver = false;
   try {
@@ -61,6 +64,7 @@ async function takeInto(slot: Slot, options: ClaimerOptions): Promise<Taken> {
     if (taking.type === 'empty') return taking;
     const claim = readClaim(taking.job, { queue: queue.name, token, now: Date.now() });
     using lease = disposable(leases.hold(claim, await holdsSince(claim, since, options)));
+    signal.throwIfAborted();
     options.start(claim, lease.value, slot);
     lease.keep();
     handedOver = true;
@@ -110,7 +114,7 @@ async function waitForWork(
       continue;
     }
     // The wake-up was for one of all nodes: when this one has no room after all, another may have.
-    if (slots.free === 0 || !gate.isOpen(record.pool)) await queue.passOn();
+    if (slots.free === 0 || !gate.isOpen(record.pool)) await waitFor(queue.passOn(), signal);
     return;
   }
 }

@@ -1,3 +1,4 @@
+import { pause } from '@cronium/lifecycle';
 import { expect, test, vi } from 'vitest';
 import { FencedError } from './fence.ts';
 import { type Held, Leases, type LeasesOptions } from './leases.ts';
@@ -141,4 +142,44 @@ test('jobs of several queues are renewed with one call for each queue', async ()
     ['default', 2],
     ['gpu', 1],
   ]);
+});
+
+test('renewals keep their rate, however long each of them takes', async () => {
+  vi.useFakeTimers();
+  const over = new AbortController();
+  const startedAt: number[] = [];
+  const { leases } = leasesWith({
+    lockMs: 3000,
+    now: () => performance.now(),
+    extend: async () => {
+      startedAt.push(performance.now());
+      await pause(900);
+      return [];
+    },
+  });
+  const beginsAt = performance.now();
+  leases.hold(HELD, beginsAt);
+  const running = leases.run(over.signal);
+  await vi.advanceTimersByTimeAsync(4500);
+  over.abort();
+  await vi.advanceTimersByTimeAsync(1000);
+  await running;
+  vi.useRealTimers();
+  expect(startedAt.map((at) => Math.round(at - beginsAt))).toEqual([0, 1000, 2000, 3000, 4000]);
+});
+
+test('a doubt that only the clock knew of is over for those who saw it', async () => {
+  const answer = Promise.withResolvers<readonly string[]>();
+  const { leases, clock } = leasesWith({ extend: () => answer.promise });
+  const lease = leases.hold(HELD, clock.now);
+  const seen: boolean[] = [];
+  lease.onChange(() => seen.push(lease.isSure));
+  clock.now += 12_400;
+  const renewed = leases.renew(never);
+  clock.now += 200;
+  // No timer has run yet, and a container would be held still from here on.
+  expect(lease.isSure).toBe(false);
+  answer.resolve([]);
+  await renewed;
+  expect(seen).toEqual([true]);
 });

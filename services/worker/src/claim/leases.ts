@@ -1,4 +1,4 @@
-import { deadline, repeat, waitFor } from '@cronium/lifecycle';
+import { deadline, pause, waitFor } from '@cronium/lifecycle';
 import { FencedError } from './fence.ts';
 
 /** What a lease is on. */
@@ -32,7 +32,7 @@ export interface Lease extends Held {
    * @throws FencedError
    */
   sure(): Promise<void>;
-  /** Calls back at each change, until the returned function is called. */
+  /** Calls back when it may have changed, until the returned function is called. */
   onChange(listener: () => void): () => void;
   /** Ends the hold without touching the store. Idempotent. */
   release(): void;
@@ -48,8 +48,6 @@ export interface LeasesOptions {
   now?(): number;
   /** A renewal that did not answer or failed; the locks still count until they run out. */
   onError(error: unknown): void;
-  /** Called after each round with what is still held. */
-  afterRenewal?(held: readonly Held[]): Promise<void>;
 }
 
 /** This part of a lock's time is kept for holding the container still before another worker can have the job. */
@@ -110,7 +108,8 @@ class HeldLease implements Lease {
   /** The store answered a request that was sent at this time. */
   renewed(since: number): void {
     this.validUntil = since + this.#owner.lockMs;
-    if (this.isDoubted && this.isSure) this.#become(false);
+    // Also when no doubt was told: whoever looked at the clock may have seen one.
+    if (this.isSure) this.#become(false);
   }
 
   doubt(): void {
@@ -172,14 +171,15 @@ export class Leases {
   /**
    * Begins to hold a job whose lock was just set or extended. An older hold on the same job is lost by it: the store
    * answers renewals by job, and a refusal of the old token would end the new hold too.
-   * @param since monotonic time before the request that set it was sent
+   * @param since monotonic time before the request that set it was sent; without it the job is in doubt from the beginning
    */
-  hold(held: Held, since: number): Lease {
+  hold(held: Held, since: number = this.now() - this.lockMs): Lease {
     for (const older of this.#held) {
       if (older.jobId === held.jobId) older.lose(`its job was taken again as ${held.attemptId}`);
     }
     const lease = new HeldLease(held, this, since + this.#options.lockMs);
     this.#held.add(lease);
+    if (!lease.isSure) lease.doubt();
     this.#arm();
     return lease;
   }
@@ -189,19 +189,26 @@ export class Leases {
     this.#held.delete(lease);
   }
 
-  /** Renews every third of the lock's time until the signal aborts. */
+  /**
+   * Renews every third of the lock's time, from the beginning of one renewal to that of the next, until the signal aborts.
+   * A renewal is given up after that time too, so a slow store does not space them out. Never rejects.
+   */
   async run(signal: AbortSignal): Promise<void> {
     const everyMs = this.#options.lockMs / 3;
-    await repeat(() => this.renew(signal), { everyMs, signal, onError: this.#options.onError });
+    while (!signal.aborted) {
+      const startedAt = this.now();
+      await this.renew(signal);
+      const leftMs = Math.max(0, everyMs - (this.now() - startedAt));
+      await pause(leftMs, signal).catch(() => undefined);
+    }
     clearTimeout(this.#nextCheck);
   }
 
-  /** Renews all that is held, once. */
+  /** Renews all that is held, once. Never rejects; nothing but the renewal itself is waited for. */
   async renew(signal: AbortSignal): Promise<void> {
     this.expire();
     const byQueue = Map.groupBy(this.#held, (lease) => lease.queue);
     await Promise.all([...byQueue].map(([queue, leases]) => this.#renewQueue(queue, leases, signal)));
-    await this.#options.afterRenewal?.([...this.#held]);
   }
 
   async #renewQueue(queue: string, leases: readonly HeldLease[], signal: AbortSignal): Promise<void> {

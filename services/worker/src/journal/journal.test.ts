@@ -119,3 +119,18 @@ test('the node’s key is made once and readable by its owner alone', async () =
   writeFileSync(join(folder, 'node-key.json'), '{}');
   await expect(loadNodeKey(folder)).rejects.toThrow(/is not a node key/);
 });
+
+test('a closed journal takes nothing any more, and says nothing of it', () => {
+  const claim = claimOf();
+  const first = new Journal(folder);
+  first.open(claim, 'jti');
+  first.close();
+  first.bind(claim.attemptId, BINDING);
+  first.saveStop(claim.attemptId, { type: 'cancelled', by: 'ada' });
+  first.forget(claim.attemptId);
+  const second = new Journal(folder);
+  expect(second.entries()).toMatchObject([{ phase: 'claimed', binding: undefined, stop: undefined }]);
+  second.saveStop(claim.attemptId, { type: 'cancelled', by: 'ada' });
+  expect(second.entries()).toMatchObject([{ stop: { type: 'cancelled', by: 'ada' } }]);
+  second.close();
+});

@@ -4,6 +4,7 @@ import { type AttemptUpdate, attemptUpdate, type TimelineEntry, timelineEntry } 
 import { z } from 'zod';
 import type { StoodStill } from '../attempt/job-clock.ts';
 import type { Claim } from '../claim/claim.ts';
+import type { Stop } from '../outcome/evidence.ts';
 import type { SandboxBinding } from '../sandbox/runtime.ts';
 import { MIGRATIONS } from './schema.ts';
 import { StateDirError } from './state-dir.ts';
@@ -43,6 +44,8 @@ export interface JournalEntry {
   readonly jti: string | undefined;
   readonly timeline: readonly TimelineEntry[];
   readonly stood: StoodStill | undefined;
+  /** Why it was being stopped. */
+  readonly stop: Stop | undefined;
   readonly unsettled: Unsettled | undefined;
 }
 
@@ -69,6 +72,7 @@ export class Journal {
       phase: statement(SQL.phase),
       timeline: statement(SQL.timeline),
       stood: statement(SQL.stood),
+      stop: statement(SQL.stop),
       end: statement(SQL.end),
       forget: statement(SQL.forget),
       forgetOutcome: statement(SQL.forgetOutcome),
@@ -78,21 +82,21 @@ export class Journal {
 
   /** An attempt was claimed. */
   open(claim: Claim, jti: string): void {
-    this.#statements.open.run(claim.attemptId, JSON.stringify(claim), jti);
+    this.#write('open', claim.attemptId, JSON.stringify(claim), jti);
   }
 
   /** Its sandbox stands; user code may run from now on. */
   bind(attemptId: string, binding: SandboxBinding): void {
-    this.#statements.bind.run(JSON.stringify(binding), attemptId);
+    this.#write('bind', JSON.stringify(binding), attemptId);
   }
 
   /** Its log is about to be closed: an attempt under the same number could not store another. */
   closing(attemptId: string): void {
-    this.#statements.closing.run(attemptId);
+    this.#write('closing', attemptId);
   }
 
   launched(attemptId: string): void {
-    this.#statements.phase.run('launched', attemptId);
+    this.#write('phase', 'launched', attemptId);
   }
 
   /** @param timeline is read when it is written */
@@ -103,14 +107,19 @@ export class Journal {
 
   /** How long the attempt's container was held still. */
   saveStood(attemptId: string, stood: StoodStill): void {
-    this.#statements.stood.run(JSON.stringify(stood), attemptId);
+    this.#write('stood', JSON.stringify(stood), attemptId);
+  }
+
+  /** The attempt is to be stopped: by its exit alone a successor could not tell why it ended. */
+  saveStop(attemptId: string, stop: Stop): void {
+    this.#write('stop', JSON.stringify(stop), attemptId);
   }
 
   /** The outcome is durable from here on; it is sent until results acknowledges it. */
   end(update: AttemptUpdate, settlement: Settlement): void {
     this.#transaction(() => {
-      this.#statements.end.run(update.attemptId, JSON.stringify(update), JSON.stringify(settlement));
-      this.#statements.phase.run('ended', update.attemptId);
+      this.#write('end', update.attemptId, JSON.stringify(update), JSON.stringify(settlement));
+      this.#write('phase', 'ended', update.attemptId);
     });
   }
 
@@ -118,8 +127,8 @@ export class Journal {
   forget(attemptId: string): void {
     this.#grown.delete(attemptId);
     this.#transaction(() => {
-      this.#statements.forgetOutcome.run(attemptId);
-      this.#statements.forget.run(attemptId);
+      this.#write('forgetOutcome', attemptId);
+      this.#write('forget', attemptId);
     });
   }
 
@@ -165,7 +174,13 @@ export class Journal {
     this.#grown.clear();
   }
 
+  /** A closed journal takes nothing any more, as if the process had died: what is under way then is the successor's. */
+  #write(name: keyof typeof SQL, ...values: string[]): void {
+    if (this.#database.isOpen) this.#statements[name].run(...values);
+  }
+
   #transaction(run: () => void): void {
+    if (!this.#database.isOpen) return;
     this.#database.exec('BEGIN IMMEDIATE');
     try {
       run();
@@ -185,11 +200,12 @@ const SQL = {
   phase: 'UPDATE attempts SET phase = ? WHERE attempt_id = ?',
   timeline: 'UPDATE attempts SET timeline = ? WHERE attempt_id = ?',
   stood: 'UPDATE attempts SET stood = ? WHERE attempt_id = ?',
+  stop: 'UPDATE attempts SET stop = ? WHERE attempt_id = ?',
   end: `INSERT INTO outbox (attempt_id, body, settlement) VALUES (?, ?, ?)
     ON CONFLICT (attempt_id) DO UPDATE SET body = excluded.body, settlement = excluded.settlement`,
   forget: 'DELETE FROM attempts WHERE attempt_id = ?',
   forgetOutcome: 'DELETE FROM outbox WHERE attempt_id = ?',
-  all: `SELECT attempt_id, claim, phase, binding, jti, timeline, stood, body, settlement FROM attempts LEFT JOIN outbox USING (attempt_id)
+  all: `SELECT attempt_id, claim, phase, binding, jti, timeline, stood, stop, body, settlement FROM attempts LEFT JOIN outbox USING (attempt_id)
     ORDER BY attempts.rowid`,
 } as const;
 
@@ -200,20 +216,22 @@ const row = z.object({
   jti: z.string().nullable(),
   timeline: z.string(),
   stood: z.string().nullable(),
+  stop: z.string().nullable(),
   body: z.string().nullable(),
   settlement: z.string().nullable(),
 });
 
 function entryFrom(raw: unknown): JournalEntry {
-  const { claim, phase, binding, jti, timeline, stood, body, settlement: settled } = row.parse(raw);
+  const { claim, phase, binding, jti, timeline, stood, stop, body, settlement: settled } = row.parse(raw);
   return {
-    // Claim, binding and standstill were written by this program under this schema version.
+    // Claim, binding, standstill and stop were written by this program under this schema version.
     claim: JSON.parse(claim) as Claim,
     phase,
     binding: binding === null ? undefined : (JSON.parse(binding) as SandboxBinding),
     jti: jti ?? undefined,
     timeline: z.array(timelineEntry).parse(JSON.parse(timeline)),
     stood: stood === null ? undefined : (JSON.parse(stood) as StoodStill),
+    stop: stop === null ? undefined : (JSON.parse(stop) as Stop),
     unsettled:
       body === null || settled === null
         ? undefined

@@ -14,4 +14,5 @@ export const MIGRATIONS: readonly string[] = [
     settlement TEXT NOT NULL
   ) STRICT;`,
   'ALTER TABLE attempts ADD COLUMN stood TEXT',
+  'ALTER TABLE attempts ADD COLUMN stop TEXT',
 ];

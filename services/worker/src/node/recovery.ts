@@ -1,6 +1,6 @@
-import { retry } from '@cronium/lifecycle';
+import { deadline, retry, waitFor } from '@cronium/lifecycle';
 import type { AttemptDeps } from '../attempt/deps.ts';
-import type { Leases } from '../claim/leases.ts';
+import type { Lease, Leases } from '../claim/leases.ts';
 import type { Slots } from '../claim/slots.ts';
 import type { JournalEntry } from '../journal/journal.ts';
 import { reopenAttempt, resumeJob } from '../resume-job.ts';
@@ -16,19 +16,26 @@ export interface RecoveryParts {
 const RETRY_MS = 1000;
 /** What is younger may be this process's own; slots of a former one are known by their names and go at once. */
 const GRACE_MS = 120_000;
+/** Until Valkey has said whose the jobs are their containers run; when it says nothing for so long, they are held still. */
+const ANSWER_MS = 1000;
+const ASK_MS = 50;
 
 /**
  * What a former process of this node left: attempts whose lock still holds go on; all others are removed, container and
- * record, and so is every sandbox that no record knows. Returns when no stale container is left on this node; waits for
- * Valkey and Docker as long as it takes.
+ * record, and so is every sandbox that no record knows. While Valkey does not answer, they are held still. Returns when no
+ * stale container is left on this node; waits for Valkey and Docker as long as it takes.
  */
 export async function takeBackAll(parts: RecoveryParts, signal: AbortSignal): Promise<void> {
   const { deps, running } = parts;
   const gone: JournalEntry[] = [];
+  const doubted: Lease[] = [];
   for (const { binding } of deps.journal.entries()) if (binding) deps.runtime.expect(binding);
   // All locks first: they run out while containers are looked after.
+  using limit = deadline(ANSWER_MS, 'Valkey does not say whose the jobs of a former process are', signal);
   for (const entry of deps.journal.entries()) {
-    await persistently(async () => void ((await takeBack(entry, parts)) || gone.push(entry)), parts, signal);
+    const taken = await takeBack(entry, parts, limit);
+    if (taken === 'refused') gone.push(entry);
+    else if (!taken.isSure) doubted.push(taken);
   }
   for (const { claim } of gone) {
     deps.log.warn(
@@ -38,6 +45,7 @@ export async function takeBackAll(parts: RecoveryParts, signal: AbortSignal): Pr
     await persistently(() => deps.runtime.purge(claim), parts, signal);
     if (!signal.aborted) deps.journal.forget(claim.attemptId);
   }
+  await Promise.all(doubted.map((lease) => decided(lease, parts, signal)));
   await persistently(
     async () => {
       const stale = (await deps.runtime.observe()).filter(({ attemptId }) => !running.ids.has(attemptId));
@@ -52,18 +60,32 @@ export async function takeBackAll(parts: RecoveryParts, signal: AbortSignal): Pr
   );
 }
 
-/** @returns is its lock still ours? */
+/** Goes on with an attempt if its lock is ours, or if nobody says whose it is: then it is in doubt. */
 async function takeBack(
   entry: JournalEntry,
   { deps, leases, slots, running }: RecoveryParts,
-): Promise<boolean> {
+  limit: AbortSignal,
+): Promise<Lease | 'refused'> {
   const { claim } = entry;
+  const ask = () => waitFor(deps.queue(claim.queue).extend([claim]), limit);
   const since = leases.now();
-  const refused = await deps.queue(claim.queue).extend([claim]);
-  if (refused.length > 0) return false;
-  const attempt = reopenAttempt(entry, leases.hold(claim, since), deps);
+  const options = { signal: limit, attempts: Number.POSITIVE_INFINITY, baseMs: ASK_MS, maxMs: ASK_MS };
+  const refused = await retry(ask, options).catch(() => undefined);
+  if (refused !== undefined && refused.length > 0) return 'refused';
+  const lease = refused === undefined ? leases.hold(claim) : leases.hold(claim, since);
+  const attempt = reopenAttempt(entry, lease, deps);
   running.add(attempt, slots.occupy(), () => resumeJob(attempt, entry, deps));
-  return true;
+  return lease;
+}
+
+/** Waits until it is known whose the job is; when it is another's, until it has gone from here. */
+async function decided(lease: Lease, { running }: RecoveryParts, signal: AbortSignal): Promise<void> {
+  const isOurs = await waitFor(lease.sure(), signal).then(
+    () => true,
+    () => false,
+  );
+  if (!isOurs && !signal.aborted)
+    await waitFor(running.ended(lease.attemptId), signal).catch(() => undefined);
 }
 
 async function persistently(

@@ -38,6 +38,11 @@ export class Running {
     return new Set(this.#entries.keys());
   }
 
+  /** The jobs that attempts run of. */
+  get jobs(): readonly string[] {
+    return [...this.#entries.values()].map(({ attempt }) => attempt.claim.jobId);
+  }
+
   /** Attempts whose container has ended and whose log or outcome is still on its way. */
   get backlog(): number {
     return this.#count((entry) => entry.exited);
@@ -64,6 +69,11 @@ export class Running {
       .filter(({ claim }) => claim.jobId === jobId);
   }
 
+  /** Resolves when an attempt is over here. */
+  async ended(attemptId: string): Promise<void> {
+    await this.#entries.get(attemptId)?.done;
+  }
+
   supersede(attemptId: string, answer: 'stale' | 'ended'): void {
     this.#entries.get(attemptId)?.attempt.drop(new SupersededError(attemptId, answer));
   }
@@ -76,11 +86,14 @@ export class Running {
     over.abort();
   }
 
-  /** Lets go of everything that still runs, for the successor of this process. */
-  async handOver(): Promise<readonly string[]> {
+  /**
+   * Lets go of everything that still runs, for the successor of this process. What does not come to a stop in this time is
+   * left as by a process that was killed.
+   */
+  async handOver(milliseconds: number): Promise<readonly string[]> {
     const left = [...this.#entries.values()];
     for (const { attempt } of left) attempt.drop(new HandOverError());
-    await Promise.all(left.map(({ done }) => done));
+    await this.drain(milliseconds);
     return left.map(({ attempt }) => attempt.id);
   }
 

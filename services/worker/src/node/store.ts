@@ -1,8 +1,6 @@
 import {
   type CancelRequest,
-  type ControlMessage,
   cancelRequest,
-  controlMessage,
   type Keys,
   type NodeCensus,
   type NodeRecord,
@@ -12,6 +10,7 @@ import {
 import { retry } from '@cronium/lifecycle';
 import type { Redis } from 'ioredis';
 import type { KeyWish } from '../attempt/deps.ts';
+import type { CancelWish, NodeStore, StoreOptions } from './fleet-link.ts';
 
 const ANSWER_SECONDS = 60;
 /** Only tidiness: a key whose job no longer runs is nobody's. */
@@ -30,18 +29,16 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return ARGV[1]`;
 
-export interface FleetStoreOptions {
+export interface FleetStoreOptions extends StoreOptions {
   readonly keys: Keys;
   /** The prefix of BullMQ's keys. */
   readonly prefix: string;
   /** For commands that fail fast. */
   readonly commands: Redis;
-  readonly signal: AbortSignal;
-  onError(error: unknown): void;
 }
 
-/** The fleet's own keys in Valkey, as a worker reads and writes them. */
-export class FleetStore {
+/** The fleet's own keys in Valkey. */
+export class FleetStore implements NodeStore {
   readonly #options: FleetStoreOptions;
   readonly #keys: Keys;
   readonly #commands: Redis;
@@ -98,9 +95,7 @@ export class FleetStore {
   }
 
   /** Those of the jobs that someone wants cancelled. */
-  async cancelRequests(
-    jobIds: readonly string[],
-  ): Promise<readonly { readonly jobId: string; readonly request: CancelRequest }[]> {
+  async cancelRequests(jobIds: readonly string[]): Promise<readonly CancelWish[]> {
     if (jobIds.length === 0) return [];
     const values = await this.#commands.mget(jobIds.map((jobId) => this.#keys.cancel(jobId)));
     return jobIds.flatMap((jobId, index) => {
@@ -131,29 +126,4 @@ export class FleetStore {
 /** The wish is in the key's existence; a value that cannot be read does not undo it. */
 function readCancel(value: string): CancelRequest {
   return readRecord(cancelRequest, value) ?? { by: 'someone', at: Date.now() };
-}
-
-export interface ControlListener {
-  onMessage(message: ControlMessage): void;
-  onQueuesChanged(): void;
-  /** The connection is (again) up: messages may have been missed. */
-  onConnected(): void;
-  onError(error: unknown): void;
-}
-
-/** Listens to the fleet's channels. Messages are hints; what they are about stands in keys. */
-export function listen(subscriber: Redis, keys: Keys, listener: ControlListener): void {
-  subscriber.on('message', (channel: string, text: string) => {
-    if (channel === keys.queuesChanged) return listener.onQueuesChanged();
-    const message = readRecord(controlMessage, text);
-    if (message !== undefined) listener.onMessage(message);
-    else listener.onError(new Error(`a control message cannot be read: ${text.slice(0, 200)}`));
-  });
-  const subscribe = () => {
-    subscriber
-      .subscribe(keys.control, keys.queuesChanged)
-      .then(() => listener.onConnected(), listener.onError);
-  };
-  subscriber.on('ready', subscribe);
-  if (subscriber.status === 'ready') subscribe();
 }

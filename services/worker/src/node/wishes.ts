@@ -2,12 +2,12 @@ import type { ControlMessage } from '@cronium/contracts';
 import type { Gate } from '../claim/gate.ts';
 import type { Queues } from '../claim/queues.ts';
 import type { SandboxRuntime } from '../sandbox/runtime.ts';
+import type { NodeStore } from './fleet-link.ts';
 import type { Running } from './running.ts';
-import type { FleetStore } from './store.ts';
 
 export interface WishesOptions {
   readonly node: string;
-  readonly store: FleetStore;
+  readonly store: NodeStore;
   readonly gate: Gate;
   readonly running: Running;
   readonly queues: Queues;

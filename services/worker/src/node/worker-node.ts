@@ -1,22 +1,29 @@
 import { setMaxListeners } from 'node:events';
-import { type ControlMessage, type Keys, keysFor, type NodeKey, type QueueRecord } from '@cronium/contracts';
-import { DeadlineError, repeat } from '@cronium/lifecycle';
+import {
+  type ControlMessage,
+  type ExecutionClaims,
+  type NodeKey,
+  type QueueRecord,
+  signExecutionToken,
+} from '@cronium/contracts';
+import { DeadlineError, deadline, repeat, waitFor } from '@cronium/lifecycle';
 import type { Logger, Metrics } from '@cronium/telemetry';
 import type { AttemptDeps } from '../attempt/deps.ts';
 import type { Claim } from '../claim/claim.ts';
 import { claimFrom } from '../claim/claimer.ts';
 import { Gate } from '../claim/gate.ts';
 import { type Held, type Lease, Leases } from '../claim/leases.ts';
-import { JobQueue } from '../claim/queue.ts';
+import type { JobQueue } from '../claim/queue.ts';
 import { Queues } from '../claim/queues.ts';
 import { type Slot, Slots } from '../claim/slots.ts';
 import type { Journal } from '../journal/journal.ts';
 import { Shipper } from '../logs/shipper.ts';
+import { type HostFacts, hostFacts } from '../outcome/host.ts';
 import { Reporter } from '../report/reporter.ts';
 import { isRefusal, type ResultsClient } from '../report/results-client.ts';
 import { openAttempt, runJob } from '../run-job.ts';
 import type { SandboxRuntime } from '../sandbox/runtime.ts';
-import type { Connections } from './connections.ts';
+import type { FleetLink, NodeStore } from './fleet-link.ts';
 import { forecastFor } from './forecast.ts';
 import { nodeRecordOf } from './heartbeat.ts';
 import { createWorkerMetrics, type WorkerMetrics } from './metrics.ts';
@@ -24,17 +31,20 @@ import { loadObstacles } from './obstacles.ts';
 import { takeBackAll } from './recovery.ts';
 import { Running } from './running.ts';
 import type { NodeSettings } from './settings.ts';
-import { FleetStore, listen } from './store.ts';
 import { Upkeep } from './upkeep.ts';
 import { Wishes } from './wishes.ts';
 
 export interface WorkerNodeParts {
   readonly settings: NodeSettings;
-  readonly connections: Connections;
+  readonly link: FleetLink;
   readonly runtime: SandboxRuntime;
   readonly results: ResultsClient;
   readonly journal: Journal;
   readonly nodeKey: NodeKey;
+  /** Default: with the node's key. */
+  signToken?(claims: ExecutionClaims): Promise<string>;
+  /** Default: of this host. */
+  hostFacts?(): HostFacts;
   readonly log: Logger;
   /** Where metrics are counted; default: a registry of its own. */
   readonly registry?: Metrics;
@@ -48,7 +58,9 @@ const READINESS_MS = 5000;
 const FORECAST_MS = 2000;
 /** With the grace, well within a minute of quiet. */
 const RECONCILE_MS = 15_000;
+const HAND_OVER_MS = 2000;
 const FLUSH_MS = 2000;
+const CLOSE_MS = 1000;
 
 /** One worker: claims jobs, runs them, reports them. `start` brings it up, `stop` takes it down; both once. */
 export class WorkerNode {
@@ -58,11 +70,10 @@ export class WorkerNode {
   readonly leases: Leases;
   readonly reporter: Reporter;
   readonly shipper: Shipper;
-  readonly store: FleetStore;
+  readonly store: NodeStore;
   readonly metrics: WorkerMetrics;
   readonly upkeep: Upkeep;
   readonly #parts: WorkerNodeParts;
-  readonly #keys: Keys;
   readonly #queues: Queues;
   readonly #wishes: Wishes;
   readonly #claiming = new AbortController();
@@ -74,7 +85,6 @@ export class WorkerNode {
   constructor(parts: WorkerNodeParts) {
     const { settings, runtime } = parts;
     this.#parts = parts;
-    this.#keys = keysFor(settings.prefix);
     setMaxListeners(0, this.#claiming.signal, this.#living.signal);
     this.slots = new Slots(settings.slots);
     this.running = new Running(() => this.gate.changed());
@@ -82,7 +92,8 @@ export class WorkerNode {
     this.gate = new Gate({ obstacles: () => loadObstacles(this.running, { runtime, backlogMax }) });
     this.gate.set('start', 'the node is starting: it takes back what a former process left');
     this.gate.set('docker', 'the node is starting: Docker was not checked yet');
-    this.store = this.#createStore();
+    const onError = this.#warn('a token could not be revoked; it has run out by itself');
+    this.store = parts.link.openStore({ signal: this.#living.signal, onError });
     this.reporter = this.#createReporter();
     this.shipper = this.#createShipper();
     this.#queues = this.#createQueues();
@@ -102,8 +113,19 @@ export class WorkerNode {
   get deps(): AttemptDeps {
     const { settings, runtime, journal, results, nodeKey, log } = this.#parts;
     const { reporter, shipper, store, running, metrics } = this;
+    const { signToken = (claims: ExecutionClaims) => signExecutionToken(nodeKey, claims) } = this.#parts;
     return {
-      ...{ runtime, journal, results, nodeKey, log, reporter, shipper, store },
+      ...{
+        runtime,
+        journal,
+        results,
+        signToken,
+        hostFacts: this.#parts.hostFacts ?? hostFacts,
+        log,
+        reporter,
+        shipper,
+        store,
+      },
       node: settings.node,
       limits: settings.limits,
       queue: (name) => this.#queues.get(name),
@@ -115,19 +137,24 @@ export class WorkerNode {
   /** Starts everything in the background; what is missing shows in the gate's obstacles. */
   start(): void {
     const living = this.#living.signal;
+    const { settings } = this.#parts;
     this.#every(HEARTBEAT_MS, 'the heartbeat', () => this.heartbeat());
     this.#loops.push(this.reporter.run(living), this.shipper.run(living), this.leases.run(living));
     this.#every(READINESS_MS, 'the readiness check', () => this.upkeep.checkReadiness(living));
     this.#every(REFRESH_MS, 'reading the fleet’s wishes', () => this.#wishes.refresh());
+    this.#every(settings.lockMs / 3, 'looking for cancels', () =>
+      this.#wishes.lookForCancels(this.running.jobs),
+    );
     this.#every(FORECAST_MS, 'looking at what waits', () => this.#forecast());
-    listen(this.#parts.connections.subscriber, this.#keys, {
+    const { link } = this.#parts;
+    link.listen({
       onMessage: (message) => this.#inBackground(this.#follow(message)),
       onQueuesChanged: () => this.#inBackground(this.#queues.refresh()),
       onConnected: () => this.#inBackground(this.#wishes.refresh()),
       onError: this.#warn('listening to the fleet failed'),
     });
     // Locks that were in doubt are not left so until their next turn.
-    this.#parts.connections.queue.on('ready', () => this.#inBackground(this.leases.renew(living)));
+    link.onReachable(() => this.#inBackground(this.leases.renew(living)));
     this.#loops.push(this.#recover());
   }
 
@@ -152,23 +179,23 @@ export class WorkerNode {
     this.#claiming.abort();
     this.#inBackground(this.heartbeat());
     await this.running.drain(settings.drainMs);
-    const left = await this.running.handOver();
+    const left = await this.running.handOver(HAND_OVER_MS);
     if (left.length > 0) log.info({ attempts: left }, 'left running for the next start of this node');
     // The successor gets the whole time of the locks.
-    await this.leases
-      .renew(this.#living.signal)
-      .catch(this.#warn('the locks could not be renewed at the end'));
-    await this.reporter
-      .flush(AbortSignal.timeout(FLUSH_MS))
-      .catch(this.#warn('some reports are left for the next start'));
-    await this.heartbeat('stopped').catch(this.#warn('the fleet could not be told that this node stops'));
+    await this.leases.renew(this.#living.signal);
+    using limit = deadline(FLUSH_MS, 'the fleet does not answer');
+    const flushed = this.reporter.flush(limit).catch(this.#warn('some reports are left for the next start'));
+    const told = waitFor(this.heartbeat('stopped'), limit).catch(
+      this.#warn('the fleet could not be told that this node stops'),
+    );
+    await Promise.all([flushed, told]);
     await this.#end();
   }
 
   /** Stops as a killed process does: nothing is said to anybody, everything stays as it is. For tests. */
   crash(): Promise<void> {
     // Not awaited: a test may have stopped an attempt for ever at the point of death.
-    this.running.handOver().catch(() => undefined);
+    this.running.handOver(0).catch(() => undefined);
     this.#stopped ??= this.#end();
     return this.#stopped;
   }
@@ -177,7 +204,11 @@ export class WorkerNode {
     this.#claiming.abort();
     this.#living.abort();
     await Promise.all(this.#loops);
-    await this.#queues.close();
+    // A connection that is just being made may never say that it has ended.
+    using limit = deadline(CLOSE_MS, 'the queues could not be closed');
+    await waitFor(this.#queues.close(), limit).catch(
+      this.#warn('a connection is left to the end of the process'),
+    );
   }
 
   async heartbeat(state?: 'stopped'): Promise<void> {
@@ -230,14 +261,7 @@ export class WorkerNode {
   /** An unanswered renewal means a dead link: TCP alone would take minutes to see it. */
   #renewalFailed(error: unknown): void {
     this.#parts.log.warn({ err: error }, 'locks could not be renewed');
-    if (error instanceof DeadlineError) this.#parts.connections.queue.disconnect(true);
-  }
-
-  #createStore(): FleetStore {
-    const { commands } = this.#parts.connections;
-    const onError = this.#warn('a token could not be revoked; it has run out by itself');
-    const { prefix } = this.#parts.settings;
-    return new FleetStore({ keys: this.#keys, prefix, commands, signal: this.#living.signal, onError });
+    if (error instanceof DeadlineError) this.#parts.link.reconnect();
   }
 
   #createReporter(): Reporter {
@@ -263,30 +287,15 @@ export class WorkerNode {
       doubtMs: this.#parts.settings.limits.freezeMs,
       extend: (queue, held: readonly Held[]) => this.#queues.get(queue).extend(held),
       onError: (error) => this.#renewalFailed(error),
-      afterRenewal: (held) => this.#wishes.lookForCancels(held.map(({ jobId }) => jobId)),
     });
   }
 
   #createQueues(): Queues {
-    const { settings, connections, log } = this.#parts;
-    const { prefix, lockMs, stalledCheckMs, node } = settings;
-    const open = (name: string) => {
-      const onError = (error: unknown) =>
-        log.debug({ err: error, queue: name }, 'a queue’s connection has an error');
-      return new JobQueue({
-        name,
-        prefix,
-        connection: connections.queue,
-        lockMs,
-        stalledCheckMs,
-        node,
-        onError,
-      });
-    };
+    const { settings, link } = this.#parts;
     return new Queues({
       node: settings,
       list: () => this.store.queues(),
-      open,
+      open: (name) => link.openQueue(name),
       onServed: (queue, record) => this.#serveQueue(queue, record),
       onError: this.#warn('a queue could not be read'),
     });
@@ -294,7 +303,9 @@ export class WorkerNode {
 
   #every(everyMs: number, name: string, run: () => Promise<void>): void {
     const { signal } = this.#living;
-    this.#loops.push(repeat(run, { everyMs, signal, onError: this.#warn(`${name} failed; trying again`) }));
+    const onError = this.#warn(`${name} failed; trying again`);
+    // What a store that is away does not answer must not hold up the end.
+    this.#loops.push(repeat(() => waitFor(run(), signal), { everyMs, signal, onError }));
   }
 
   #inBackground(work: Promise<void>): void {

@@ -3,8 +3,11 @@ import { freemem, loadavg, totalmem } from 'node:os';
 
 const PRESSURES = ['cpu', 'memory', 'io'] as const;
 
-/** How busy this host is right now: load, free memory, and the kernel's pressure where it says so. */
-export function hostFacts(): Readonly<Record<string, number>> {
+/** How busy a host is: load, free memory, and the kernel's pressure where it says so. */
+export type HostFacts = Readonly<Record<string, number>>;
+
+/** This host, right now. */
+export function hostFacts(): HostFacts {
   const pressures = PRESSURES.flatMap((name) => {
     const share = pressureOf(name);
     return share === undefined ? [] : [[`${name}PressurePercent`, share] as const];

@@ -21,6 +21,7 @@ import type { AttemptLimits } from '../attempt/deps.ts';
 import { Journal } from '../journal/journal.ts';
 import { connect } from '../node/connections.ts';
 import type { NodeSettings } from '../node/settings.ts';
+import { valkeyLink } from '../node/valkey-link.ts';
 import { WorkerNode } from '../node/worker-node.ts';
 import { ScriptedHost, type Step, succeeds } from './scripted-host.ts';
 import { ScriptedResults } from './scripted-results.ts';
@@ -116,9 +117,10 @@ export class TestFleet implements AsyncDisposable {
     this.#folders.set(name, folder);
     const journal = new Journal(folder);
     const connections = connect(options.valkeyUrl ?? this.#url, name, () => undefined);
+    const all = settingsWith(defaults(name, this.prefix, folder), settings);
     const node = new WorkerNode({
-      settings: settingsWith(defaults(name, this.prefix, folder), settings),
-      connections,
+      settings: all,
+      link: valkeyLink({ connections, settings: all, onQueueError: () => undefined }),
       runtime,
       results: this.results,
       journal,

@@ -27,7 +27,11 @@ export type Step =
       readonly exitCode?: number;
     }
   /** Goes on when the promise does, or never: until it is killed. */
-  | { readonly do: 'wait'; readonly until?: Promise<unknown>; readonly ignoresTerm?: boolean }
+  | {
+      readonly do: 'wait';
+      readonly until?: Promise<unknown> | (() => Promise<unknown>);
+      readonly ignoresTerm?: boolean;
+    }
   | { readonly do: 'oom-kill-child' }
   /** It is gone and could not be started again. */
   | { readonly do: 'lose-sidecar' }
@@ -48,7 +52,8 @@ export const step = {
     exitCode,
   }),
   unrunnable: (exitCode: number): Step => ({ do: 'mark', phase: 'main', event: 'unrunnable', exitCode }),
-  wait: (until?: Promise<unknown>): Step => (until === undefined ? { do: 'wait' } : { do: 'wait', until }),
+  wait: (until?: Promise<unknown> | (() => Promise<unknown>)): Step =>
+    until === undefined ? { do: 'wait' } : { do: 'wait', until },
   ignoreTerm: (): Step => ({ do: 'wait', ignoresTerm: true }),
   exit: (code: number, more: { oomKilled?: boolean; error?: string } = {}): Step => ({
     do: 'exit',
@@ -136,6 +141,8 @@ export class ScriptedContainer {
   }
 
   kill(graceMs: number): void {
+    // It still waits for its program.
+    if (!this.#launched) return this.#end(exitedWith(137));
     if (graceMs <= 0) this.#killed.resolve(137);
     else if (!this.#ignoresTerm) this.#killed.resolve(143);
     else setTimeout(() => this.#killed.resolve(137), graceMs);
@@ -144,6 +151,11 @@ export class ScriptedContainer {
   /** `docker rm -f`. */
   remove(): void {
     this.#end({ type: 'vanished' });
+  }
+
+  /** Its daemon ends, and takes it along. */
+  loseDaemon(detail: string): void {
+    this.#end({ type: 'daemon', detail });
   }
 
   evidence(): ContainerEvidence {
@@ -195,7 +207,7 @@ export class ScriptedContainer {
         this.#ignoresTerm = one.ignoresTerm ?? false;
         const code = await Promise.race([
           this.#killed.promise,
-          one.until ?? new Promise<never>(() => undefined),
+          (typeof one.until === 'function' ? one.until() : one.until) ?? new Promise<never>(() => undefined),
         ]);
         if (typeof code === 'number') this.#end(exitedWith(code));
         return;
@@ -238,7 +250,7 @@ export class ScriptedContainer {
 }
 
 function exitedWith(exitCode: number, { oomKilled = false, error = '' } = {}): ExitReport {
-  const now = new Date().toISOString();
+  const now = new Date(Date.now()).toISOString();
   return { type: 'exited', exitCode, oomKilled, error, startedAt: now, finishedAt: now };
 }
 

@@ -1,0 +1,145 @@
+import {
+  type AttemptUpdate,
+  type AttemptUpdateResults,
+  attemptIdOf,
+  decodeChunks,
+  decompressRecords,
+  isTerminal,
+  type LogAcks,
+  type LogPosition,
+  type QueuePayload,
+} from '@cronium/contracts';
+import type { AttemptFacts, JobFacts } from '../../../services/results/src/ingest/fold.ts';
+import { Fold } from '../../../services/results/src/ingest/fold-updates.ts';
+import { takeInOrder } from '../../../services/results/src/ingest/log-order.ts';
+import type { ResultsClient } from '../../../services/worker/src/report/results-client.ts';
+import type { SimulatedValkey } from './valkey.ts';
+import type { Wire } from './wire.ts';
+
+type Position = Parameters<typeof takeInOrder>[0];
+
+/**
+ * What results has stored, in memory. Every decision is the real one: which update counts, what a job becomes by it, which
+ * chunk is taken.
+ */
+export class SimulatedResults {
+  readonly jobs = new Map<string, JobFacts>();
+  readonly attempts = new Map<string, AttemptFacts>();
+  /** Jobs whose terminal state was changed into another. */
+  readonly reversals: string[] = [];
+  readonly #positions = new Map<string, Position>();
+  readonly #texts = new Map<string, string[]>();
+
+  /** The accepted event came. */
+  accept(jobId: string, { acceptedAt }: Pick<QueuePayload, 'acceptedAt'>): void {
+    if (this.jobs.has(jobId)) return;
+    this.jobs.set(jobId, { state: 'queued', attempt: 0, settledAttempt: 0, stayMs: acceptedAt });
+  }
+
+  /** The cancel event came: a job that waits ends, one that a worker holds is left to it. */
+  cancel(jobId: string, valkey: SimulatedValkey): void {
+    const job = this.jobs.get(jobId);
+    if (job?.state !== 'queued') return;
+    for (const queue of valkey.queues.values()) if (queue.remove(jobId) === 'active') return;
+    this.#change(jobId, { ...job, state: 'cancelled' });
+  }
+
+  ingest(updates: readonly AttemptUpdate[]): AttemptUpdateResults {
+    for (const { jobId, payload } of updates) this.accept(jobId, payload);
+    const fold = new Fold(this.#known(updates));
+    for (const { jobId } of updates) {
+      const job = this.jobs.get(jobId);
+      if (job !== undefined) fold.jobs.set(jobId, job);
+    }
+    const results = updates.map((update) => fold.apply(update));
+    for (const facts of fold.changedAttempts()) this.attempts.set(facts.id, facts);
+    for (const { id } of fold.changedJobs()) {
+      const job = fold.jobs.get(id);
+      if (job !== undefined) this.#change(id, job);
+    }
+    return { results };
+  }
+
+  store(frames: Buffer): LogAcks {
+    const touched = new Set<string>();
+    for (const chunk of decodeChunks(frames)) {
+      const { attemptId } = chunk.header;
+      touched.add(attemptId);
+      const text = this.#texts.get(attemptId) ?? [];
+      this.#texts.set(attemptId, text);
+      for (const { body } of takeInOrder(this.#position(attemptId), [chunk])) {
+        for (const { bytes, newline } of decompressRecords(body)) {
+          text.push(`${Buffer.from(bytes)}${newline ? '\n' : ''}`);
+        }
+      }
+    }
+    return {
+      acks: [...touched].map((attemptId) => ({
+        attemptId,
+        nextChunk: this.#position(attemptId).next_chunk,
+      })),
+    };
+  }
+
+  position(attemptId: string): LogPosition {
+    const { next_chunk, next_seq, stdout_end, stderr_end, complete } = this.#position(attemptId);
+    return {
+      ...{ nextChunk: next_chunk, nextSeq: next_seq, complete },
+      ...{ stdoutEnd: stdout_end, stderrEnd: stderr_end },
+    };
+  }
+
+  text(attemptId: string): string {
+    return (this.#texts.get(attemptId) ?? []).join('');
+  }
+
+  attemptsOf(jobId: string): AttemptFacts[] {
+    const count = this.jobs.get(jobId)?.attempt ?? 0;
+    return Array.from({ length: count }, (_, index) => attemptIdOf(jobId, index + 1)).flatMap(
+      (id) => this.attempts.get(id) ?? [],
+    );
+  }
+
+  #known(updates: readonly AttemptUpdate[]): Map<string, AttemptFacts> {
+    const ids = updates.flatMap(({ attemptId, jobId, attempt, lostAttempts }) => [
+      ...[attemptId, attemptIdOf(jobId, this.jobs.get(jobId)?.attempt ?? attempt)],
+      ...lostAttempts.map((lost) => attemptIdOf(jobId, lost)),
+    ]);
+    const known = ids.map((id) => [id, this.attempts.get(id)] as const);
+    return new Map(known.flatMap(([id, facts]) => (facts === undefined ? [] : [[id, facts]])));
+  }
+
+  #change(jobId: string, job: JobFacts): void {
+    const before = this.jobs.get(jobId);
+    if (before !== undefined && isTerminal(before.state) && before.state !== job.state) {
+      this.reversals.push(`${jobId}: ${before.state}, then ${job.state}`);
+    }
+    this.jobs.set(jobId, job);
+  }
+
+  #position(attemptId: string): Position {
+    const known = this.#positions.get(attemptId);
+    if (known !== undefined) return known;
+    const position = {
+      ...{ attempt_id: attemptId, day: '', next_chunk: 0, next_seq: 1 },
+      ...{ stdout_end: 0, stderr_end: 0, omitted_bytes: 0, complete: false },
+    };
+    this.#positions.set(attemptId, position);
+    return position;
+  }
+}
+
+/** Results as a worker reaches it over a wire. */
+export function simulatedResultsClient(results: SimulatedResults, wire: Wire): ResultsClient {
+  return {
+    // As it stood when it was sent.
+    sendUpdates: (updates) => {
+      const sent = structuredClone(updates);
+      return wire.ask(() => results.ingest(sent));
+    },
+    sendLogs: (frames) => wire.ask(() => results.store(frames)),
+    logPosition: (attemptId) => wire.ask(() => results.position(attemptId)),
+    secrets: () => wire.ask(() => ({})),
+    ping: () => wire.ask(() => undefined),
+  };
+}
