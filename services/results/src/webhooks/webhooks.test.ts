@@ -10,7 +10,7 @@ import {
 } from '@cronium/contracts';
 import { eventually, startProcess } from '@cronium/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { IngestUpdate } from '../ingest/attempts.ts';
+import type { IngestUpdate } from '../ingest/fold-updates.ts';
 import { tellOfAttempt } from '../queries/attempt-data.ts';
 import { getJob } from '../queries/jobs-read.ts';
 import { failureOf, payloadOf, successOf } from '../test/fleet.ts';

@@ -142,8 +142,8 @@ export class ScriptedContainer {
 
   kill(graceMs: number): void {
     // It still waits for its program.
-    if (!this.#launched) return this.#end(exitedWith(137));
-    if (graceMs <= 0) this.#killed.resolve(137);
+    if (!this.#launched) this.#end(exitedWith(137));
+    else if (graceMs <= 0) this.#killed.resolve(137);
     else if (!this.#ignoresTerm) this.#killed.resolve(143);
     else setTimeout(() => this.#killed.resolve(137), graceMs);
   }
