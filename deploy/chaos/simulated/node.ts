@@ -27,7 +27,7 @@ const WIRES = ['valkey', 'results', 'docker'] as const;
 export type WireName = (typeof WIRES)[number];
 
 /** The jobs’ time to end, and what the worker allows itself for its own, whatever is away. */
-const END_MS = 15_000;
+const END_MS = 18_000;
 /** Its signature is never looked at here. */
 const KEY: NodeKey = { privateJwk: {}, publicJwk: { kty: 'OKP', crv: 'Ed25519', x: 'x', kid: 'sim' } };
 const LOG = createLogger({ service: 'worker', level: 'silent' });
