@@ -10,7 +10,7 @@ import {
   queueOptions,
   traceIdForJob,
 } from '@cronium/contracts';
-import { Queue } from 'bullmq';
+import { Queue } from '@cronium/testing';
 import { Redis } from 'ioredis';
 import type { Figure } from './figure.ts';
 import { median } from './measure.ts';

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { testEnvironment } from '@cronium/testing';
-import { Queue } from 'bullmq';
+import { Queue, testEnvironment } from '@cronium/testing';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';

@@ -10,5 +10,6 @@ export {
   startProcess,
   type TestProcess,
 } from './process.ts';
+export { Queue } from './queue.ts';
 export { releaseDeadSubnets, testSubnetRange } from './subnets.ts';
 export { dropKeys } from './valkey.ts';
