@@ -4,7 +4,15 @@ import type { TestProject } from 'vitest/node';
 import { bootstrapContext } from '../local/bootstrap.ts';
 import { bringBrowser, bringDocker, bringStores, parseNeeds } from './engines.ts';
 import { leftBehind } from './left-behind.ts';
-import { createFolders, foldersOf, newRunId, RUN_ID, type RunFolders, removeFolders } from './run.ts';
+import {
+  COMPILED,
+  createFolders,
+  foldersOf,
+  newRunId,
+  RUN_ID,
+  type RunFolders,
+  removeFolders,
+} from './run.ts';
 
 /**
  * Runs once before all tests: brings real engines, offers them to the test files (`testEnvironment()`), and returns
@@ -43,6 +51,7 @@ async function bring({ runId, folders, engines }: Run): Promise<Partial<TestEnvi
   if (docker.dockerHost !== undefined) await writeFile(folders.dockerHost, docker.dockerHost);
   env[RUN_ID] = runId;
   env.TMPDIR = folders.temporary;
+  env.NODE_COMPILE_CACHE = COMPILED;
   const stores = await bringStores({ context, needs, stack: engines, folder: folders.data });
   return { ...docker, ...stores, ...(await bringBrowser(context, needs)), runId };
 }

@@ -29,6 +29,9 @@ export function foldersOf(runId: string): RunFolders {
   return { data, temporary: `/tmp/cronium-test-${runId}`, dockerHost: join(data, 'docker-host') };
 }
 
+/** Where Node.js keeps what it has made of the sources: it is the same at each of the many starts of a run, and the next. */
+export const COMPILED: string = join(ROOT, '.cronium', 'compiled');
+
 /** Makes them. */
 export async function createFolders(folders: RunFolders): Promise<RunFolders> {
   await mkdir(folders.data, { recursive: true });

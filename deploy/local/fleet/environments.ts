@@ -37,7 +37,7 @@ function common({ env, home, ports, valkeyUrl }: FleetFacts): Variables {
   return {
     ...Object.fromEntries(inherited),
     // The sources' types are taken off once, and not at each start: half the start's time, and 25 MB.
-    NODE_COMPILE_CACHE: join(home, 'compiled'),
+    NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? join(home, 'compiled'),
     CRONIUM_VALKEY_URL: valkeyUrl,
     CRONIUM_RESULTS_URL: `http://${LOOPBACK}:${ports.results}`,
   };

@@ -18,6 +18,7 @@ export async function cronium(fleet: TestFleet, args: readonly string[], input =
     cwd: '/',
     env: {
       PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       NO_COLOR: '1',
       CRONIUM_PRODUCER_URL: fleet.producer.url,
       CRONIUM_RESULTS_URL: fleet.results.url,

@@ -196,7 +196,7 @@ async function bringFacts(
   const home = await mkdtemp(join(tmpdir(), 'fleet-'));
   stack.defer(() => rm(home, { recursive: true, force: true, maxRetries: 5 }));
   return {
-    env: { PATH: process.env.PATH, ...TIMES, CRONIUM_PREFIX: prefix, ...env },
+    env: { ...inherited(), ...TIMES, CRONIUM_PREFIX: prefix, ...env },
     home,
     ports: portsFor(range),
     valkeyUrl,
@@ -221,6 +221,11 @@ async function openHost(
     }),
   );
   return { dockerHost, docker: testDocker(dockerHost), shared };
+}
+
+function inherited(): Record<string, string | undefined> {
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  return { PATH, NODE_COMPILE_CACHE };
 }
 
 /** The subnet range is this process's alone on the machine, and with it the ports that follow from it. */

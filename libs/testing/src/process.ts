@@ -47,10 +47,10 @@ export interface TestProcess extends AsyncDisposable {
  * @throws Error with its output when it ends or time is up before that; it is killed then
  */
 export async function startProcess(options: StartProcessOptions): Promise<TestProcess> {
-  const { PATH = '', HOME = '/', TMPDIR = '/tmp' } = process.env;
+  const { PATH = '', HOME = '/', TMPDIR = '/tmp', NODE_COMPILE_CACHE } = process.env;
   const child = spawn(process.execPath, [options.script, ...(options.args ?? [])], {
     cwd: options.cwd,
-    env: { PATH, HOME, TMPDIR, [RUN_VARIABLE]: testEnvironment().runId, ...options.env },
+    env: { PATH, HOME, TMPDIR, NODE_COMPILE_CACHE, [RUN_VARIABLE]: testEnvironment().runId, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = exitOf(child);

@@ -60,11 +60,14 @@ test('a clock that steps by ten minutes, forth and back, ends no lock and no job
   await worker.line(new RegExp(`^launched ${jobId}\\.1$`));
   const queue = await fleet.queue();
   const renewed = async () => {
-    const before = await fleet.valkey.pttl(`${queue.toKey(jobId)}:lock`);
-    await eventually(async () => (await fleet.valkey.pttl(`${queue.toKey(jobId)}:lock`)) > before, {
-      what: 'the lock is renewed',
-      everyMs: 20,
-    });
+    const left = () => fleet.valkey.pttl(`${queue.toKey(jobId)}:lock`);
+    let last = await left();
+    const grew = async () => {
+      const before = last;
+      last = await left();
+      return last > before;
+    };
+    await eventually(grew, { what: 'the lock is renewed', everyMs: 20 });
   };
   for (const offset of ['600000', '-600000']) {
     worker.signal('SIGHUP');

@@ -14,7 +14,9 @@ beforeAll(async () => {
 afterAll(() => fixture[Symbol.asyncDispose]());
 
 test('a network whose containers come, go and are renamed all the time can be removed afterwards', async () => {
+  // Two workers of one daemon: what one of them starts and removes, the other one's renames must not meet.
   const client = new DockerClient(fixture.options.dockerHost, { callMs: 60_000 });
+  const other = new DockerClient(fixture.options.dockerHost, { callMs: 60_000 });
   const network = fixture.options.sharedNetwork;
   const create = (name: string) =>
     createContainer(client, {
@@ -35,7 +37,7 @@ test('a network whose containers come, go and are renamed all the time can be re
   const naming = named.map(async (id, index) => {
     while (!over) {
       const name = `${fixture.node}-${index}-${renames++}`;
-      await client.endpoints.rename(() => renameContainer(client, id, name));
+      await other.endpoints.rename(() => renameContainer(other, id, name));
     }
   });
   const changing = [0, 1].map(async (lane) => {
@@ -56,4 +58,5 @@ test('a network whose containers come, go and are renamed all the time can be re
   // Docker refuses when it has lost count of the network's endpoints.
   await fixture.docker.getNetwork(network).remove();
   client.close();
+  other.close();
 });

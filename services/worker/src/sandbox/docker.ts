@@ -4,6 +4,7 @@ import { inspect } from 'node:util';
 import { DeadlineError, deadline, waitFor } from '@cronium/lifecycle';
 import Docker from 'dockerode';
 import { EndpointGate } from './endpoint-gate.ts';
+import { HostLock } from './host-lock.ts';
 import { SandboxError } from './runtime.ts';
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE']);
@@ -58,7 +59,7 @@ export class DockerClient {
   /** Is the daemon on this machine, so that its cgroups and routes are ours to read? */
   readonly isLocal: boolean;
   /** Where what has endpoints is started, removed and renamed. */
-  readonly endpoints: EndpointGate = new EndpointGate();
+  readonly endpoints: EndpointGate;
   readonly #docker: Docker;
   readonly #agent: Agent;
   readonly #callMs: number;
@@ -70,6 +71,7 @@ export class DockerClient {
   constructor(dockerHost: string, options: ClientOptions) {
     const url = new URL(dockerHost);
     this.address = dockerHost;
+    this.endpoints = new EndpointGate(new HostLock(dockerHost));
     this.isLocal = url.protocol === 'unix:';
     this.#agent = agentFor(options);
     this.#callMs = options.callMs;
