@@ -93,10 +93,17 @@ export class TestFleet extends Jobs implements AsyncDisposable {
   readonly facts: FleetFacts;
   readonly #range: string;
   readonly #stack: AsyncDisposableStack;
+  /** The shared networks: they go when the workers have gone, whose sidecars are on them. */
+  readonly #hosts: AsyncDisposableStack;
 
   private constructor(
     facts: FleetFacts,
-    parts: { readonly host: Host; readonly range: string; readonly stack: AsyncDisposableStack },
+    parts: {
+      readonly host: Host;
+      readonly range: string;
+      readonly stack: AsyncDisposableStack;
+      readonly hosts: AsyncDisposableStack;
+    },
   ) {
     const producer = new Service({ name: 'producer', part: 'producer', env: producerEnvironment(facts) });
     const results = new Service({ name: 'results', part: 'results', env: resultsEnvironment(facts) });
@@ -108,6 +115,7 @@ export class TestFleet extends Jobs implements AsyncDisposable {
     this.webAddress = { host: parts.host.shared.gateway, port: facts.ports.demo };
     this.#range = parts.range;
     this.#stack = parts.stack;
+    this.#hosts = parts.hosts;
   }
 
   /** Resolves when all services are ready. */
@@ -118,8 +126,12 @@ export class TestFleet extends Jobs implements AsyncDisposable {
       const range = testSubnetRange();
       const facts = await bringFacts(stack, { range, env, stores });
       const { dockerHost } = testEnvironment();
-      const host = await openHost(stack, { facts, dockerHost });
-      const fleet = new TestFleet({ ...facts, gateways: [host.shared.gateway] }, { host, range, stack });
+      const hosts = stack.use(new AsyncDisposableStack());
+      const host = await openHost(hosts, { facts, dockerHost });
+      const fleet = new TestFleet(
+        { ...facts, gateways: [host.shared.gateway] },
+        { host, range, stack, hosts },
+      );
       stack.defer(() => fleet.#stopAll());
       await Promise.all([fleet.results.start(), fleet.producer.start()]);
       await Promise.all(workers.map((worker) => fleet.addWorker(worker)));
@@ -153,7 +165,7 @@ export class TestFleet extends Jobs implements AsyncDisposable {
 
   /** Makes a shared network on another engine, from where this machine is reached at the address. */
   addHost(dockerHost: string, hostAddress: string): Promise<Host> {
-    return openHost(this.#stack, { facts: this.facts, dockerHost, hostAddress });
+    return openHost(this.#hosts, { facts: this.facts, dockerHost, hostAddress });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

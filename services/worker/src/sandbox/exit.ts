@@ -10,6 +10,12 @@ const RETRY_MS = 500;
 const REMOVAL_POLL_MS = 50;
 /** Many jobs end sooner than this: such a one is looked at once, when the daemon says that it has died. */
 const SHORT_JOB_MS = 100;
+/** An exit code above it may stand for a signal. */
+const SIGNAL_BASE = 128;
+/** How far the events may be behind what inspection says. */
+const EVENT_MS = 1000;
+/** From the news of an end to that of the kill behind it. */
+const KILL_EVENT_MS = 200;
 
 export interface ExitWatch {
   readonly client: DockerClient;
@@ -31,7 +37,8 @@ export interface ExitWatch {
  * reasons to look. A daemon that is away is waited for.
  */
 export async function watchExit(watch: ExitWatch): Promise<ExitReport> {
-  if (watch.justLaunched) await shortJob(watch);
+  const hasDied = () => watch.events.of(watch.containerId).hasDied;
+  if (watch.justLaunched) await heard(watch, hasDied, SHORT_JOB_MS);
   for (;;) {
     const found = await whenAnswered(watch, (signal) =>
       inspectContainer(watch.client, watch.containerId, { signal }),
@@ -59,6 +66,7 @@ async function confirm(watch: ExitWatch, { State }: ContainerInspectInfo): Promi
     const detail = `the Docker daemon was restarted (it runs since ${epoch}); the container stopped at ${State.FinishedAt} with code ${State.ExitCode}, which may be the daemon's doing`;
     return { type: 'daemon', detail };
   }
+  await evidenceIsIn(watch, State.ExitCode);
   return {
     type: 'exited',
     exitCode: State.ExitCode,
@@ -69,17 +77,32 @@ async function confirm(watch: ExitWatch, { State }: ContainerInspectInfo): Promi
   };
 }
 
-/** Resolves when the container has died or is no short job. */
-async function shortJob({ events, containerId, signal }: ExitWatch): Promise<void> {
+/**
+ * Who asked for a kill is in the events, and the daemon tells of a kill after it has sent the signal: the end can be known
+ * before. Waits for both where the exit code may be a signal's.
+ */
+async function evidenceIsIn(watch: ExitWatch, exitCode: number): Promise<void> {
+  if (exitCode <= SIGNAL_BASE) return;
+  const { events, containerId } = watch;
+  await heard(watch, () => events.of(containerId).hasDied, EVENT_MS);
+  await heard(watch, () => events.of(containerId).kills.length > 0, KILL_EVENT_MS);
+}
+
+/** Resolves when the events of the container say so, or after this time. */
+async function heard(
+  { events, containerId, signal }: ExitWatch,
+  isSaid: () => boolean,
+  milliseconds: number,
+): Promise<void> {
   const over = new AbortController();
-  const died = Promise.withResolvers<void>();
+  const said = Promise.withResolvers<void>();
   const look = () => {
-    if (events.of(containerId).hasDied) died.resolve();
+    if (isSaid()) said.resolve();
   };
   const unlisten = events.listen(containerId, look);
   try {
     look();
-    await Promise.race([died.promise, pause(SHORT_JOB_MS, AbortSignal.any([signal, over.signal]))]);
+    await Promise.race([said.promise, pause(milliseconds, AbortSignal.any([signal, over.signal]))]);
   } finally {
     unlisten();
     over.abort(new Error('no longer waited for'));
