@@ -111,7 +111,8 @@ export class Cells {
     const cells = [...this.#all.keys()];
     for (const cell of cells.filter(({ isUsed }) => isUsed)) cell.detach();
     for (const cell of cells.filter(({ isUsed }) => !isUsed)) void this.drop(cell);
-    await Promise.allSettled(this.#work);
+    // What ends may begin a removal.
+    while (this.#work.size > 0) await Promise.allSettled(this.#work);
   }
 
   /** One for each that waits. */
