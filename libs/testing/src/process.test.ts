@@ -44,6 +44,6 @@ describe('startProcess', () => {
   it('hands on no variable that was not asked for', async () => {
     await using program = await startProcess({ script, args: ['env'], env: { A: '1' } });
     const [, names = ''] = await program.line(/^env (.*)$/);
-    expect(JSON.parse(names)).toEqual(['A', 'HOME', 'PATH', 'TEST_RUN_ID', 'TMPDIR']);
+    expect(JSON.parse(names)).toEqual(['A', 'HOME', 'NODE_COMPILE_CACHE', 'PATH', 'TEST_RUN_ID', 'TMPDIR']);
   });
 });

@@ -118,7 +118,13 @@ export class SlotPool {
     this.#returning.delete(slot);
     // Instead of it one may be made.
     this.#waiters.shift()?.();
-    await slot.destroy();
+    const removal = slot.destroy();
+    this.#removals.add(removal);
+    try {
+      await removal;
+    } finally {
+      this.#removals.delete(removal);
+    }
   }
 
   /** Removes slots that nobody needed for so long, but not more than leave this many in all. */
@@ -134,15 +140,14 @@ export class SlotPool {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.shrink({ to: 0, idleMs: 0 });
-    await Promise.allSettled(this.#removals);
+    // Also those that others began.
+    while (this.#removals.size > 0) await Promise.allSettled(this.#removals);
     for (const slot of this.#all) slot.detach();
   }
 
   #discard(slot: Slot): void {
     // What cannot be removed now is the reconciler's.
-    const removal = this.destroy(slot).catch(() => undefined);
-    this.#removals.add(removal);
-    removal.finally(() => this.#removals.delete(removal));
+    void this.destroy(slot).catch(() => undefined);
   }
 }
 
