@@ -61,6 +61,8 @@ export async function runRound(bed: Bed, { seed, durationMs, say }: RoundOptions
     run: () => breaker.run(plan),
   });
   say(`${accepted.size} jobs were accepted; waiting for their ends`);
+  // A daemon that could not start again on a busy machine is started once more: it is the bed, not what is tested.
+  await bed.engine.start();
   const { producer, results } = bed.fleet;
   await Promise.all([producer, results, ...workers].map((service) => service.ready()));
   const mendedMs = performance.now();
