@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -65,7 +64,8 @@ describe('parseJson', () => {
     fc.assert(
       fc.property(node, (document) => {
         const text = write(document);
-        if (isClean(document)) expect(isDeepStrictEqual(parseJson(text), JSON.parse(text))).toBe(true);
+        // As texts: Node's and Vitest's comparisons trip over objects with a key `constructor`.
+        if (isClean(document)) expect(JSON.stringify(parseJson(text))).toBe(JSON.stringify(JSON.parse(text)));
         else expect(['JSON_DUPLICATE_KEY', 'JSON_PROTO_KEY']).toContain(refusal(text).code);
       }),
       { numRuns: 2000 },
