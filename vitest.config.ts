@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './deploy/test/longest-first.ts';
 
 export default defineConfig({
   test: {
@@ -13,7 +14,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     // A file that waits for containers leaves the processor to the others.
-    sequence: { hooks: 'stack' },
+    sequence: { hooks: 'stack', sequencer: LongestFirst },
     restoreMocks: true,
   },
 });

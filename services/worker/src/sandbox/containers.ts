@@ -70,6 +70,16 @@ export function inspectContainer(
   });
 }
 
+/** Is there a process of it, frozen ones too? `undefined` when there is no such container. */
+export async function isContainerRunning(
+  client: DockerClient,
+  id: string,
+  signal: AbortSignal,
+): Promise<boolean | undefined> {
+  const found = await inspectContainer(client, id, { signal });
+  return found && (found.State.Running || found.State.Paused);
+}
+
 /** Starts a container; one that runs already is fine. */
 export async function startContainer(client: DockerClient, id: string): Promise<void> {
   await client.call({

@@ -67,19 +67,9 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     const probeCacheMs = limits.probeCacheMs;
     this.#readiness = new Readiness({ client, options, images, subnets, probeCacheMs });
     const losesNewlines = () => this.#readiness.losesNewlines;
-    const { maskKey } = options;
+    const { maskKey, logger } = options;
     const memory = new MemoryWatch();
-    const context: SandboxContext = {
-      client,
-      events,
-      epoch,
-      memory,
-      subnets,
-      limits,
-      losesNewlines,
-      maskKey,
-      logger: options.logger,
-    };
+    const context = { client, events, epoch, memory, subnets, limits, losesNewlines, maskKey, logger };
     this.#context = context;
     this.#slots = new SlotPool({
       context,

@@ -1,8 +1,9 @@
 import { deadline, waitFor } from '@cronium/lifecycle';
 import type { Logger } from '@cronium/telemetry';
-import { inspectContainer, setPaused, signalContainer } from './containers.ts';
+import { isContainerRunning, setPaused, signalContainer } from './containers.ts';
 import type { DaemonEpoch } from './daemon-epoch.ts';
 import type { DockerClient } from './docker.ts';
+import { endsAfterKill, endsWithin, letGoOf } from './ending.ts';
 import type { EntryPlan } from './entry-program.ts';
 import { entryProgram } from './entry-program.ts';
 import type { ContainerEvents } from './events.ts';
@@ -27,8 +28,6 @@ import { reviveSidecar, type SidecarDuty } from './slot/sidecar.ts';
 import type { SubnetAllocator } from './subnets.ts';
 
 const SEND_MS = 30_000;
-/** After SIGKILL, or after the grace while the daemon hangs. */
-const KILL_MS = 30_000;
 /** The daemon tells of a container's end within some milliseconds of the end of its output. */
 const EXIT_SOON_MS = 250;
 
@@ -136,7 +135,7 @@ export class DockerSandbox implements Sandbox {
         client: this.#context.client,
         containerId: this.binding.containerId,
         nonce: this.binding.nonce,
-        masked: masked === undefined ? [] : openValues(masked, this.#context.maskKey),
+        masked: openValues(masked, this.#context.maskKey),
         live,
         losesNewlines: this.#context.losesNewlines(),
         isRunning: (abort) => this.#isRunning(abort),
@@ -161,13 +160,9 @@ export class DockerSandbox implements Sandbox {
   async kill(graceMs: number): Promise<void> {
     const { client } = this.#context;
     await signalContainer(client, this.binding.containerId, 'SIGTERM');
-    if (await this.#stopsWithin(graceMs)) return;
+    if (await endsWithin(this, graceMs)) return;
     await signalContainer(client, this.binding.containerId, 'SIGKILL');
-    if (await this.#stopsWithin(KILL_MS)) return;
-    throw new SandboxError(
-      'docker',
-      `the container of ${this.binding.attemptId} still runs ${KILL_MS / 1000} s after SIGKILL`,
-    );
+    await endsAfterKill(this);
   }
 
   evidence(): ContainerEvidence {
@@ -205,7 +200,7 @@ export class DockerSandbox implements Sandbox {
   /** Lets go of the container and leaves it as it is: another process of this node may adopt it. */
   detach(): void {
     const { containerId } = this.binding;
-    this.#over.abort(new SandboxError('aborted', `the sandbox of ${this.binding.attemptId} was let go of`));
+    this.#over.abort(letGoOf(this.binding));
     this.#live?.close();
     this.#context.events.forget(containerId);
     this.#context.memory.forget(containerId);
@@ -240,22 +235,10 @@ export class DockerSandbox implements Sandbox {
     return this.exit(limit).catch(() => undefined);
   }
 
-  async #stopsWithin(milliseconds: number): Promise<boolean> {
-    using limit = deadline(milliseconds, 'stop');
-    try {
-      await this.exit(limit);
-      return true;
-    } catch (error) {
-      if (limit.aborted) return false;
-      throw error;
-    }
-  }
-
   async #isRunning(signal: AbortSignal): Promise<boolean | undefined> {
     const exit = await this.#exitSoon(signal);
     if (exit !== undefined) return exit.type === 'vanished' ? undefined : false;
-    const found = await inspectContainer(this.#context.client, this.binding.containerId, { signal });
-    return found && (found.State.Running || found.State.Paused);
+    return isContainerRunning(this.#context.client, this.binding.containerId, signal);
   }
 }
 

@@ -14,7 +14,7 @@ const SHORT_JOB_MS = 100;
 const SIGNAL_BASE = 128;
 /** How far the events may be behind what inspection says. */
 const EVENT_MS = 1000;
-/** From the news of an end to that of the kill behind it. */
+/** From the news of an end to that of the kill behind it, someone's or the kernel's. */
 const KILL_EVENT_MS = 200;
 
 export interface ExitWatch {
@@ -70,7 +70,8 @@ async function confirm(watch: ExitWatch, { State }: ContainerInspectInfo): Promi
   return {
     type: 'exited',
     exitCode: State.ExitCode,
-    oomKilled: State.OOMKilled,
+    // The daemon notes it only when it hears of it before the end.
+    oomKilled: State.OOMKilled || watch.events.of(watch.containerId).oomEvents > 0,
     startedAt: State.StartedAt,
     finishedAt: State.FinishedAt,
     error: State.Error,
@@ -78,14 +79,18 @@ async function confirm(watch: ExitWatch, { State }: ContainerInspectInfo): Promi
 }
 
 /**
- * Who asked for a kill is in the events, and the daemon tells of a kill after it has sent the signal: the end can be known
- * before. Waits for both where the exit code may be a signal's.
+ * Who asked for a kill, and whether the kernel killed for memory, is in the events, and those can come after that of the
+ * end. Waits for them where the exit code may be a signal's.
  */
 async function evidenceIsIn(watch: ExitWatch, exitCode: number): Promise<void> {
   if (exitCode <= SIGNAL_BASE) return;
   const { events, containerId } = watch;
   await heard(watch, () => events.of(containerId).hasDied, EVENT_MS);
-  await heard(watch, () => events.of(containerId).kills.length > 0, KILL_EVENT_MS);
+  const isExplained = () => {
+    const { kills, oomEvents } = events.of(containerId);
+    return kills.length > 0 || oomEvents > 0;
+  };
+  await heard(watch, isExplained, KILL_EVENT_MS);
 }
 
 /** Resolves when the events of the container say so, or after this time. */

@@ -25,8 +25,12 @@ export function sealValues(values: readonly string[], key: Buffer): string {
   return Buffer.concat([nonce, ...body, cipher.getAuthTag()]).toString('base64');
 }
 
-/** @throws Error when they were sealed with another key: a log can't be read then without showing what is secret */
-export function openValues(sealed: string, key: Buffer): Buffer[] {
+/**
+ * What was sealed, or nothing of nothing.
+ * @throws Error when it was sealed with another key: a log can't be read then without showing what is secret
+ */
+export function openValues(sealed: string | undefined, key: Buffer): Buffer[] {
+  if (sealed === undefined) return [];
   const bytes = Buffer.from(sealed, 'base64');
   const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES));
   decipher.setAuthTag(bytes.subarray(-TAG_BYTES));

@@ -1,6 +1,7 @@
-import { deadline, pause, waitFor } from '@cronium/lifecycle';
-import { inspectContainer, setPaused, signalContainer } from '../containers.ts';
+import { pause, waitFor } from '@cronium/lifecycle';
+import { isContainerRunning, setPaused, signalContainer } from '../containers.ts';
 import { guardOf, type SandboxContext } from '../docker-sandbox.ts';
+import { endsAfterKill, endsWithin, letGoOf } from '../ending.ts';
 import { watchExit } from '../exit.ts';
 import { openValues } from '../masked-values.ts';
 import {
@@ -16,10 +17,9 @@ import type { SidecarGuard } from '../sidecar-guard.ts';
 import type { SidecarDuty } from '../slot/sidecar.ts';
 import { evidenceSince } from './evidence.ts';
 import { terminate } from './terminate.ts';
-import type { Turn } from './turn.ts';
+import { exitOf, type Turn } from './turn.ts';
 import { StoredTurn, type TurnSource, turnOutput } from './turn-output.ts';
 
-const KILL_MS = 30_000;
 const RETRY_MS = 500;
 
 export interface AdoptedOptions {
@@ -81,12 +81,10 @@ export class AdoptedBatchSandbox implements Sandbox {
     const pid = this.#turn?.pid ?? 0;
     if (graceMs > 0 && pid > 1) {
       await terminate(client, this.binding.containerId, pid);
-      if (await this.#stopsWithin(graceMs)) return;
+      if (await endsWithin(this, graceMs)) return;
     }
     await signalContainer(client, this.binding.containerId, 'SIGKILL');
-    if (await this.#stopsWithin(KILL_MS)) return;
-    const what = `the container of ${this.binding.attemptId} still runs ${KILL_MS / 1000} s after SIGKILL`;
-    throw new SandboxError('docker', what);
+    await endsAfterKill(this);
   }
 
   evidence(): ContainerEvidence {
@@ -107,7 +105,7 @@ export class AdoptedBatchSandbox implements Sandbox {
   }
 
   detach(): void {
-    this.#over.abort(new SandboxError('aborted', `the sandbox of ${this.binding.attemptId} was let go of`));
+    this.#over.abort(letGoOf(this.binding));
   }
 
   async #setPaused(paused: boolean): Promise<void> {
@@ -130,7 +128,7 @@ export class AdoptedBatchSandbox implements Sandbox {
       // Only its marks count here.
       for await (const _ of stored.read());
       const { end } = stored.turn;
-      if (end !== undefined) return reportOf(end);
+      if (end !== undefined) return exitOf(end);
       if (stored.isAll) return this.#exitOfContainer();
       await pause(RETRY_MS, signal);
     }
@@ -152,27 +150,8 @@ export class AdoptedBatchSandbox implements Sandbox {
     const { containerId, nonce, masked, batch } = this.binding;
     return {
       ...{ client, containerId, nonce, live: undefined, hello: batch?.hello ?? '' },
-      masked: masked === undefined ? [] : openValues(masked, maskKey),
-      isRunning: async (signal) => {
-        const found = await inspectContainer(client, containerId, { signal });
-        return found && (found.State.Running || found.State.Paused);
-      },
+      masked: openValues(masked, maskKey),
+      isRunning: (signal) => isContainerRunning(client, containerId, signal),
     };
   }
-
-  async #stopsWithin(milliseconds: number): Promise<boolean> {
-    using limit = deadline(milliseconds, 'stop');
-    try {
-      await this.exit(limit);
-      return true;
-    } catch (error) {
-      if (limit.aborted) return false;
-      throw error;
-    }
-  }
-}
-
-function reportOf({ exitCode, oomKills, at }: NonNullable<Turn['end']>): ExitReport {
-  const time = new Date(at).toISOString();
-  return { type: 'exited', exitCode, oomKilled: oomKills > 0, startedAt: time, finishedAt: time, error: '' };
 }

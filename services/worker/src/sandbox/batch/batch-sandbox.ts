@@ -1,6 +1,7 @@
 import { deadline, waitFor } from '@cronium/lifecycle';
 import { setPaused } from '../containers.ts';
 import type { SandboxContext } from '../docker-sandbox.ts';
+import { endsAfterKill, endsWithin, KILL_MS, letGoOf } from '../ending.ts';
 import { openValues } from '../masked-values.ts';
 import {
   type ContainerEvidence,
@@ -14,11 +15,10 @@ import {
 import type { Cell } from './cell.ts';
 import { evidenceSince } from './evidence.ts';
 import { terminate } from './terminate.ts';
-import { Turn } from './turn.ts';
+import { exitOf, Turn } from './turn.ts';
 import { turnOutput } from './turn-output.ts';
 
 const SEND_MS = 30_000;
-const KILL_MS = 30_000;
 /** From the end of a container to the end of what it wrote. */
 const LAST_WORDS_MS = 2000;
 /** How often a slot that says nothing is looked at. */
@@ -94,7 +94,7 @@ export class BatchSandbox implements Sandbox {
       {
         ...{ client: context.client, containerId, nonce, live: this.#turn },
         hello: this.cell.parts.hello,
-        masked: masked === undefined ? [] : openValues(masked, context.maskKey),
+        masked: openValues(masked, context.maskKey),
         isRunning: (abort) => this.cell.isRunning(abort),
       },
       from,
@@ -103,7 +103,10 @@ export class BatchSandbox implements Sandbox {
   }
 
   exit(signal: AbortSignal): Promise<ExitReport> {
-    this.#exit ??= Promise.race([this.#turn.ended.then((end) => this.#report(end)), this.#exitOfCell()]);
+    this.#exit ??= Promise.race([
+      this.#turn.ended.then((end) => exitOf(end, this.#startedAt)),
+      this.#exitOfCell(),
+    ]);
     this.#exit.catch(() => undefined);
     return waitFor(this.#exit, signal);
   }
@@ -127,12 +130,10 @@ export class BatchSandbox implements Sandbox {
     if (this.#turn.end !== undefined) return;
     if (graceMs > 0 && pid !== undefined) {
       await terminate(client, this.binding.containerId, pid);
-      if (await this.#stopsWithin(graceMs)) return;
+      if (await endsWithin(this, graceMs)) return;
     }
     await this.cell.kill();
-    if (await this.#stopsWithin(KILL_MS)) return;
-    const what = `the container of ${this.binding.attemptId} still runs ${KILL_MS / 1000} s after SIGKILL`;
-    throw new SandboxError('docker', what);
+    await endsAfterKill(this);
   }
 
   evidence(): ContainerEvidence {
@@ -171,7 +172,7 @@ export class BatchSandbox implements Sandbox {
 
   /** Lets go of it and leaves the container as it is. */
   detach(): void {
-    this.#over.abort(new SandboxError('aborted', `the sandbox of ${this.binding.attemptId} was let go of`));
+    this.#over.abort(letGoOf(this.binding));
   }
 
   async #release(): Promise<void> {
@@ -179,7 +180,7 @@ export class BatchSandbox implements Sandbox {
     // A program that nobody follows any more is ended with all that it is in.
     if (this.isLive || this.#isFrozen) {
       await this.cell.kill();
-      await this.#stopsWithin(KILL_MS);
+      await endsWithin(this, KILL_MS);
     }
     await this.#options.leave(this);
   }
@@ -189,28 +190,6 @@ export class BatchSandbox implements Sandbox {
     const report = await this.cell.exit;
     using limit = deadline(LAST_WORDS_MS, 'no more output came');
     await waitFor(this.cell.closed, limit).catch(() => undefined);
-    return this.#turn.end === undefined ? report : this.#report(this.#turn.end);
-  }
-
-  #report(end: NonNullable<Turn['end']>): ExitReport {
-    return {
-      type: 'exited',
-      exitCode: end.exitCode,
-      oomKilled: end.oomKills > 0,
-      startedAt: new Date(this.#startedAt).toISOString(),
-      finishedAt: new Date(end.at).toISOString(),
-      error: '',
-    };
-  }
-
-  async #stopsWithin(milliseconds: number): Promise<boolean> {
-    using limit = deadline(milliseconds, 'stop');
-    try {
-      await this.exit(limit);
-      return true;
-    } catch (error) {
-      if (limit.aborted) return false;
-      throw error;
-    }
+    return this.#turn.end === undefined ? report : exitOf(this.#turn.end, this.#startedAt);
   }
 }

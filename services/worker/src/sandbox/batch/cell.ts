@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { jobContainerName } from '@cronium/contracts';
 import { waitFor } from '@cronium/lifecycle';
 import type { ContainerCreateOptions } from 'dockerode';
-import { attachContainer, inspectContainer, signalContainer, startContainer } from '../containers.ts';
+import { attachContainer, isContainerRunning, signalContainer, startContainer } from '../containers.ts';
 import { watchExit } from '../exit.ts';
 import type { ImageFacts } from '../images.ts';
 import { createJob, type JobTools } from '../job-start.ts';
@@ -144,9 +144,8 @@ export class Cell {
     await promise;
   }
 
-  async isRunning(signal: AbortSignal): Promise<boolean | undefined> {
-    const found = await inspectContainer(this.#tools.context.client, this.parts.containerId, { signal });
-    return found && (found.State.Running || found.State.Paused);
+  isRunning(signal: AbortSignal): Promise<boolean | undefined> {
+    return isContainerRunning(this.#tools.context.client, this.parts.containerId, signal);
   }
 
   /** Nobody uses it again, whatever it says. */

@@ -1,4 +1,5 @@
 import { pause, waitFor } from '@cronium/lifecycle';
+import { BackgroundWork } from '../background-work.ts';
 import { short } from '../containers.ts';
 import type { JobTools } from '../job-start.ts';
 import { SandboxError, type SandboxRequest } from '../runtime.ts';
@@ -37,7 +38,7 @@ export class Cells {
   readonly #groups = new Map<string, Group>();
   readonly #all = new Map<Cell, Group>();
   readonly #removals = new Map<Cell, Promise<void>>();
-  readonly #work = new Set<Promise<void>>();
+  readonly #work = new BackgroundWork();
   readonly #closing = new AbortController();
   #sweep: NodeJS.Timeout | undefined;
 
@@ -98,7 +99,7 @@ export class Cells {
       if (index >= 0) group.idle.splice(index, 1);
       const removal = this.#remove(cell);
       this.#removals.set(cell, removal);
-      this.#inBackground(removal.finally(() => this.#removals.delete(cell)));
+      this.#work.add(removal.finally(() => this.#removals.delete(cell)));
       this.#make(group);
     }
     if (!cell.isUsed) await this.#removals.get(cell);
@@ -112,7 +113,7 @@ export class Cells {
     for (const cell of cells.filter(({ isUsed }) => isUsed)) cell.detach();
     for (const cell of cells.filter(({ isUsed }) => !isUsed)) void this.drop(cell);
     // What ends may begin a removal.
-    while (this.#work.size > 0) await Promise.allSettled(this.#work);
+    await this.#work.ended();
   }
 
   /** One for each that waits. */
@@ -124,7 +125,7 @@ export class Cells {
       if (waiter === undefined) return;
       group.making += 1;
       const made = this.#makeOne(group, waiter.request);
-      this.#inBackground(
+      this.#work.add(
         made.finally(() => {
           group.making -= 1;
           this.#make(group);
@@ -146,7 +147,7 @@ export class Cells {
       cell.exit.then(gone, () => undefined);
       this.giveBack(cell);
     } catch (error) {
-      if (slot !== undefined) this.#inBackground(slots.destroy(slot));
+      if (slot !== undefined) this.#work.add(slots.destroy(slot));
       options.logger.debug(
         { err: error, attempt: request.attemptId },
         'no container for a batch could be made',
@@ -190,11 +191,5 @@ export class Cells {
       const isEmpty = group.making + group.waiters.length === 0 && ![...this.#all.values()].includes(group);
       if (isEmpty) this.#groups.delete(group.key);
     }
-  }
-
-  #inBackground(work: Promise<void>): void {
-    const settled = work.catch(() => undefined);
-    this.#work.add(settled);
-    settled.finally(() => this.#work.delete(settled));
   }
 }

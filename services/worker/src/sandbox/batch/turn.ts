@@ -2,7 +2,7 @@ import { waitFor } from '@cronium/lifecycle';
 import type { StreamName } from '../log/frames.ts';
 import { phaseMarker } from '../log/framing.ts';
 import { type CutPiece, MarkerCutter, type RawMarker } from '../log/markers.ts';
-import type { MainEnd, PhaseMarker } from '../runtime.ts';
+import type { ExitReport, MainEnd, PhaseMarker } from '../runtime.ts';
 
 /** What a slow reader may leave in memory; the rest is read from Docker's log later. */
 const MAX_HELD_BYTES = 4 * 1024 * 1024;
@@ -15,6 +15,16 @@ export interface TurnEnd {
   readonly oomKills: number;
   /** Unix ms. */
   readonly at: number;
+}
+
+/** A turn's end, told as that of a container. @param startedAt Unix ms; that of the end when nobody knows */
+export function exitOf({ exitCode, oomKills, at }: TurnEnd, startedAt: number = at): ExitReport {
+  const report = { type: 'exited', exitCode, oomKilled: oomKills > 0, error: '' } as const;
+  return { ...report, startedAt: isoTime(startedAt), finishedAt: isoTime(at) };
+}
+
+function isoTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
 }
 
 /** A piece of a turn's own output, or one of its phase markers, in order. */

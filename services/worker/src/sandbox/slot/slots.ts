@@ -1,3 +1,4 @@
+import { BackgroundWork } from '../background-work.ts';
 import type { SandboxError } from '../runtime.ts';
 import { Slot, type SlotTools } from './slot.ts';
 
@@ -20,7 +21,7 @@ export class SlotPool {
   readonly #all = new Set<Slot>();
   /** Those that wait, since when (monotonic milliseconds); the last used is used first. */
   readonly #idle: { readonly slot: Slot; readonly since: number }[] = [];
-  readonly #removals = new Set<Promise<void>>();
+  readonly #removals = new BackgroundWork();
   /** Those whose job has ended. */
   readonly #returning = new Set<Slot>();
   /** Jobs that wait for a slot to come back, in the order in which they came. */
@@ -112,7 +113,7 @@ export class SlotPool {
     await this.destroy(slot);
   }
 
-  async destroy(slot: Slot): Promise<void> {
+  destroy(slot: Slot): Promise<void> {
     // Unowned from here on: should this fail, the reconciler removes it.
     this.#all.delete(slot);
     this.#returning.delete(slot);
@@ -120,11 +121,7 @@ export class SlotPool {
     this.#waiters.shift()?.();
     const removal = slot.destroy();
     this.#removals.add(removal);
-    try {
-      await removal;
-    } finally {
-      this.#removals.delete(removal);
-    }
+    return removal;
   }
 
   /** Removes slots that nobody needed for so long, but not more than leave this many in all. */
@@ -141,7 +138,7 @@ export class SlotPool {
     this.#isClosed = true;
     await this.shrink({ to: 0, idleMs: 0 });
     // Also those that others began.
-    while (this.#removals.size > 0) await Promise.allSettled(this.#removals);
+    await this.#removals.ended();
     for (const slot of this.#all) slot.detach();
   }
 

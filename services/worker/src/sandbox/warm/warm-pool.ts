@@ -1,4 +1,5 @@
 import { type JobSpec, jobContainerName } from '@cronium/contracts';
+import { BackgroundWork } from '../background-work.ts';
 import { short } from '../containers.ts';
 import type { ImageFacts } from '../images.ts';
 import { runsInWorkspace } from '../job-program.ts';
@@ -46,13 +47,16 @@ export class WarmPool {
   readonly #demand = new Demand();
   readonly #warm: WarmSandbox[] = [];
   readonly #making = new Map<string, number>();
-  readonly #work = new Set<Promise<void>>();
+  readonly #work: BackgroundWork;
   #isKept = true;
   #timer: NodeJS.Timeout | undefined;
   #tendAt = Number.POSITIVE_INFINITY;
 
   constructor(options: WarmPoolOptions) {
     this.#options = options;
+    this.#work = new BackgroundWork((error) =>
+      options.options.logger.debug({ err: error }, 'what is kept ready could not be looked after'),
+    );
   }
 
   /** How many slots are worth keeping: under load one is torn down while the next job takes another. */
@@ -93,7 +97,7 @@ export class WarmPool {
   async close(): Promise<void> {
     this.#isKept = false;
     clearTimeout(this.#timer);
-    await Promise.allSettled(this.#work);
+    await this.#work.ended();
     await Promise.allSettled(this.#warm.splice(0).map((one) => this.#remove(one)));
   }
 
@@ -123,7 +127,7 @@ export class WarmPool {
     this.#tendAt = at;
     this.#timer = setTimeout(() => {
       this.#tendAt = Number.POSITIVE_INFINITY;
-      this.#inBackground(this.#tend());
+      this.#work.add(this.#tend());
       if (this.#warm.length > 0 || this.#options.slots.idle > 0) this.#tendIn(TEND_MS);
     }, milliseconds);
     this.#timer.unref();
@@ -155,7 +159,7 @@ export class WarmPool {
       (error: unknown) =>
         this.#options.options.logger.debug({ err: error }, 'no container could be made ready; trying later'),
     );
-    this.#inBackground(
+    this.#work.add(
       making.finally(() => {
         const left = (this.#making.get(kind.key) ?? 1) - 1;
         if (left > 0) this.#making.set(kind.key, left);
@@ -219,7 +223,7 @@ export class WarmPool {
       // A job may have taken it while images were looked at.
       if (index < 0) continue;
       this.#warm.splice(index, 1);
-      this.#inBackground(this.#remove(one));
+      this.#work.add(this.#remove(one));
     }
   }
 
@@ -249,14 +253,6 @@ export class WarmPool {
       );
       await slots.destroy(slot);
     }
-  }
-
-  #inBackground(work: Promise<void>): void {
-    const settled = work.catch((error: unknown) =>
-      this.#options.options.logger.debug({ err: error }, 'what is kept ready could not be looked after'),
-    );
-    this.#work.add(settled);
-    settled.finally(() => this.#work.delete(settled));
   }
 }
 
