@@ -1,6 +1,5 @@
 import { RUNTIME_HOST, RUNTIME_PORT, TOOLKIT_BUSYBOX } from '@cronium/contracts';
-import { RUN_PATH } from './entry-program.ts';
-import type { TarEntry } from './tar.ts';
+import { type ProgramFile, RUN_PATH } from './entry-program.ts';
 
 /** The exit code of a job whose program ended well, but whose artifacts were not all stored (sysexits EX_IOERR). */
 export const ARTIFACT_LOST_EXIT_CODE = 74;
@@ -12,7 +11,7 @@ const PATTERNS_FILE = 'artifacts';
 export const ARTIFACTS_COMMAND: readonly string[] = [TOOLKIT_BUSYBOX, 'sh', `${RUN_PATH}/${PROGRAM_FILE}`];
 
 /** What {@link ARTIFACTS_COMMAND} needs in {@link RUN_PATH}; nothing without patterns. */
-export function artifactFiles(patterns: readonly string[]): readonly TarEntry[] {
+export function artifactFiles(patterns: readonly string[]): readonly ProgramFile[] {
   if (patterns.length === 0) return [];
   const lines = patterns.flatMap((pattern) => [rootOf(pattern), expressionFor(pattern)]);
   return [

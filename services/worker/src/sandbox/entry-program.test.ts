@@ -77,6 +77,21 @@ const run = (plan: Partial<EntryPlan> & Pick<EntryPlan, 'main'>) =>
 const file = (name: string, text: string) => ({ name, bytes: Buffer.from(text) });
 const shell = (name: string) => ['/bin/sh', `${RUN_PATH}/${name}`];
 
+/** An environment as /proc shows it, in alphabetical order: the shell has an order of its own. */
+const environ = (env: Readonly<Record<string, string>>) =>
+  sorted(
+    Object.entries(env)
+      .map(([key, text]) => `${key}=${text}\0`)
+      .join(''),
+  );
+const sorted = (text: string) =>
+  text
+    .split('\0')
+    .filter(Boolean)
+    .sort()
+    .map((one) => `${one}\0`)
+    .join('');
+
 describe('the program of a job container', () => {
   const name = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,8}$/);
   const nasty = fc.constantFrom(
@@ -120,20 +135,42 @@ describe('the program of a job container', () => {
             ...args.map((arg) => `/nowhere/${arg}`),
           ];
           const { stdout } = await run({ env: all, main, files: [{ name: 'main', bytes }] });
-          const wanted = Buffer.concat([
-            Buffer.from(
-              [
-                ...Object.entries(all).map(([key, text]) => `${key}=${text}\0`),
-                ...main.map((arg) => `${arg}\0`),
-              ].join(''),
-            ),
-            bytes,
-          ]);
-          expect(stdout.equals(wanted)).toBe(true);
+          const size = Buffer.byteLength(environ(all));
+          expect(sorted(stdout.subarray(0, size).toString())).toBe(environ(all));
+          const wanted = Buffer.concat([Buffer.from(main.map((arg) => `${arg}\0`).join('')), bytes]);
+          expect(stdout.subarray(size).equals(wanted)).toBe(true);
         },
       ),
       { numRuns: 40 },
     );
+  });
+
+  test('brings variables that mean something to a shell, and those that it cannot have', async () => {
+    const names = [
+      'IFS',
+      'PS1',
+      'PWD',
+      'OLDPWD',
+      'SHLVL',
+      'ENV',
+      'LC_ALL',
+      'MAIL',
+      '_',
+      'HOME',
+      'PPID',
+      'UID',
+    ];
+    const ours = ['b', 'p', 'c', 'd', 'i', 'program', 'runner', 'rest'];
+    const env = Object.fromEntries([...names, ...ours].map((key) => [key, `/x: ${key}\n`]));
+    const computed = { RANDOM: '1', LINENO: '2', OPTIND: 'none', EPOCHSECONDS: '3', 'a.b': 'dot' };
+    const main = ['/bin/cat', '/proc/self/environ'];
+    for (const all of [
+      { ...env, PATH },
+      { ...env, ...computed, PATH },
+    ]) {
+      const { stdout, stderr } = await run({ env: all, main });
+      expect([sorted(stdout.toString()), stderr]).toEqual([environ(all), '']);
+    }
   });
 
   test('brings a script of 1 MiB and a megabyte of environment', async () => {
@@ -224,10 +261,15 @@ describe('a program that cannot be run', () => {
       `cronium: ${RUN_PATH}/bad: its interpreter /no/such is not in the image\n`,
     ],
   ])('that %s', async (_why, main, code, stderr) => {
-    const { exitCode, markers, ...rest } = await run({ main, files: [file('bad', '#!/no/such -x\n')] });
+    const phases = [{ phase: 'setup' as const, argv: ['/bin/chmod', '+x', `${RUN_PATH}/bad`] }];
+    const { exitCode, markers, ...rest } = await run({
+      phases,
+      main,
+      files: [file('bad', '#!/no/such -x\n')],
+    });
     expect(rest.stderr).toBe(stderr);
     expect(exitCode).toBe(code);
-    expect(markers).toEqual(['boot start 0', `main unrunnable ${code}`]);
+    expect(markers.at(-1)).toBe(`main unrunnable ${code}`);
   });
 
   test('in a phase ends there', async () => {

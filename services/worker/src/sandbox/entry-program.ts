@@ -1,23 +1,29 @@
 import { TOOLKIT_BUSYBOX } from '@cronium/contracts';
 import { markerFormat } from './log/markers.ts';
-import { type TarEntry, tarArchive } from './tar.ts';
 
 /** Where an attempt's scripts live in its container: a tmpfs of the fleet's, so that the job's own folders are empty. */
 export const RUN_PATH = '/.cronium-run';
 /** The exit code of a container whose program never arrived whole; no phase marker was printed then. */
 export const NO_PROGRAM_EXIT_CODE = 125;
-const ENTRY_FILE = 'entry';
+
+/** A shell that has nothing in its environment that a job could inherit. */
+export const EMPTY_SHELL: readonly string[] = [TOOLKIT_BUSYBOX, 'env', '-i', TOOLKIT_BUSYBOX, 'sh'];
 
 /**
- * What every job container is created with. It waits for an archive on stdin, and becomes the program in it only when
- * the archive arrived whole: the entry file is its last member. It shows in `docker inspect`, so it holds no secret.
+ * What every job container is created with. It waits for its program on stdin: one compound command, which the shell runs
+ * only when it has all of it, and then becomes. It shows in `docker inspect`, so it holds no secret.
  */
 export const BOOT_ENTRYPOINT: readonly string[] = [
-  TOOLKIT_BUSYBOX,
-  'sh',
+  ...EMPTY_SHELL,
   '-c',
-  `${TOOLKIT_BUSYBOX} tar -x -f - -C ${RUN_PATH} 2>/dev/null && [ -f ${RUN_PATH}/${ENTRY_FILE} ] && . ${RUN_PATH}/${ENTRY_FILE}; exit ${NO_PROGRAM_EXIT_CODE}`,
+  `trap 'exit ${NO_PROGRAM_EXIT_CODE}' EXIT; exec 3>&2 2>/dev/null; . /dev/stdin`,
 ];
+
+/** A file that a program finds in {@link RUN_PATH}. */
+export interface ProgramFile {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
 
 export interface EntryPhase {
   readonly phase: 'tenantPreTask' | 'setup' | 'preTask';
@@ -34,36 +40,57 @@ export interface EntryPlan {
   /** A command that runs the main program: it is put before that program's own. */
   readonly runner: readonly string[];
   /** What is put into {@link RUN_PATH}. */
-  readonly files: readonly TarEntry[];
+  readonly files: readonly ProgramFile[];
 }
 
 /**
- * The bytes that a job container gets on stdin. Then stdin must be closed. Scripts travel as files and are never quoted;
- * environment and arguments are quoted for the shell.
+ * The bytes that a job container gets on stdin. Then stdin must be closed.
  * @throws RangeError when an environment value or an argument holds a NUL byte, which no program can be given
  */
 export function entryProgram(plan: EntryPlan): Buffer {
-  return tarArchive([...plan.files, { name: ENTRY_FILE, bytes: Buffer.from(entryScript(plan)) }]);
-}
-
-function entryScript(plan: EntryPlan): string {
-  return [
+  const before = [
+    '{\ntrap - EXIT; exec 2>&3 3>&-',
     `b=${TOOLKIT_BUSYBOX}`,
-    `"$b" rm ${RUN_PATH}/${ENTRY_FILE}`,
     `mark() { printf ${quote(markerFormat(plan.nonce))} "$1" "$2" "$3"; }`,
     // Each stream begins with a marker: a reader that doesn't find it knows that the log was rotated.
     'mark boot start 0; mark boot start 0 >&2',
-    FIND_PROGRAM,
-    programCommands(plan),
-  ].join('\n');
+  ];
+  const after = [FIND_PROGRAM, programCommands(plan), '}\n'];
+  return Buffer.concat([lines(before), fileCommands(plan.files), lines(after)]);
 }
+
+/** Writes the files of a program; the shell does it alone, and their bytes are quoted. */
+export function fileCommands(files: readonly ProgramFile[]): Buffer {
+  return Buffer.concat(
+    files.flatMap(({ name, bytes }) => {
+      const path = quote(`${RUN_PATH}/${name}`);
+      const pieces = Buffer.from(bytes)
+        .toString('latin1')
+        .split('\0')
+        .map((piece) => `printf %s ${quote(piece)}`);
+      return Buffer.from(`{ ${pieces.join("; printf '\\0'; ")}; } >${path}\n`, 'latin1');
+    }),
+  );
+}
+
+function lines(commands: readonly string[]): Buffer {
+  return Buffer.from(commands.map((command) => `${command}\n`).join(''));
+}
+
+/** Variables that the shell computes itself, or takes only some values for. */
+const SHELLS_OWN: ReadonlySet<string> = new Set([
+  'RANDOM',
+  'LINENO',
+  'OPTIND',
+  'EPOCHSECONDS',
+  'EPOCHREALTIME',
+]);
 
 /** Runs the phases, and becomes the main program. Needs {@link FIND_PROGRAM}, `mark`, and the toolkit's busybox as `b`. */
 export function programCommands({ env, phases, main, runner }: EntryPlan): string {
-  const assignments = Object.entries(env).map(([name, value]) => quote(`${name}=${value}`));
   return [
     `p=${quote(env.PATH ?? '')}`,
-    `job() { shift; exec "$b" env -i ${assignments.join(' ')} $runner "$program" "$@" </dev/null; }`,
+    `job() {\nshift\nset -- $runner "$program" "$@"\n${execCommands(env)}\n}`,
     'runner=',
     ...phases.flatMap(({ phase, argv }) => runPhase(phase, argv)),
     `find_program main ${quote(main[0] ?? '')}`,
@@ -71,6 +98,16 @@ export function programCommands({ env, phases, main, runner }: EntryPlan): strin
     'mark main start 0',
     `job ${main.map(quote).join(' ')}`,
   ].join('\n');
+}
+
+/** Becomes the program in `$@`, with this environment and no other. */
+function execCommands(env: Readonly<Record<string, string>>): string {
+  const names = Object.keys(env);
+  const assignments = Object.entries(env).map(([name, value]) => quote(`${name}=${value}`));
+  // One program less to start, where the shell can have such variables.
+  const canExport = names.every((name) => /^[A-Za-z_]\w*$/.test(name) && !SHELLS_OWN.has(name));
+  if (!canExport) return `exec "$b" env -i ${assignments.join(' ')} "$@" </dev/null`;
+  return `unset PWD OLDPWD SHLVL\n${assignments.map((one) => `export ${one}`).join('\n')}\nexec "$@" </dev/null`;
 }
 
 /**

@@ -1,10 +1,9 @@
 import { type JobSpec, type ScriptJob, type ScriptLanguage, TOOLKIT_BUSYBOX } from '@cronium/contracts';
 import { ARTIFACTS_COMMAND, artifactFiles } from './artifacts-program.ts';
-import { type EntryPhase, type EntryPlan, RUN_PATH } from './entry-program.ts';
+import { type EntryPhase, type EntryPlan, type ProgramFile, RUN_PATH } from './entry-program.ts';
 import type { ImageFacts } from './images.ts';
 import { jobEnvironment } from './job-environment.ts';
 import { SandboxError, type SandboxRequest } from './runtime.ts';
-import type { TarEntry } from './tar.ts';
 
 const PROGRAMS = '/usr/local/lib/cronium';
 /** Linux takes no longer argument or environment variable (MAX_ARG_STRLEN, 32 pages). */
@@ -77,7 +76,7 @@ export function runsInWorkspace(spec: JobSpec): boolean {
 function scriptProgram({ script }: ScriptJob): Program {
   const { extension, interpreter } = LANGUAGES[script.language];
   const phases: EntryPhase[] = [];
-  const files: TarEntry[] = [];
+  const files: ProgramFile[] = [];
   const command = (name: string, source: string) => {
     const file = `${name}.${extension}`;
     files.push({ name: file, bytes: Buffer.from(source) });

@@ -1,8 +1,16 @@
 import { TOOLKIT_BUSYBOX } from '@cronium/contracts';
-import { type EntryPlan, FIND_PROGRAM, programCommands, quote, RUN_PATH } from '../entry-program.ts';
+import {
+  EMPTY_SHELL,
+  type EntryPlan,
+  FIND_PROGRAM,
+  fileCommands,
+  programCommands,
+  quote,
+  RUN_PATH,
+} from '../entry-program.ts';
 
 /** A container that serves a batch waits for commands on stdin, as PID 1. */
-export const SUPERVISOR_ENTRYPOINT: readonly string[] = [TOOLKIT_BUSYBOX, 'sh'];
+export const SUPERVISOR_ENTRYPOINT: readonly string[] = EMPTY_SHELL;
 /** Its exit code when something of a turn stayed that it could not remove. */
 export const UNCLEAN_EXIT_CODE = 124;
 /** More than this is written to the shell in no turn: such a job runs in a container of its own. */
@@ -79,20 +87,11 @@ exec 9>&2
 `;
 }
 
-/**
- * One turn. The scripts are written by the shell itself, their bytes quoted.
- * @returns `undefined` when the plan cannot be given so: a script holds a NUL byte, or is very long
- */
+/** One turn. @returns `undefined` when the plan cannot be given so: a script is very long */
 export function turnProgram(plan: EntryPlan): Buffer | undefined {
-  const scripts: string[] = [];
-  for (const file of plan.files) {
-    if (!('bytes' in file)) return undefined;
-    const text = Buffer.from(file.bytes).toString('latin1');
-    if (text.includes('\0')) return undefined;
-    scripts.push(`printf %s ${quote(text)} >"$r"/${quote(file.name)}`);
-  }
   const program = Buffer.concat([
-    Buffer.from(`{\nn=${quote(plan.nonce)}\nturn() {\n${scripts.join('\n')}\n`, 'latin1'),
+    Buffer.from(`{\nn=${quote(plan.nonce)}\nturn() {\n`),
+    fileCommands(plan.files),
     Buffer.from(`${programCommands(plan)}\n}\nrun\n}\n`),
   ]);
   return program.length > MAX_TURN_BYTES ? undefined : program;
