@@ -83,13 +83,15 @@ test('a job that ended while its worker was away is reported as it ended', async
 });
 
 test('when a worker stays away another one runs its job after the lock, and the first attempt is known as lost', async () => {
-  const first = await workerFor('shared', { CRONIUM_LOCK_SECONDS: '8' });
+  const lock = { CRONIUM_LOCK_SECONDS: '10' };
+  const first = await workerFor('shared', lock);
   const source =
     'echo "on $CRONIUM_EXECUTION_ID"; while [ "${CRONIUM_EXECUTION_ID##*.}" = 1 ]; do sleep 0.1; done; echo done';
   const id = await fleet.submit(bash(source, { pool: 'shared' }));
   await fleet.prints(id, 'on');
   const { Id: lostContainer } = await containerOf(id);
-  const second = await workerFor('shared');
+  // It waits for its own lock's time before it takes what others have lost.
+  const second = await workerFor('shared', lock);
   await first.kill();
   const job = await fleet.ended(id);
   expect(job).toMatchObject({ state: 'succeeded', attempts: 2, node: second.node });
