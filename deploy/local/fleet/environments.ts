@@ -29,8 +29,11 @@ export interface WorkerFacts {
 type Variables = Record<string, string>;
 
 const LOOPBACK = '127.0.0.1';
-/** A worker mostly waits: a young generation of 2 MiB instead of 16 saves it some 20 MB and costs it no time. */
-const SMALL_HEAP = '--max-semi-space-size=2';
+/**
+ * A worker mostly waits: a young generation of 1 MiB instead of 16 and one arena of the C library instead of one for each
+ * thread save it 25 MB and cost it no time.
+ */
+const SMALL = { heap: '--max-semi-space-size=1', arenas: '1' };
 
 function common({ env, home, ports, valkeyUrl }: FleetFacts): Variables {
   const inherited = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
@@ -71,7 +74,8 @@ export function workerEnvironment(facts: FleetFacts, worker: WorkerFacts): Varia
   );
   return {
     ...common(facts),
-    NODE_OPTIONS: `${SMALL_HEAP} ${facts.env.NODE_OPTIONS ?? ''}`.trim(),
+    NODE_OPTIONS: `${SMALL.heap} ${facts.env.NODE_OPTIONS ?? ''}`.trim(),
+    MALLOC_ARENA_MAX: SMALL.arenas,
     CRONIUM_HOST: LOOPBACK,
     CRONIUM_PORT: String(worker.port),
     CRONIUM_NODE: worker.node,

@@ -2,7 +2,7 @@ import { Agent } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import { inspect } from 'node:util';
 import { DeadlineError, deadline, waitFor } from '@cronium/lifecycle';
-import Docker from 'dockerode';
+import Modem from 'docker-modem';
 import { EndpointGate } from './endpoint-gate.ts';
 import { HostLock } from './host-lock.ts';
 import { SandboxError } from './runtime.ts';
@@ -60,7 +60,7 @@ export class DockerClient {
   readonly isLocal: boolean;
   /** Where what has endpoints is started, removed and renamed. */
   readonly endpoints: EndpointGate;
-  readonly #docker: Docker;
+  readonly #modem: Modem;
   readonly #agent: Agent;
   readonly #callMs: number;
   readonly #onCall: CallObserver | undefined;
@@ -76,9 +76,7 @@ export class DockerClient {
     this.#agent = agentFor(options);
     this.#callMs = options.callMs;
     this.#onCall = options.onCall;
-    // Not an object literal at the call: dockerode's types don't know `agent`, which its modem takes.
-    const connection = { ...endpoint(url), agent: this.#agent };
-    this.#docker = new Docker(connection);
+    this.#modem = new Modem({ ...endpoint(url), agent: this.#agent });
   }
 
   /** Calls the daemon and returns its JSON answer. */
@@ -144,7 +142,7 @@ export class DockerClient {
   #request(call: DockerCall, shape: Shape, abortSignal: AbortSignal): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const accepted = call.accept ?? [200, 201, 202, 204];
-    this.#docker.modem.dial(
+    this.#modem.dial(
       {
         ...shape,
         path: `${call.path}?`,
@@ -223,7 +221,7 @@ function agentFor({ keepAlive = true }: ClientOptions): Agent {
   return Object.assign(agent, { [inspect.custom]: () => 'Agent' });
 }
 
-/** Both explicit: dockerode would fill a missing one from its own reading of the environment. */
+/** Both explicit: the modem would fill a missing one from its own reading of the environment. */
 function endpoint(url: URL) {
   if (url.protocol === 'unix:')
     return { socketPath: url.pathname, host: undefined, protocol: 'http' as const };
