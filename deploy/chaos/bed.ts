@@ -30,6 +30,8 @@ const TIMES = {
   CRONIUM_SETUP_TIMEOUT_SECONDS: '120',
   CRONIUM_SLOTS: '4',
   CRONIUM_FORGOTTEN_SECONDS: String(3 * LOCK_SECONDS),
+  // So that workers say which attempt's program they send to which container.
+  CRONIUM_LOG_LEVEL: 'debug',
 };
 
 /** Starts all of it. Disposing fails when a process does not end well or something is left in Docker. */

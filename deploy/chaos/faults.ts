@@ -3,7 +3,6 @@ import { eventually } from '@cronium/testing';
 import type { LocalService } from '../local/bootstrap.ts';
 import type { Service } from '../test/e2e/service.ts';
 import { type Bed, killStore, LOCK_SECONDS, startStore } from './bed.ts';
-import { jobNamedBy } from './monitor.ts';
 import type { FaultKind } from './plan.ts';
 import { signalTree } from './processes.ts';
 import type { Random } from './random.ts';
@@ -175,6 +174,12 @@ async function onContainer(bed: Bed, context: FaultContext, act: 'remove' | 'kil
   if (act === 'remove')
     await docker.getContainer(jobContainerName(jobId)).remove({ force: true }).catch(ended);
   else await docker.getContainer(sidecarName(jobId)).kill().catch(ended);
+}
+
+/** The job whose name a container bears. */
+function jobNamedBy(name: string): string | undefined {
+  const [, jobId] = /cronium-job-(job_[0-9A-Za-z]{12})$/.exec(name) ?? [];
+  return jobId;
 }
 
 /** @throws the error, when it says anything else than that the container has ended */

@@ -4,7 +4,7 @@ export interface Span {
   readonly toMs: number;
 }
 
-/** The life of one job container, as its daemon told it. */
+/** The life of one job container, from when its program was sent until its daemon said that it ended. */
 export interface Life {
   readonly containerId: string;
   readonly node: string;
@@ -54,8 +54,25 @@ function ranIn({ startedMs, endedMs, frozen }: Life): Span[] {
   let fromMs = startedMs;
   for (const pause of frozen) {
     spans.push({ fromMs, toMs: Math.min(pause.fromMs, endedMs) });
-    fromMs = Math.min(pause.toMs, endedMs);
+    fromMs = Math.max(fromMs, Math.min(pause.toMs, endedMs));
   }
   spans.push({ fromMs, toMs: endedMs });
   return spans.filter((span) => span.fromMs < span.toMs);
+}
+
+/**
+ * Was an overlap's older worker or daemon kept from acting all the while?
+ * @param away when it was
+ * @param returnMs after it came back it needs a moment to hold still or remove what is stale
+ */
+export function isExcused(
+  { fromMs, toMs }: Overlap,
+  { away, returnMs }: { readonly away: readonly Span[]; readonly returnMs: number },
+): boolean {
+  let coveredMs = fromMs;
+  for (const span of away.toSorted((a, b) => a.fromMs - b.fromMs)) {
+    const until = span.toMs + returnMs;
+    if (span.fromMs <= coveredMs && until > coveredMs) coveredMs = until;
+  }
+  return coveredMs >= toMs;
 }

@@ -8,6 +8,7 @@ import { Breaker } from './breaker.ts';
 import { countEffects } from './effects.ts';
 import { FAULTS } from './faults.ts';
 import type { ChaosJob } from './jobs.ts';
+import { launchesIn } from './life-book.ts';
 import { Load } from './load.ts';
 import { Monitor } from './monitor.ts';
 import { planFaults } from './plan.ts';
@@ -58,7 +59,7 @@ export async function runRound(bed: Bed, { seed, durationMs, say }: RoundOptions
   const { accepted, contradictions } = await loadAndBreak(bed, {
     random,
     durationMs,
-    run: () => breaker.run(plan),
+    run: () => breaker.run(plan, durationMs),
   });
   say(`${accepted.size} jobs were accepted; waiting for their ends`);
   // A daemon that could not start again on a busy machine is started once more: it is the bed, not what is tested.
@@ -73,7 +74,8 @@ export async function runRound(bed: Bed, { seed, durationMs, say }: RoundOptions
   const { discrepancies } = await bed.fleet.client.accounts();
   watching.abort();
   await Promise.all(watched);
-  const lives = monitors.flatMap((monitor) => monitor.lives);
+  const launches = workers.flatMap((worker) => launchesIn(worker.lines()));
+  const lives = monitors.flatMap((monitor) => monitor.livesOf(launches));
   return {
     ...judge({ jobs, lives, marks: effects.marks, away: breaker.away(), interfered }),
     ...{ seed, accepted: accepted.size, containers: lives.length, orphans, contradictions, settledMs },

@@ -1,7 +1,7 @@
 import type { JobView } from '@cronium/contracts';
 import { isTerminal } from '@cronium/contracts';
 import type { ChaosJob } from './jobs.ts';
-import { type Life, type Overlap, overlapsOf, type Span } from './lives.ts';
+import { isExcused, type Life, type Overlap, overlapsOf, type Span } from './lives.ts';
 
 /** All that is known of one accepted job when a round is over. */
 export interface Ended {
@@ -44,7 +44,9 @@ export interface Evidence {
 /** Judges a round. Pure. */
 export function judge(evidence: Evidence): Verdict {
   const { jobs, lives, marks, away, interfered } = evidence;
-  const [unfenced, overlaps] = partition(overlapsOf(lives), (overlap) => isExcused(overlap, away));
+  const [unfenced, overlaps] = partition(overlapsOf(lives), (overlap) =>
+    isExcused(overlap, { away: away.get(overlap.older.node) ?? [], returnMs: RETURN_MS }),
+  );
   return {
     lost: jobs.filter(({ view }) => view === undefined || !isTerminal(view.state)).map(describe),
     duplicated: [
@@ -65,11 +67,6 @@ export function judge(evidence: Evidence): Verdict {
 
 /** After a worker or daemon came back it needs a moment to remove what is stale. */
 const RETURN_MS = 30_000;
-
-function isExcused({ older, fromMs, toMs }: Overlap, away: Evidence['away']): boolean {
-  const spans = away.get(older.node) ?? [];
-  return spans.some((span) => span.fromMs <= fromMs && toMs <= span.toMs + RETURN_MS);
-}
 
 function describeOverlap({ older, newer, fromMs, toMs }: Overlap): string {
   return `${older.attemptId} on ${older.node} and ${newer.attemptId} on ${newer.node} ran at once for ${Math.round(toMs - fromMs)} ms from ${new Date(fromMs).toISOString()}`;

@@ -157,9 +157,12 @@ export class SimulatedRuntime implements SandboxRuntime {
     const { jobId, attemptId } = container.identity;
     const { containerId } = container.binding;
     const { node, lives } = this.#machine;
+    const startedMs = this.#time.elapsedMs;
+    // What is sent to a container that stands still waits in it.
+    const frozen = container.isFrozen ? [{ fromMs: startedMs, toMs: Number.POSITIVE_INFINITY }] : [];
     const life: Life = {
       ...{ containerId, node, jobId, attemptId },
-      ...{ startedMs: this.#time.elapsedMs, endedMs: Number.POSITIVE_INFINITY, frozen: [] },
+      ...{ startedMs, endedMs: Number.POSITIVE_INFINITY, frozen },
     };
     lives.set(containerId, life);
     void container.exited.then(() => {

@@ -79,9 +79,13 @@ function faultsOf(index: number, lockMs: number): SimulatedFault[] {
 
 const WIRES: readonly WireName[] = ['valkey', 'results', 'docker'];
 
+/** How long a way takes at most when it is slow. A quarter of a lock's time for Docker: a worker must bear with that. */
+const SLOW_MS: Readonly<Record<WireName, number>> = { valkey: 1500, results: 1500, docker: 3000 };
+
 function linkFaults(index: number): SimulatedFault[] {
   return WIRES.flatMap((wire): SimulatedFault[] => {
     const target = `${wire} of ${index}`;
+    // A Docker that is only slow leaves a worker the time to hold its containers still.
     const disables = wire === 'docker' ? { disables: index } : {};
     const broken = (reach: Reach): SimulatedFault => ({
       ...{ name: `${target} ${reach}`, target, weight: 1, lastsMs: [1000, 40_000], ...disables },
@@ -97,8 +101,8 @@ function linkFaults(index: number): SimulatedFault[] {
         mend: ({ nodes }) => nodes[index]?.lose(wire, 0),
       },
       {
-        ...{ name: `${target} is slow`, target, weight: 1, lastsMs: [5000, 30_000], ...disables },
-        break: ({ nodes }) => nodes[index]?.slow(wire, 1500),
+        ...{ name: `${target} is slow`, target, weight: 1, lastsMs: [5000, 30_000] },
+        break: ({ nodes }) => nodes[index]?.slow(wire, SLOW_MS[wire]),
         mend: ({ nodes }) => nodes[index]?.slow(wire, 4),
       },
     ];

@@ -1,9 +1,10 @@
 import { isTerminal } from '@cronium/contracts';
-import { type Overlap, overlapsOf } from '../lives.ts';
+import { isExcused, type Overlap, overlapsOf } from '../lives.ts';
 import { type SimulatedJob, textOf } from './jobs.ts';
 import type { SimulatedNode } from './node.ts';
 import type { SimulatedResults } from './results.ts';
 import type { SimulatedValkey } from './valkey.ts';
+import { TIMEOUT_MS } from './wire.ts';
 
 /** What is held against the fleet after a simulated round; each list should be empty, but for the last two. */
 export interface SimulatedVerdict {
@@ -33,12 +34,12 @@ export interface SimulatedEvidence {
 export function judgeSimulated({ jobs, results, valkey, nodes, queue }: SimulatedEvidence): SimulatedVerdict {
   const all = [...jobs.values()];
   const overlaps = overlapsOf(nodes.flatMap(({ machine }) => [...machine.lives.values()]));
-  const isExcused = (overlap: Overlap) => isKeptFromActing(overlap, nodes);
+  const isUnfenced = (overlap: Overlap) => isKeptFromActing(overlap, nodes);
   const { waiting, delayed, active } = valkey.queue(queue).places;
   return {
     lost: all.filter(({ id }) => !isTerminal(stateOf(id, results))).map(({ id }) => describe(id, results)),
     duplicated: [
-      ...overlaps.filter((one) => !isExcused(one)).map(describeOverlap),
+      ...overlaps.filter((one) => !isUnfenced(one)).map(describeOverlap),
       ...all.filter(({ id }) => successes(id, results) > 1).map(({ id }) => describe(id, results)),
       ...results.reversals,
       ...nodes.flatMap(({ machine }) => machine.host.doubled),
@@ -54,24 +55,19 @@ export function judgeSimulated({ jobs, results, valkey, nodes, queue }: Simulate
       ...all.filter((job) => isWrong(job, { results, valkey })).map(({ id }) => describe(id, results)),
       ...nodes.flatMap(({ slowEnds }) => slowEnds),
     ],
-    unfenced: overlaps.filter(isExcused).map(describeOverlap),
+    unfenced: overlaps.filter(isUnfenced).map(describeOverlap),
     repeated: all
       .filter(({ id }) => causes(id, results).includes('fenced'))
       .map(({ id }) => describe(id, results)),
   };
 }
 
-/** After a worker or daemon came back it needs a moment to hold still or remove what is stale. */
-const RETURN_MS = 2000;
+/** Who asked a daemon in the last moment of its absence knows so late of its return, and asks again. */
+const RETURN_MS = TIMEOUT_MS + 1000;
 
-function isKeptFromActing({ older, fromMs, toMs }: Overlap, nodes: readonly SimulatedNode[]): boolean {
-  const away = nodes.find(({ name }) => name === older.node)?.away ?? [];
-  const spans = away.toSorted((a, b) => a.fromMs - b.fromMs);
-  let coveredMs = fromMs;
-  for (const span of spans) {
-    if (span.fromMs <= coveredMs && span.toMs + RETURN_MS > coveredMs) coveredMs = span.toMs + RETURN_MS;
-  }
-  return coveredMs >= toMs;
+function isKeptFromActing(overlap: Overlap, nodes: readonly SimulatedNode[]): boolean {
+  const away = nodes.find(({ name }) => name === overlap.older.node)?.away ?? [];
+  return isExcused(overlap, { away, returnMs: RETURN_MS });
 }
 
 function stateOf(id: string, results: SimulatedResults) {

@@ -20,7 +20,7 @@ export interface Asking {
 }
 
 /** A question that nobody answers fails after this time. */
-const TIMEOUT_MS = 5000;
+export const TIMEOUT_MS = 5000;
 
 /** The way from a process to one server. Questions and answers take their time, get lost, and wait. */
 export class Wire {

@@ -92,7 +92,12 @@ export class Service {
 
   /** Writes what all its processes printed into a folder; for people who look for the reason of a failure. */
   async writeLog(folder: string): Promise<void> {
-    await writeFile(join(folder, `${this.name}.log`), `${this.#lines.join('\n')}\n`);
+    await writeFile(join(folder, `${this.name}.log`), `${this.lines().join('\n')}\n`);
+  }
+
+  /** All that its processes have printed so far. */
+  lines(): readonly string[] {
+    return [...this.#lines, ...(this.#process?.lines() ?? [])];
   }
 
   #running(): TestProcess {

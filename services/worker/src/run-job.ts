@@ -108,6 +108,7 @@ const EXIT_MS = 2000;
 
 /** @returns the ending when the container stands and yet does not take its program */
 async function launch(sandbox: Sandbox, attempt: Attempt, deps: AttemptDeps): Promise<Ending | undefined> {
+  deps.log.debug({ attempt: attempt.id, container: sandbox.binding.containerId }, 'sending the program');
   try {
     await sandbox.launch();
     return undefined;

@@ -1,4 +1,5 @@
 import { pause } from '@cronium/lifecycle';
+import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { FencedError } from './fence.ts';
 import { type Held, Leases, type LeasesOptions } from './leases.ts';
@@ -54,6 +55,16 @@ test('in doubt, the store’s word that another worker took the job ends the wai
   expect(leases.size).toBe(0);
 });
 
+test('who waits for the store’s word of a hold that ends by itself does not wait for ever', async () => {
+  const { leases, clock } = leasesWith();
+  const lease = leases.hold(HELD, clock.now);
+  clock.now += 15_000;
+  const next = lease.sure();
+  lease.release();
+  await expect(next).rejects.toThrow('given up');
+  await expect(lease.sure()).rejects.toThrow(FencedError);
+});
+
 test('doubt begins before the lock’s time is over, and counts from the time before the renewal was asked for', async () => {
   const { leases, clock } = leasesWith({
     extend: async () => {
@@ -64,7 +75,7 @@ test('doubt begins before the lock’s time is over, and counts from the time be
   const lease = leases.hold(HELD, clock.now);
   clock.now += 10_000;
   await leases.renew(never);
-  clock.now += 8499;
+  clock.now += 5999;
   expect(lease.isSure).toBe(true);
   clock.now += 1;
   expect(lease.isSure).toBe(false);
@@ -153,19 +164,19 @@ test('renewals keep their rate, however long each of them takes', async () => {
     now: () => performance.now(),
     extend: async () => {
       startedAt.push(performance.now());
-      await pause(900);
+      await pause(500);
       return [];
     },
   });
   const beginsAt = performance.now();
   leases.hold(HELD, beginsAt);
   const running = leases.run(over.signal);
-  await vi.advanceTimersByTimeAsync(4500);
+  await vi.advanceTimersByTimeAsync(2700);
   over.abort();
   await vi.advanceTimersByTimeAsync(1000);
   await running;
   vi.useRealTimers();
-  expect(startedAt.map((at) => Math.round(at - beginsAt))).toEqual([0, 1000, 2000, 3000, 4000]);
+  expect(startedAt.map((at) => Math.round(at - beginsAt))).toEqual([0, 600, 1200, 1800, 2400]);
 });
 
 test('a doubt that only the clock knew of is over for those who saw it', async () => {
@@ -174,7 +185,7 @@ test('a doubt that only the clock knew of is over for those who saw it', async (
   const lease = leases.hold(HELD, clock.now);
   const seen: boolean[] = [];
   lease.onChange(() => seen.push(lease.isSure));
-  clock.now += 12_400;
+  clock.now += 9_900;
   const renewed = leases.renew(never);
   clock.now += 200;
   // No timer has run yet, and a container would be held still from here on.
@@ -182,4 +193,58 @@ test('a doubt that only the clock knew of is over for those who saw it', async (
   answer.resolve([]);
   await renewed;
   expect(seen).toEqual([true]);
+});
+
+/** How a renewal goes: its way there, its way back, and whether its answer gets lost. */
+const renewal = fc.record({
+  thereMs: fc.integer({ min: 0, max: 7000 }),
+  backMs: fc.integer({ min: 0, max: 7000 }),
+  isLost: fc.boolean(),
+});
+
+test('however late and lossy renewals are: when another worker runs the job, its holder has been in doubt for two thirds of a lock’s time', async () => {
+  vi.useFakeTimers();
+  const lockMs = 15_000;
+  const property = fc.asyncProperty(fc.array(renewal, { maxLength: 10 }), async (renewals) => {
+    // The store's own record of the lock.
+    const store = { expiresAt: 0, isTaken: false };
+    const left = [...renewals];
+    const extend = async () => {
+      const next = left.shift();
+      if (next === undefined) return new Promise<never>(() => undefined);
+      await pause(next.thereMs);
+      const refused = store.isTaken ? ['job_a'] : [];
+      if (!store.isTaken) store.expiresAt = performance.now() + lockMs;
+      await pause(next.backMs);
+      if (next.isLost) throw new Error('connection lost');
+      return refused;
+    };
+    const clock = { lockMs, now: () => performance.now(), extend };
+    const { leases } = leasesWith(clock);
+    store.expiresAt = performance.now() + lockMs;
+    const lease = leases.hold(HELD, performance.now());
+    let doubtedAt: number | undefined;
+    lease.onChange(() => {
+      doubtedAt = lease.isSure ? undefined : (doubtedAt ?? performance.now());
+    });
+    const over = new AbortController();
+    const running = leases.run(over.signal);
+    while (performance.now() < store.expiresAt) {
+      await vi.advanceTimersByTimeAsync(store.expiresAt - performance.now());
+    }
+    // It is taken in the very moment in which it runs out.
+    store.isTaken = true;
+    const { leases: others } = leasesWith(clock);
+    const taken = others.hold({ ...HELD, attemptId: 'job_a.2', token: 'u' }, performance.now());
+    let beganAt = 0;
+    const begun = taken.outwaitFormer(never).then(() => {
+      beganAt = performance.now();
+    });
+    await vi.advanceTimersByTimeAsync(lockMs);
+    over.abort();
+    await Promise.all([running, begun]);
+    expect(beganAt - (doubtedAt ?? beganAt)).toBeGreaterThanOrEqual((2 / 3) * lockMs - 1);
+  });
+  await fc.assert(property, { numRuns: 60 });
+  vi.useRealTimers();
 });

@@ -29,9 +29,15 @@ export interface Lease extends Held {
   /**
    * Call before every step that cannot be taken back. Resolves at once while the job is ours for certain; in doubt it
    * waits for the store's word.
-   * @throws FencedError
+   * @throws FencedError also when the hold ends meanwhile
    */
   sure(): Promise<void>;
+  /**
+   * Call before user code runs when a worker that fell silent had the job before. Resolves when that one has had its time
+   * to hold its container still, however slow its machine is.
+   * @throws the signal's reason
+   */
+  outwaitFormer(signal: AbortSignal): Promise<void>;
   /** Calls back when it may have changed, until the returned function is called. */
   onChange(listener: () => void): () => void;
   /** Ends the hold without touching the store. Idempotent. */
@@ -51,7 +57,13 @@ export interface LeasesOptions {
 }
 
 /** This part of a lock's time is kept for holding the container still before another worker can have the job. */
-const MARGIN = 1 / 6;
+const MARGIN = 1 / 3;
+/**
+ * So long after it got a silent worker's job, another one lets no user code of it run. With the margin, two thirds of a
+ * lock's time are there to hold a container still: on a busy machine Docker takes seconds for it.
+ */
+const OUTWAIT = 1 / 3;
+const RENEWALS = 5;
 
 class HeldLease implements Lease {
   readonly jobId: string;
@@ -62,10 +74,12 @@ class HeldLease implements Lease {
   readonly #controller = new AbortController();
   readonly #listeners = new Set<() => void>();
   readonly #owner: Leases;
+  readonly #heldSince: number;
   /** Monotonic; the store's own expiry is never earlier. */
   validUntil: number;
   /** The doubt was told to the listeners. */
   isDoubted = false;
+  #isReleased = false;
 
   constructor(held: Held, owner: Leases, validUntil: number) {
     this.jobId = held.jobId;
@@ -74,6 +88,7 @@ class HeldLease implements Lease {
     this.token = held.token;
     this.started = held.started;
     this.#owner = owner;
+    this.#heldSince = owner.now();
     this.validUntil = validUntil;
   }
 
@@ -88,6 +103,7 @@ class HeldLease implements Lease {
   async sure(): Promise<void> {
     while (!this.isSure) {
       this.signal.throwIfAborted();
+      if (this.#isReleased) throw new FencedError(this.attemptId, 'it was given up');
       // A process that was stopped comes here before its timers have run.
       this.#owner.expire();
       const change = Promise.withResolvers<void>();
@@ -97,6 +113,15 @@ class HeldLease implements Lease {
       } finally {
         unlisten();
       }
+    }
+  }
+
+  async outwaitFormer(signal: AbortSignal): Promise<void> {
+    const { lockMs } = this.#owner;
+    for (;;) {
+      const leftMs = this.#heldSince + lockMs * OUTWAIT - this.#owner.now();
+      if (leftMs <= 0) return;
+      await pause(leftMs, signal);
     }
   }
 
@@ -117,13 +142,17 @@ class HeldLease implements Lease {
   }
 
   lose(why: string): void {
-    this.release();
     this.#controller.abort(new FencedError(this.attemptId, why));
-    this.#become(true);
+    this.isDoubted = true;
+    this.release();
   }
 
   release(): void {
     this.#owner.forget(this);
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    // Whoever waits for the store's word would wait for ever.
+    for (const listener of [...this.#listeners]) listener();
   }
 
   #become(isDoubted: boolean): void {
@@ -190,11 +219,11 @@ export class Leases {
   }
 
   /**
-   * Renews every third of the lock's time, from the beginning of one renewal to that of the next, until the signal aborts.
-   * A renewal is given up after that time too, so a slow store does not space them out. Never rejects.
+   * Renews every fifth of the lock's time, from the beginning of one renewal to that of the next, until the signal aborts.
+   * A renewal is given up after a third of it, so a slow store does not space them out. Never rejects.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const everyMs = this.#options.lockMs / 3;
+    const everyMs = this.#options.lockMs / RENEWALS;
     while (!signal.aborted) {
       const startedAt = this.now();
       await this.renew(signal);

@@ -95,7 +95,7 @@ async function persistently(
 ): Promise<void> {
   const onRetry = ({ error }: { error: unknown }) =>
     deps.log.warn({ err: error }, 'could not take back what a former process left; trying again');
-  const options = { signal, attempts: Number.POSITIVE_INFINITY, baseMs: RETRY_MS, maxMs: 5000, onRetry };
+  const options = { signal, attempts: Number.POSITIVE_INFINITY, baseMs: RETRY_MS, maxMs: RETRY_MS, onRetry };
   await retry(run, options).catch((error) => {
     if (!signal.aborted) throw error;
   });

@@ -1,7 +1,10 @@
+import { LABEL } from '@cronium/contracts';
+import { eventually } from '@cronium/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createContainer, removeContainer, renameContainer, startContainer } from './containers.ts';
 import { DockerClient } from './docker.ts';
 import { SandboxFixture } from './testing/fixture.ts';
+import { SlowRenames } from './testing/slow-renames.ts';
 
 /** Without the gate, Docker 20.10 has lost count after a few of them. */
 const CHANGES = 16;
@@ -12,6 +15,34 @@ beforeAll(async () => {
   await fixture.share();
 });
 afterAll(() => fixture[Symbol.asyncDispose]());
+
+test('a container of a former attempt is not removed while it is renamed: Docker 20.10 lists such a one for ever', async () => {
+  await using slow = await SlowRenames.start(fixture.options.dockerHost);
+  const runtime = fixture.anotherRuntime({ dockerHost: slow.dockerHost });
+  const silent = { begin: () => undefined, end: () => undefined };
+  const prepare = (request = fixture.request(fixture.shell('sleep 1000'))) =>
+    runtime.prepare(request, silent, AbortSignal.timeout(60_000));
+  const isReady = async () => {
+    const label = [`${LABEL.node}=${fixture.node}`, `${LABEL.role}=job`];
+    const found = await fixture.docker.listContainers({ filters: { label, status: ['running'] } });
+    return found.some(({ Labels }) => Labels[LABEL.attempt] === undefined);
+  };
+  await (await prepare()).release();
+  await eventually(isReady, { what: 'a container stands ready', timeoutMs: 60_000 });
+  const request = fixture.request(fixture.shell('sleep 1000'));
+  const former = await prepare(request);
+  await former.launch();
+  const { containerId } = former.binding;
+  await eventually(() => slow.isAsked(containerId), { what: 'it gets its name', everyMs: 5 });
+  const { jobId } = request;
+  const next = await prepare(fixture.request(fixture.shell('true'), { jobId, attempt: 2 }));
+  expect(slow.story.filter((line) => line.endsWith(containerId))).toEqual([
+    `rename ${containerId}`,
+    `remove ${containerId}`,
+  ]);
+  await next.release();
+  await runtime.close();
+});
 
 test('a network whose containers come, go and are renamed all the time can be removed afterwards', async () => {
   // Two workers of one daemon: what one of them starts and removes, the other one's renames must not meet.

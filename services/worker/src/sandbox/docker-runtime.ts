@@ -230,8 +230,15 @@ export class DockerSandboxRuntime implements SandboxRuntime {
         statusCode: 409,
       });
     }
+    await Promise.all(others.map((binding) => this.#removeContainerOf(binding)));
+  }
+
+  /** Of a sandbox of this process nothing is renamed any more then: Docker lists a container for ever that is renamed while it is removed. */
+  async #removeContainerOf(binding: SandboxBinding): Promise<void> {
     const { client, limits } = this.#context;
-    await Promise.all(others.map(({ containerId }) => removeJob(client, containerId, limits.releaseMs)));
+    const own = [...this.#sandboxes].find((sandbox) => sandbox.binding === binding);
+    if (own !== undefined) await own.release();
+    else await removeJob(client, binding.containerId, limits.releaseMs);
   }
 
   /** `undefined` when none stands ready, or the one that did was broken: the job is started cold then. */
