@@ -1,6 +1,6 @@
 /**
- * Proves compose.yaml: builds the images from what the machine has, brings the fleet up under names and ports of its own,
- * runs jobs, takes it down, and checks that nothing is left.
+ * Proves compose.yaml and the files for a node beside it: builds the images from what the machine has, brings the fleet and a
+ * second node up under names and ports of their own, runs jobs, takes them down, and checks that nothing is left.
  *
  *   node deploy/local/ensure.mjs deploy/compose/check.ts
  */
@@ -8,6 +8,7 @@ import { CroniumClient } from '@cronium/client';
 import { LABEL } from '@cronium/contracts';
 import { bootstrapContext, dockerClient, ensureDocker, freePort } from '../local/bootstrap.ts';
 import { cleanDocker } from '../local/fleet/docker-objects.ts';
+import { openOnGateway } from '../local/fleet/gateway.ts';
 import { compose, ensureCompose } from './compose-command.ts';
 import { newEnv } from './env.ts';
 import { ensureComposeImages } from './images.ts';
@@ -20,7 +21,8 @@ const command = await ensureCompose(context);
 
 const project = `cronium-check-${process.pid}`;
 const node = `${project}-1`;
-const ports = { producer: await freePort(), results: await freePort() };
+const second = `${project}-2`;
+const ports = { producer: await freePort(), results: await freePort(), valkey: await freePort() };
 const env: Record<string, string | undefined> = {
   ...process.env,
   ...newEnv(images),
@@ -30,25 +32,52 @@ const env: Record<string, string | undefined> = {
   CRONIUM_SLOTS: '2',
   CRONIUM_PRODUCER_PORT: String(ports.producer),
   CRONIUM_RESULTS_PORT: String(ports.results),
+  CRONIUM_VALKEY_PORT: String(ports.valkey),
   DOCKER_HOST: docker.host,
 };
-const run = (...args: string[]): Promise<void> => compose(command, args, { root: context.root, env });
+/** Docker's own bridge: from a container of another network this host is reached at its address there. */
+const { IPAM } = await dockerClient(docker.host).getNetwork('bridge').inspect();
+const bridge = IPAM?.Config?.[0]?.Gateway ?? '172.17.0.1';
+/** The second node, as if it were on another host: it knows the fleet by an address and has a shared network of its own. */
+const nodeEnv = {
+  ...env,
+  CRONIUM_COMPOSE_PROJECT: second,
+  CRONIUM_SHARED_NETWORK: `${second}-shared`,
+  CRONIUM_NODE: second,
+  CRONIUM_NODE_LABELS: 'host=second',
+  CRONIUM_HEAD: bridge,
+};
+const fleet = { root: context.root, env, files: ['compose.yaml', 'deploy/compose/open.yaml'] };
+const other = { root: context.root, env: nodeEnv, files: ['deploy/compose/node.yaml'] };
+const UP = ['up', '--detach', '--wait', '--no-build'];
+const DOWN = ['down', '--volumes', '--timeout', '60'];
+const ends = new AsyncDisposableStack();
 
 try {
   say(`Bringing compose.yaml up as ${project}.`);
-  await run('up', '--detach', '--wait', '--no-build');
+  await compose(command, UP, fleet);
   await runJobs();
+  for (const port of [ports.valkey, ports.results]) ends.use(await openOnGateway(bridge, port));
+  say(`Bringing deploy/compose/node.yaml up as ${second}.`);
+  await compose(command, UP, other);
+  await runJobs({ host: 'second' });
 } catch (error) {
-  await run('logs', '--tail', '40');
+  for (const one of [fleet, other]) await compose(command, ['logs', '--tail', '40'], one);
   throw error;
 } finally {
-  await run('down', '--volumes', '--timeout', '60');
-  await cleanDocker({ host: docker.host, network: `${project}-shared`, nodes: [node] });
+  await compose(command, DOWN, other);
+  await ends.disposeAsync();
+  await compose(command, DOWN, fleet);
+  for (const name of [node, second]) {
+    const network = name === node ? `${project}-shared` : `${second}-shared`;
+    await cleanDocker({ host: docker.host, network, nodes: [name] });
+  }
 }
 await requireNothingLeft();
-say('compose.yaml works: up, a job of each language, down, nothing left.');
+say('compose.yaml and node.yaml work: up, a job of each language on each node, down, nothing left.');
 
-async function runJobs(): Promise<void> {
+/** @param requires what the jobs require of their node */
+async function runJobs(requires: Readonly<Record<string, string>> = {}): Promise<void> {
   const client = new CroniumClient({
     producerUrl: `http://127.0.0.1:${ports.producer}`,
     resultsUrl: `http://127.0.0.1:${ports.results}`,
@@ -65,6 +94,7 @@ async function runJobs(): Promise<void> {
       type: 'script',
       name: `compose ${language}`,
       script,
+      requires,
       timeoutSeconds: 60,
     });
     const job = await client.waitForJob(id, { timeoutMs: 120_000 });
@@ -80,16 +110,24 @@ async function runJobs(): Promise<void> {
 
 async function requireNothingLeft(): Promise<void> {
   const engine = dockerClient(docker.host);
-  const filters = { label: [`com.docker.compose.project=${project}`] };
-  const ofNode = { label: [`${LABEL.node}=${node}`] };
-  const [containers, jobs, networks, { Volumes: volumes }] = await Promise.all([
-    engine.listContainers({ all: true, filters }),
-    engine.listContainers({ all: true, filters: ofNode }),
-    engine.listNetworks({ filters }),
-    engine.listVolumes({ filters }),
-  ]);
+  const found = [project, second].map(async (name) => {
+    const filters = { label: [`com.docker.compose.project=${name}`] };
+    return Promise.all([
+      engine.listContainers({ all: true, filters }),
+      engine.listNetworks({ filters }),
+      engine.listVolumes({ filters }).then(({ Volumes }) => Volumes),
+    ]);
+  });
+  const jobs = [node, second].map((name) =>
+    engine.listContainers({ all: true, filters: { label: [`${LABEL.node}=${name}`] } }),
+  );
+  const each = await Promise.all(found);
+  const networks = each.flatMap(([, one]) => one);
+  const volumes = each.flatMap(([, , one]) => one);
   const left = [
-    ...[...containers, ...jobs].map(({ Names: [name = ''] }) => `container ${name.slice(1)}`),
+    ...[...each.flatMap(([one]) => one), ...(await Promise.all(jobs)).flat()].map(
+      ({ Names: [name = ''] }) => `container ${name.slice(1)}`,
+    ),
     ...networks.map(({ Name }) => `network ${Name}`),
     ...volumes.map(({ Name }) => `volume ${Name}`),
   ];

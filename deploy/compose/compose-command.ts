@@ -35,14 +35,19 @@ async function isVersion2(command: readonly string[]): Promise<boolean> {
   return /^v?[2-9]\./.test(version.trim());
 }
 
-/** Runs Docker Compose on compose.yaml and shows what it prints. Throws when it fails. */
+/** Runs Docker Compose on compose.yaml, or on other files, and shows what it prints. Throws when it fails. */
 export async function compose(
   command: readonly string[],
   args: readonly string[],
-  options: { readonly root: string; readonly env: Readonly<Record<string, string | undefined>> },
+  options: {
+    readonly root: string;
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly files?: readonly string[];
+  },
 ): Promise<void> {
   const [file = '', ...lead] = command;
-  const child = spawn(file, [...lead, '--file', join(options.root, 'compose.yaml'), ...args], {
+  const files = (options.files ?? ['compose.yaml']).flatMap((name) => ['--file', join(options.root, name)]);
+  const child = spawn(file, [...lead, ...files, ...args], {
     cwd: options.root,
     env: { ...options.env },
     stdio: ['ignore', 'inherit', 'inherit'],
