@@ -10,6 +10,7 @@ import { batchFigures, measureBatch } from './batch-isolation.ts';
 import { type Figure, isMet, ratioOf, table } from './figure.ts';
 import { idleFigures } from './idle.ts';
 import { phaseTable } from './phases.ts';
+import { plotFigures } from './plot.ts';
 import { measureQueries } from './queries/run.ts';
 import { measureServices, SERVICE_PARTS } from './services.ts';
 import { measureStarts, startFigures } from './starts.ts';
@@ -30,7 +31,7 @@ Usage: npm run bench -- [--only starts,throughput,batch-isolation,idle,submissio
   --large    jobs of the large batch; 0 for none
   --stored-… what the database holds before it is asked, and --asked how often a run asks each question; --match TEXT
              asks only the questions with that in their names
-  --json     where the figures go (default .cronium/bench/figures.json)
+  --json     where the figures go (default .cronium/bench/figures.json); their picture stands beside it, as .svg
   --profile  prints the share of each phase, and writes a processor profile of each process to .cronium/bench/profiles`;
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -68,8 +69,10 @@ async function bench(): Promise<void> {
     const facts = { at: new Date().toISOString(), processors: cpus().length, loadAfter: load };
     const measured = figures.map((one) => ({ ...one, ratio: ratioOf(one), met: isMet(one) }));
     writeFileSync(values.json, `${JSON.stringify({ ...facts, figures: measured }, null, 2)}\n`);
+    const picture = `${values.json.replace(/\.json$/, '')}.svg`;
+    writeFileSync(picture, plotFigures(figures));
     say(
-      `\n${table(figures)}\n\n${cpus().length} processors, load ${load.toFixed(1)}. Figures: ${values.json}`,
+      `\n${table(figures)}\n\n${cpus().length} processors, load ${load.toFixed(1)}. Figures: ${values.json}, ${picture}`,
     );
   } catch (error) {
     const { exitCode, message } = explainStart(error, 'npm run bench');
