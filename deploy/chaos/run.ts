@@ -3,6 +3,7 @@
  *
  *   npm run chaos -- --minutes 1 --seed 7              one round
  *   npm run chaos -- --minutes 1 --seed 1 --rounds 30  seeds 1 to 30, one after the other
+ *   npm run chaos -- --minutes 1 --seed 7,12            these seeds
  *   npm run chaos -- --simulated --rounds 1000 --seed 1  the worker's code on simulated machines, in virtual time
  *   npm run chaos -- --simulated --seed 42              one such round, with its story
  *
@@ -23,7 +24,11 @@ const { values } = parseArgs({
     simulated: { type: 'boolean', default: false },
   },
 });
-const wrong = Object.entries(values).find(([, value]) => typeof value === 'string' && !(Number(value) > 0));
+const numbersOf = (name: string, value: string) =>
+  name === 'seed' && !values.simulated ? value.split(',') : [value];
+const wrong = Object.entries(values).find(
+  ([name, value]) => typeof value === 'string' && !numbersOf(name, value).every((one) => Number(one) > 0),
+);
 if (wrong) {
   process.stderr.write(`--${wrong[0]} must be a number above 0, not ${wrong[1]}\n`);
   process.exitCode = 2;

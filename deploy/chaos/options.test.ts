@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { CHAOS_VARIABLES, roundsFrom } from './options.ts';
+
+const seedsOf = (seed: string, rounds = '1') =>
+  roundsFrom({
+    [CHAOS_VARIABLES.minutes]: '2',
+    [CHAOS_VARIABLES.seed]: seed,
+    [CHAOS_VARIABLES.rounds]: rounds,
+  }).rounds.map((round) => round.seed);
+
+test('rounds are those of the seeds that are named, and of as many after the last as are asked for', () => {
+  expect(seedsOf('7')).toEqual([7]);
+  expect(seedsOf('7', '3')).toEqual([7, 8, 9]);
+  expect(seedsOf('109,102')).toEqual([109, 102]);
+  expect(seedsOf('109,102', '4')).toEqual([109, 102, 103, 104]);
+});
+
+test('without a wish it is one short round', () => {
+  expect(roundsFrom({}).rounds).toMatchObject([{ seed: 1, durationMs: 15_000 }]);
+});
