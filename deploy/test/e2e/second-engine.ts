@@ -104,10 +104,10 @@ async function startDaemon(namespaceOf: number, folder: string): Promise<ChildPr
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes: Buffer) => log.push(bytes));
   const docker = testDocker(`unix://${folder}/docker.sock`);
   try {
-    await eventually(() => docker.ping().then(Boolean), {
-      what: 'the second dockerd answers',
-      timeoutMs: START_MS,
-    });
+    // One that has ended answers no more.
+    const looked = async () => (hasEnded(child) ? 'ended' : docker.ping().then(() => 'up'));
+    const state = await eventually(looked, { what: 'the second dockerd answers', timeoutMs: START_MS });
+    if (state === 'ended') throw new Error('the second dockerd ended at its start');
   } catch (error) {
     await end(child);
     throw new Error(`${Buffer.concat(log).toString().slice(-3000)}`, { cause: error });

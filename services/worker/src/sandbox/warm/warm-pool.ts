@@ -155,18 +155,21 @@ export class WarmPool {
   #makeOne(kind: Kind): void {
     this.#making.set(kind.key, (this.#making.get(kind.key) ?? 0) + 1);
     const making = this.#make(kind).then(
-      (one) => void this.#warm.push(one),
-      (error: unknown) =>
-        this.#options.options.logger.debug({ err: error }, 'no container could be made ready; trying later'),
+      (one) => {
+        this.#warm.push(one);
+        return 0;
+      },
+      (error: unknown) => {
+        this.#options.options.logger.debug({ err: error }, 'no container could be made ready; trying later');
+        return TEND_MS;
+      },
     );
-    this.#work.add(
-      making.finally(() => {
-        const left = (this.#making.get(kind.key) ?? 1) - 1;
-        if (left > 0) this.#making.set(kind.key, left);
-        else this.#making.delete(kind.key);
-      }),
-    );
-    making.then(() => this.#tendIn(0));
+    const made = making.finally(() => {
+      const left = (this.#making.get(kind.key) ?? 1) - 1;
+      if (left > 0) this.#making.set(kind.key, left);
+      else this.#making.delete(kind.key);
+    });
+    this.#work.add(made.then((milliseconds) => this.#tendIn(milliseconds)));
   }
 
   async #make(kind: Kind): Promise<WarmSandbox> {

@@ -146,6 +146,19 @@ describe('a warm start', () => {
     await ready(1);
   });
 
+  test('what cannot be made ready is not tried again at once', async () => {
+    let failures = 0;
+    const logger = { ...fixture.options.logger, debug: () => void failures++ };
+    const runtime = fixture.anotherRuntime({ logger });
+    const missing = { ...fixture.shell('true'), image: 'cronium-test/missing:none' } as JobInput;
+    runtime.forecast([fixture.request(missing).spec]);
+    await eventually(() => failures > 0, { what: 'the first try fails' });
+    // Meanwhile there would be time for hundreds.
+    await fixture.run(fixture.shell('true'));
+    expect(failures).toBeLessThan(4);
+    await runtime.close();
+  });
+
   test('gives way to a job of another kind when no subnet is left', async () => {
     const [address = ''] = testSubnetRange().split('/');
     await using small = await SandboxFixture.create({ subnetRange: { address, bits: 28 }, subnetBits: 28 });
