@@ -30,10 +30,10 @@ type Variables = Record<string, string>;
 
 const LOOPBACK = '127.0.0.1';
 /**
- * A worker mostly waits: a young generation of 1 MiB instead of 16 and one arena of the C library instead of one for each
+ * A worker mostly waits: a young generation of 2 MiB instead of 16 and one arena of the C library instead of one for each
  * thread save it 25 MB and cost it no time.
  */
-const SMALL = { heap: '--max-semi-space-size=1', arenas: '1' };
+const SMALL = { heap: '--max-semi-space-size=2', arenas: '1' };
 
 function common({ env, home, ports, valkeyUrl }: FleetFacts): Variables {
   const inherited = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
