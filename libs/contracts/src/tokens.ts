@@ -64,8 +64,24 @@ export async function createNodeKey(): Promise<NodeKey> {
   };
 }
 
+/** Keys as the signing and verifying code wants them, for as long as who holds the keys does: making them takes longer than using them. */
+const signing = new WeakMap<JWK, ReturnType<typeof importJWK>>();
+const verifying = new WeakMap<readonly JWK[], ReturnType<typeof createLocalJWKSet>>();
+
+function signingKey({ privateJwk }: NodeKey): ReturnType<typeof importJWK> {
+  const known = signing.get(privateJwk) ?? importJWK(privateJwk, ALGORITHM);
+  signing.set(privateJwk, known);
+  return known;
+}
+
+function verifyingKeys(jwks: readonly JWK[]): ReturnType<typeof createLocalJWKSet> {
+  const known = verifying.get(jwks) ?? createLocalJWKSet({ keys: [...jwks] });
+  verifying.set(jwks, known);
+  return known;
+}
+
 async function sign(key: NodeKey, typ: string, claims: Record<string, unknown>): Promise<string> {
-  const secret = await importJWK(key.privateJwk, ALGORITHM);
+  const secret = await signingKey(key);
   return new SignJWT(claims).setProtectedHeader({ alg: ALGORITHM, typ, kid: key.publicJwk.kid }).sign(secret);
 }
 
@@ -87,7 +103,7 @@ async function verify(
   audience: Audience,
 ): Promise<unknown> {
   try {
-    const { payload } = await jwtVerify(token, createLocalJWKSet({ keys: [...jwks] }), {
+    const { payload } = await jwtVerify(token, verifyingKeys(jwks), {
       algorithms: [ALGORITHM],
       typ,
       audience,
@@ -105,7 +121,7 @@ async function verify(
 
 /**
  * Verifies an execution token: signature, algorithm, type, audience, expiry, and the claims' shape.
- * @param jwks public keys of the nodes that may sign
+ * @param jwks public keys of the nodes that may sign; an array that is given again is not read again
  * @throws TokenRefusedError
  */
 export async function verifyExecutionToken(

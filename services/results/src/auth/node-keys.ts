@@ -13,7 +13,8 @@ type PublicKey = Parameters<typeof verifyNodeToken>[1][number];
 
 interface KnownKey {
   readonly node: string;
-  readonly jwk: PublicKey;
+  /** The one key; the array stays the same for as long as the key does. */
+  readonly jwks: readonly PublicKey[];
   readonly seenMs: number;
 }
 
@@ -46,7 +47,7 @@ export class NodeKeys {
    */
   async verifyNode(token: string): Promise<string> {
     const key = await this.#keyOf(token);
-    const node = await verifyNodeToken(token, [key.jwk]);
+    const node = await verifyNodeToken(token, key.jwks);
     if (node !== key.node) throw new TokenRefusedError('TOKEN_INVALID', 'the token names another node');
     return node;
   }
@@ -54,7 +55,7 @@ export class NodeKeys {
   /** @throws TokenRefusedError */
   async verifyExecution(token: string): Promise<ExecutionClaims> {
     const key = await this.#keyOf(token);
-    const claims = await verifyExecutionToken(token, [key.jwk], 'results');
+    const claims = await verifyExecutionToken(token, key.jwks, 'results');
     if (claims.iss !== key.node) throw new TokenRefusedError('TOKEN_INVALID', 'the token names another node');
     return claims;
   }
@@ -93,7 +94,11 @@ export class NodeKeys {
     for (const text of records) {
       const record = readRecord(nodeRecord, text);
       if (record === undefined) continue;
-      for (const jwk of record.keys) known.set(jwk.kid, { node: record.node, jwk, seenMs: record.seenAt });
+      for (const jwk of record.keys) {
+        const before = this.#known.get(jwk.kid)?.jwks;
+        const jwks = before?.[0]?.x === jwk.x ? before : [jwk];
+        known.set(jwk.kid, { node: record.node, jwks, seenMs: record.seenAt });
+      }
     }
     this.#known = known;
     this.#readAtMs = now;
