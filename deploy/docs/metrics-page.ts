@@ -23,8 +23,8 @@ export function metricsPage(): string {
     '`process_start_time_seconds`, `nodejs_eventloop_lag_seconds` and its percentiles (the event loop’s delay),',
     '`nodejs_gc_duration_seconds`, `nodejs_heap_size_used_bytes` and the others of prom-client.',
     '',
-    'The sidecar of a job answers `GET /metrics` inside the job’s network, with `cronium_runtime_requests_total{status}`',
-    'and `cronium_runtime_egress_total{result}`.',
+    'The sidecar of a job answers `GET /metrics` inside the job’s network, with `cronium_runtime_requests_total{status}`,',
+    '`cronium_runtime_egress_total{result}` and `cronium_runtime_service_connections_total{service,result}`.',
     '',
   ].join('\n');
 }

@@ -181,7 +181,7 @@ function settingsOf(node: string, folder: string): NodeSettings {
   const stateDir = join(folder, node);
   mkdirSync(stateDir);
   return {
-    ...{ node, stateDir, version: '0.0.0', prefix: 'sim', pools: ['default'], labels: {} },
+    ...{ node, stateDir, version: '0.0.0', prefix: 'sim', pools: ['default'], labels: {}, services: [] },
     ...{
       slots: 3,
       lockMs: LOCK_MS,

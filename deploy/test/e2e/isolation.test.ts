@@ -8,10 +8,18 @@ import { bash, script } from './jobs.ts';
 import { inspectSandbox } from './sandbox.ts';
 
 let fleet: TestFleet;
+/** Stands for a web server that the operator offers to jobs as a service. */
+let shop: Awaited<ReturnType<typeof listenEverywhere>>;
 beforeAll(async () => {
-  fleet = await TestFleet.start();
+  shop = await listenEverywhere('of the shop');
+  const [address = ''] = ownAddresses();
+  const env = { CRONIUM_SERVICES: `shop:80=${address}:${shop.port},closed-shop=${address}:1` };
+  fleet = await TestFleet.start({ workers: [{ env }] });
 });
-afterAll(() => fleet?.[Symbol.asyncDispose]());
+afterAll(async () => {
+  await fleet?.[Symbol.asyncDispose]();
+  await shop?.[Symbol.asyncDispose]();
+});
 
 /** What stands for a running job, once it has the job's names. */
 const named = (id: string) =>
@@ -50,10 +58,7 @@ test('a job reaches its own runtime API, and neither Valkey, results, the host, 
   );
   expect(addresses).toHaveLength(3);
   const { targets, gateway } = fleet.host.shared;
-  const hosts = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
-  const own = hosts
-    .filter(({ family, internal }) => family === 'IPv4' && !internal)
-    .map(({ address }) => address);
+  const own = ownAddresses();
   expect(own).toContain(gateway);
   const job = await fleet.run(
     script('python', REACH, {
@@ -66,6 +71,7 @@ test('a job reaches its own runtime API, and neither Valkey, results, the host, 
         ...own.map((address) => `${address}:${listener.port}`),
         ...(network.IPAM?.Config ?? []).map(({ Subnet }) => `${firstAddress(Subnet)}:${listener.port}`),
         ...addresses.flatMap((address) => ['9000', '8081', '8082'].map((port) => `${address}:${port}`)),
+        'shop:80',
         '169.254.169.254:80',
         'example.com:80',
       ],
@@ -75,6 +81,48 @@ test('a job reaches its own runtime API, and neither Valkey, results, the host, 
   expect(job.output).toEqual(['runtime-api:8081']);
   await fleet.client.cancel(other);
   await fleet.ended(other);
+});
+
+const FETCH = `
+for host in shop closed-shop:1; do
+  curl -sf --max-time 20 "http://$host/" || echo "no $host"
+done`;
+
+test('a job reaches the shared services that it names, also when it has egress, which is another way', async () => {
+  const [named, other] = await Promise.all([
+    fleet.run(bash(FETCH, { services: ['shop'], egress: { allow: ['example.com:443'] } })),
+    fleet.run(bash(FETCH)),
+  ]);
+  const logs = await Promise.all([named, other].map(({ id }) => fleet.log(id)));
+  expect(logs.map(String)).toEqual(['of the shop\nno closed-shop:1\n', 'no shop\nno closed-shop:1\n']);
+  const { spans } = await fleet.client.trace(named.id);
+  expect(spans.find(({ name }) => name === 'sidecar')?.attributes).toMatchObject({
+    'cronium.services': 'shop',
+  });
+});
+
+test('an http job may name a shared service', async () => {
+  const job = await fleet.run({ type: 'http', http: { url: 'http://shop/' }, services: ['shop'] });
+  expect(job).toMatchObject({ state: 'succeeded', output: { status: 200, body: 'of the shop\n' } });
+});
+
+test('a job that names a service waits for a node that offers it, and nodes tell what they offer', async () => {
+  const id = await fleet.submit(bash('true', { services: ['shop', 'nowhere'] }));
+  const { workers } = await fleet.client.workers();
+  expect(workers).toMatchObject([
+    {
+      services: [
+        { name: 'shop', ports: [80] },
+        { name: 'closed-shop', ports: [1] },
+      ],
+    },
+  ]);
+  const { explanation } = await fleet.client.why(id);
+  expect(explanation).toMatch(
+    /^No worker serves pool default with the services shop, nowhere; .*CRONIUM_SERVICES/,
+  );
+  await fleet.client.cancel(id);
+  expect(await fleet.ended(id)).toMatchObject({ state: 'cancelled', attempts: 0 });
 });
 
 test('a job may ask its runtime API about itself alone', async () => {
@@ -172,8 +220,12 @@ test('a job that forks without end is held at its limit, and ends by itself', as
 });
 
 /** Proves that whoever has a way to this host would be heard. */
-async function listenEverywhere(): Promise<AsyncDisposable & { readonly port: number }> {
-  const server = createServer((socket) => socket.destroy());
+async function listenEverywhere(page?: string): Promise<AsyncDisposable & { readonly port: number }> {
+  const server = createServer((socket) => {
+    if (page === undefined) socket.destroy();
+    else socket.once('data', () => socket.end(`HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${page}\n`));
+    socket.on('error', () => undefined);
+  });
   server.listen(0, '0.0.0.0');
   await once(server, 'listening');
   const address = server.address();
@@ -184,6 +236,12 @@ async function listenEverywhere(): Promise<AsyncDisposable & { readonly port: nu
       await once(server, 'close');
     },
   };
+}
+
+/** Of this host. */
+function ownAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((some) => some ?? []);
+  return all.filter(({ family, internal }) => family === 'IPv4' && !internal).map(({ address }) => address);
 }
 
 /** Where a bridge's own address would be. */

@@ -78,11 +78,22 @@ export function optionalField<T>(
   return Object.freeze({ secret: false, ...options, schema, optional: true });
 }
 
-/** Puts the variables of one service together. Groups of variables that services share are spread into the argument. */
-export function defineConfig<const F extends Fields>(fields: F): ConfigDefinition<F> {
+/**
+ * Puts the variables of one service together. Groups of variables that services share are spread into the argument.
+ * @param check finds what is wrong with values that are right one by one
+ */
+export function defineConfig<const F extends Fields>(
+  fields: F,
+  check: (values: Values<F>) => readonly ConfigProblem[] = () => [],
+): ConfigDefinition<F> {
   return Object.freeze({
     fields,
-    parse: (env: Environment) => parseFields(fields, env),
+    parse: (env: Environment) => {
+      const values = parseFields(fields, env);
+      const problems = check(values);
+      if (problems.length > 0) throw new ConfigError([...problems]);
+      return values;
+    },
     warnings: (env: Environment, alsoKnown: Iterable<string> = []) =>
       unknownVariables(env, [...Object.keys(fields), ...alsoKnown]),
     help: () => renderHelp(fields),

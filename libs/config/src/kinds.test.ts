@@ -16,6 +16,7 @@ import {
   sealingKeys,
   seconds,
   share,
+  sharedServices,
   text,
   url,
 } from './kinds.ts';
@@ -128,6 +129,69 @@ describe('lists and pairs', () => {
   it('refuses a name twice, and an item without a name, without showing it', () => {
     expect(pairs.safeParse('a=1,a=2').error?.issues[0]?.message).toBe('the name a stands twice');
     expect(pairs.safeParse('a=1,=sesame').error?.message).not.toContain('sesame');
+  });
+});
+
+describe('shared services', () => {
+  it('are read with the ports that jobs see and where they are', () => {
+    const given = 'reporting-db=db.internal:5432, search:9200=10.1.0.7:19200,search=es:9300';
+    expect(sharedServices.parse(given)).toEqual([
+      {
+        name: 'reporting-db',
+        place: 0,
+        ports: [{ port: 5432, target: { host: 'db.internal', port: 5432 } }],
+      },
+      {
+        name: 'search',
+        place: 0,
+        ports: [
+          { port: 9200, target: { host: '10.1.0.7', port: 19_200 } },
+          { port: 9300, target: { host: 'es', port: 9300 } },
+        ],
+      },
+    ]);
+    expect(sharedServices.parse('')).toEqual([]);
+  });
+
+  it('are refused with every wrong item and what is wrong with it', () => {
+    const given =
+      'db,DB=a:1,db:0=a:1,x=a,runtime-api=a:1,localhost=a:1,ok=a:5432,ok:5432=b:1,x:99999=a:1,x:=a:1';
+    const messages = sharedServices.safeParse(given).error?.issues.map(({ message }) => message);
+    expect(messages).toEqual([
+      expect.stringMatching(/^item 1 \(db\): it must be name=host:port/),
+      expect.stringMatching(/^item 2 \(DB=a:1\): the name must be a host name such as/),
+      'item 3 (db:0=a:1): 0 is not a port',
+      expect.stringMatching(/^item 4 \(x=a\): it must be name=host:port/),
+      'item 5 (runtime-api=a:1): the name runtime-api is kept for the fleet itself',
+      'item 6 (localhost=a:1): the name localhost is kept for the fleet itself',
+      'item 8 (ok:5432=b:1): the name ok has the port 5432 already',
+      'item 9 (x:99999=a:1): 99999 is not a port',
+      expect.stringMatching(/^item 10 \(x:=a:1\): it must be name=host:port/),
+    ]);
+  });
+
+  it('are read back whatever they are', () => {
+    const name = fc
+      .stringMatching(/^[a-z]([a-z0-9-]{0,8}[a-z0-9])?$/)
+      .filter((one) => !['job', 'localhost'].includes(one));
+    const port = fc.integer({ min: 1, max: 65_535 });
+    const item = fc.record({ name, seen: port, host: name, port });
+    fc.assert(
+      fc.property(fc.uniqueArray(item, { selector: ({ name: own, seen }) => `${own}:${seen}` }), (items) => {
+        const parsed = sharedServices.parse(
+          items.map(({ name: own, seen, host, port: real }) => `${own}:${seen}=${host}:${real}`).join(','),
+        );
+        const read = parsed.flatMap(({ name: own, ports }) =>
+          ports.map(({ port: seen, target }) => ({ name: own, seen, ...target })),
+        );
+        const sorted = (list: readonly object[]) => list.map((one) => JSON.stringify(one)).sort();
+        expect(sorted(read)).toEqual(
+          sorted(
+            items.map(({ name: own, seen, host, port: real }) => ({ name: own, seen, host, port: real })),
+          ),
+        );
+      }),
+    );
   });
 });
 

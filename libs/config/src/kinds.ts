@@ -1,5 +1,13 @@
 import { isIP } from 'node:net';
-import { keysFor } from '@cronium/contracts';
+import {
+  JOB_HOST,
+  keysFor,
+  type PlacedService,
+  placeServices,
+  RUNTIME_HOST,
+  type ServicePort,
+  serviceName,
+} from '@cronium/contracts';
 import { z } from 'zod';
 
 /** An address range: `10.201.0.0/16`. */
@@ -191,6 +199,46 @@ export const hostPort: z.ZodType<HostPort, string> = z.string().transform((value
   context.addIssue('it must be host:port, for example valkey:6379');
   return z.NEVER;
 });
+
+const RESERVED_NAMES: ReadonlySet<string> = new Set([RUNTIME_HOST, JOB_HOST, 'localhost']);
+
+/**
+ * Shared services for jobs, as `name=host:port` with commas between them; `name:port=host:port` where jobs shall see
+ * another port. A name may stand several times, for several ports.
+ */
+export const sharedServices: z.ZodType<readonly PlacedService[], string> = z
+  .string()
+  .transform((value, context) => {
+    const services = new Map<string, ServicePort[]>();
+    for (const [index, item] of splitCommas(value).entries()) {
+      const { name, port, problem } = readService(item);
+      if (problem !== undefined) context.addIssue(`item ${index + 1} (${item}): ${problem}`);
+      else if (services.get(name)?.some((other) => other.port === port.port))
+        context.addIssue(`item ${index + 1} (${item}): the name ${name} has the port ${port.port} already`);
+      else services.set(name, [...(services.get(name) ?? []), port]);
+    }
+    return Object.freeze(placeServices([...services].map(([name, ports]) => ({ name, ports }))));
+  });
+
+type ReadService =
+  | { readonly name: string; readonly port: ServicePort; readonly problem?: undefined }
+  | { readonly name?: undefined; readonly port?: undefined; readonly problem: string };
+
+function readService(item: string): ReadService {
+  const match = /^([^=:]+)(?::(\d{1,5}))?=(.+)$/.exec(item);
+  const name = serviceName.safeParse(match?.[1]?.trim());
+  const target = hostPort.safeParse(match?.[3]?.trim());
+  if (match === null || !target.success)
+    return {
+      problem: 'it must be name=host:port or name:port=host:port, such as reporting-db=db.internal:5432',
+    };
+  if (!name.success)
+    return { problem: `the name ${name.error.issues.map(({ message }) => message).join('; ')}` };
+  if (RESERVED_NAMES.has(name.data)) return { problem: `the name ${name.data} is kept for the fleet itself` };
+  const port = match[2] === undefined ? target.data.port : Number(match[2]);
+  if (port < 1 || port > 65_535) return { problem: `${port} is not a port` };
+  return { name: name.data, port: { port, target: target.data } };
+}
 
 /** The hash tag that all keys in Valkey begin with: `{cronium}`. */
 export const keyPrefix = z.string().refine((value) => {

@@ -29,6 +29,24 @@ describe('the services’ variables', () => {
     });
   });
 
+  it('refuse services that have no place in a job’s network, and those that are the fleet’s', () => {
+    const problemsOf = (env: Record<string, string>) => {
+      try {
+        workerConfig.parse(env);
+        return '';
+      } catch (error) {
+        return String(error);
+      }
+    };
+    const same = (count: number) =>
+      Array.from({ length: count }, (_, index) => `db${index}=host${index}:5432`).join(',');
+    expect(problemsOf({ CRONIUM_SERVICES: same(12) })).toBe('');
+    expect(problemsOf({ CRONIUM_SERVICES: same(13) })).toMatch(/13 services share a port.*\/28 has.*12/);
+    expect(problemsOf({ CRONIUM_SERVICES: 'cache=valkey:6379,logs=results:7071' })).toMatch(
+      /2 problems:\n.*cache is valkey:6379, which the fleet itself needs.*\n.*logs is results:7071/,
+    );
+  });
+
   it('name the one that results can not do without', () => {
     expect(() => resultsConfig.parse({})).toThrow(/1 problem:\n {2}- CRONIUM_DATABASE_URL is not set/);
   });

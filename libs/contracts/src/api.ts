@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { TIMELINE_MOMENTS, unixMs } from './attempts.ts';
+import { serviceView } from './services.ts';
 import { jobState } from './states.ts';
 
 // ── Producer ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -226,6 +227,8 @@ export const workersView = z.object({
       slots: z.int(),
       busy: z.int(),
       images: z.array(z.string()),
+      /** The shared services that it offers to jobs: their names, and the ports on which jobs reach them. */
+      services: z.array(serviceView),
       docker: z.object({ version: z.string(), cgroup: z.string() }).nullable(),
       startedAt: time,
       lastSeenAt: time,

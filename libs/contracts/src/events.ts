@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { auditFact } from './audit.ts';
 import { BATCH_ID, FLOW_ID, JOB_ID } from './ids.ts';
+import { serviceView } from './services.ts';
 
 const jobIds = z.array(z.string().regex(JOB_ID)).min(1).max(1000);
 
@@ -111,6 +112,8 @@ export const nodeRecord = z.strictObject({
   reasons: z.array(z.string()),
   docker: z.strictObject({ version: z.string(), cgroup: z.string() }).optional(),
   images: z.array(z.string()).default([]),
+  /** The shared services that it offers to jobs. Absent: none. */
+  services: z.array(serviceView).optional(),
   keys: z.array(jwk),
   startedAt: z.number(),
   seenAt: z.number(),

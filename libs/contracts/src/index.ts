@@ -22,6 +22,7 @@ export * from './queue-options.ts';
 export * from './redact.ts';
 export * from './runtime.ts';
 export * from './schedules.ts';
+export * from './services.ts';
 export * from './span-attributes.ts';
 export * from './spans.ts';
 export * from './states.ts';

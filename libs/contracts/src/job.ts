@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { jsonValue } from './json-value.ts';
+import { serviceName } from './services.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -170,7 +171,8 @@ const common = {
   requires: labels.default({}),
   concurrencyKey: text(200).min(1).optional(),
   egress: egress.default('none'),
-  services: z.array(shortName).max(20).default([]),
+  /** Shared services that nodes offer; the job reaches these and no others. */
+  services: z.array(serviceName).max(20).default([]),
   isolation: z.enum(['job', 'batch']).default('job'),
   labels: labels.default({}),
   webhook: webhook.optional(),

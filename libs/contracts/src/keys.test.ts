@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { shortName } from './job.ts';
-import { keysFor, queueName, serves, toQueuePriority } from './keys.ts';
+import { keysFor, needsOf, queueName, queueOf, serves, toQueuePriority } from './keys.ts';
 import { formatTraceparent, parseTraceparent } from './traceparent.ts';
 
 const names = Object.entries(keysFor('{abc}')).map(([name, key]) =>
@@ -35,6 +35,22 @@ test('a node serves the queues of its pools whose needs its labels meet', () => 
   expect(serves(node, { pool: 'default', requires: { gpu: 'true' } })).toBe(true);
   expect(serves(node, { pool: 'default', requires: { gpu: 'false' } })).toBe(false);
   expect(serves(node, { pool: 'other', requires: {} })).toBe(false);
+});
+
+test('a job that names services waits where only nodes that offer them look', () => {
+  const spec = { pool: 'default', requires: { gpu: 'true' }, services: ['db', 'search', 'db'] };
+  const queue = queueOf(spec);
+  expect(queueOf({ ...spec, services: [] })).toEqual({ pool: 'default', requires: { gpu: 'true' } });
+  expect(queueName(queue)).toBe(queueName(queueOf({ ...spec, services: ['search', 'db'] })));
+  expect(queueName(queue)).not.toBe(queueName(queueOf({ ...spec, services: ['db'] })));
+  expect(needsOf(queue)).toEqual({ labels: { gpu: 'true' }, services: ['db', 'search'] });
+  const node = {
+    pools: ['default'],
+    labels: { gpu: 'true', 'service:db': 'true', 'service:search': 'true' },
+  };
+  expect(serves(node, queue)).toBe(false);
+  expect(serves({ ...node, services: [{ name: 'db' }] }, queue)).toBe(false);
+  expect(serves({ ...node, services: [{ name: 'search' }, { name: 'db' }] }, queue)).toBe(true);
 });
 
 test('a higher priority is a smaller positive number in the queue', () => {

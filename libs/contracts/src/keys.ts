@@ -113,6 +113,35 @@ export const queueRecord: z.ZodType<QueueRecord> = z.object({
   requires: z.record(z.string(), z.string()),
 });
 
+/** How a queue's requirements name a service: no label of a node can be called that. */
+const SERVICE = 'service:';
+
+/** The queue that a job belongs in: services that it names are required of nodes as labels are. */
+export function queueOf({
+  pool,
+  requires,
+  services,
+}: QueueRecord & { readonly services: readonly string[] }): QueueRecord {
+  const offered = services.map((name) => [`${SERVICE}${name}`, 'true'] as const);
+  return { pool, requires: { ...requires, ...Object.fromEntries(offered) } };
+}
+
+/** What a queue requires of nodes, taken apart: labels, and services by name. */
+export function needsOf({ requires }: Pick<QueueRecord, 'requires'>): {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly services: readonly string[];
+} {
+  const [services, labels] = partition(Object.entries(requires), ([name]) => name.startsWith(SERVICE));
+  return {
+    labels: Object.fromEntries(labels),
+    services: services.map(([name]) => name.slice(SERVICE.length)),
+  };
+}
+
+function partition<T>(items: readonly T[], is: (item: T) => boolean): readonly [readonly T[], readonly T[]] {
+  return [items.filter(is), items.filter((item) => !is(item))];
+}
+
 /**
  * The BullMQ queue of a pool and a set of required node labels. Jobs with different requirements wait in different
  * queues, so a worker never takes one that it cannot run.
@@ -123,13 +152,22 @@ export function queueName({ pool, requires }: QueueRecord): string {
   return `${pool}~${createHash('sha256').update(JSON.stringify(entries)).digest('hex').slice(0, 12)}`;
 }
 
-/** May a node with these pools and labels serve the queue? */
-export function serves(
-  node: { readonly pools: readonly string[]; readonly labels: Readonly<Record<string, string>> },
-  queue: QueueRecord,
-): boolean {
-  if (!node.pools.includes(queue.pool)) return false;
-  return Object.entries(queue.requires).every(([name, value]) => node.labels[name] === value);
+/** What decides which queues a node may serve. */
+export interface NodeOffer {
+  readonly pools: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly services?: readonly { readonly name: string }[] | undefined;
+}
+
+/** May a node with these pools, labels and services serve the queue? */
+export function serves({ pools, labels, services = [] }: NodeOffer, queue: QueueRecord): boolean {
+  if (!pools.includes(queue.pool)) return false;
+  const needs = needsOf(queue);
+  const offered = new Set(services.map(({ name }) => name));
+  return (
+    Object.entries(needs.labels).every(([name, value]) => labels[name] === value) &&
+    needs.services.every((name) => offered.has(name))
+  );
 }
 
 /** BullMQ serves small numbers first and 0 before all others; a job's priority is higher for sooner. */

@@ -22,6 +22,9 @@ export const jobContainerName = (jobOrSlot: string): string => `cronium-job-${jo
 export const networkName = (slot: string): string => `cronium-job-${slot}`;
 export const holderName = (slot: string): string => `cronium-holder-${slot}`;
 
+/** The host name that a job sees: its network namespace serves one job after another, so it is nobody's own. */
+export const JOB_HOST = 'job';
+
 /** The sidecar's name and port as the job sees them. */
 export const RUNTIME_HOST = 'runtime-api';
 export const RUNTIME_PORT = 8081;

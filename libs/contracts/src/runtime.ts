@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ATTEMPT_ID, JOB_ID } from './ids.ts';
+import { serviceRoute } from './services.ts';
 
 const jwk = z.looseObject({ kty: z.string(), kid: z.string() });
 
@@ -40,6 +41,8 @@ export const sidecarCommand = z.discriminatedUnion('type', [
     /** The values of those that are set, as they were when the attempt began. Absent: results is asked. */
     secretValues: z.record(z.string(), z.string()).optional(),
     egress: egressPolicy,
+    /** The shared services that the job may reach. Absent: none. */
+    services: z.array(serviceRoute).optional(),
   }),
   /** The attempt has ended: forget it, refuse its token, close its connections. */
   z.strictObject({ type: z.literal('unbind') }),

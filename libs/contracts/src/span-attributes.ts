@@ -19,6 +19,7 @@ export const SPAN_ATTRIBUTES = {
   'cronium.subnet': 'the job network’s addresses',
   'cronium.slot': 'the id of the slot: network, namespace holder and sidecar',
   'cronium.recycled': 'true when the slot served another job before',
+  'cronium.services': 'the shared services that the sidecar opened for the job',
   'cronium.start': '`warm` when the job container stood ready before the job came, else `cold`',
   'cronium.unrunnable': 'true when the program could not be started at all',
   'cronium.held_ms': 'how long the job was held still because its lock was in doubt',
@@ -55,5 +56,6 @@ export const MOMENT_ATTRIBUTES: Readonly<Record<string, SpanAttribute>> = {
   slot: 'cronium.slot',
   recycled: 'cronium.recycled',
   start: 'cronium.start',
+  services: 'cronium.services',
   heldMs: 'cronium.held_ms',
 };

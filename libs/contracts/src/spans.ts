@@ -171,7 +171,7 @@ export const ATTEMPT_SPANS: readonly PhaseDefinition[] = [
     parent: SPAN.attempt,
     describes: 'the sidecar is created, started and answers',
     attributes: [...OF_ATTEMPT],
-    sometimes: ['cronium.start'],
+    sometimes: ['cronium.start', 'cronium.services'],
   },
   {
     name: SPAN.create,

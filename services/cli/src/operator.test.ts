@@ -145,6 +145,7 @@ const NODE = {
   slots: 1,
   busy: 0,
   images: [],
+  services: [{ name: 'reporting-db', ports: [5432] }],
   docker: null,
   startedAt: null,
   lastSeenAt: null,

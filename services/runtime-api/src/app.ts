@@ -23,6 +23,8 @@ export interface AppDeps extends AuthDeps {
   readonly limits: Limits;
   /** The text of `/metrics`. */
   metrics(): string;
+  /** The shared services that the bound job names, and how its last connection to each went. */
+  services(): Readonly<Record<string, string>>;
   /** Told the status of every answer. */
   count(status: number): void;
   log(message: string, error: unknown): void;
@@ -88,6 +90,7 @@ function openRoutes(deps: AppDeps): Route<Call>[] {
       status: valkey && results ? 'ok' : 'degraded',
       valkey: reach(valkey),
       results: reach(results),
+      ...(Object.keys(deps.services()).length > 0 && { services: deps.services() }),
     });
   };
   return [

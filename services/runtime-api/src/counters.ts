@@ -1,8 +1,19 @@
+import type { ServiceEvent } from './services.ts';
+
+type ServiceResult = ServiceEvent['result'];
+
+/** What a job learns of a service: its own connections so far. */
+export type ServiceState = 'unused' | 'reachable' | 'unreachable';
+
 /** The sidecar's metrics, in Prometheus' text format; a client library would cost more than it gives here. */
 export class Counters {
   #startedAt = Date.now();
   readonly #requests = new Map<number, number>();
   readonly #egress = { allowed: 0, refused: 0 };
+  readonly #services = new Map<
+    string,
+    { last: ServiceState; readonly counts: Record<ServiceResult, number> }
+  >();
 
   /** Begins anew: a job reads these, and a former one's are none of its business. */
   reset(): void {
@@ -10,6 +21,7 @@ export class Counters {
     this.#requests.clear();
     this.#egress.allowed = 0;
     this.#egress.refused = 0;
+    this.#services.clear();
   }
 
   request(status: number): void {
@@ -18,6 +30,22 @@ export class Counters {
 
   egress(allowed: boolean): void {
     this.#egress[allowed ? 'allowed' : 'refused'] += 1;
+  }
+
+  /** @returns is it the first of this result for the service? */
+  service({ service, result }: ServiceEvent): boolean {
+    const known = this.#services.get(service) ?? {
+      last: 'unused',
+      counts: { opened: 0, failed: 0, refused: 0 },
+    };
+    this.#services.set(service, known);
+    known.counts[result] += 1;
+    if (result !== 'refused') known.last = result === 'opened' ? 'reachable' : 'unreachable';
+    return known.counts[result] === 1;
+  }
+
+  serviceState(service: string): ServiceState {
+    return this.#services.get(service)?.last ?? 'unused';
   }
 
   text(): string {
@@ -31,6 +59,14 @@ export class Counters {
       '# TYPE cronium_runtime_egress_total counter',
       ...Object.entries(this.#egress).map(
         ([result, count]) => `cronium_runtime_egress_total{result="${result}"} ${count}`,
+      ),
+      '# HELP cronium_runtime_service_connections_total Connections of the job to shared services.',
+      '# TYPE cronium_runtime_service_connections_total counter',
+      ...[...this.#services].flatMap(([service, { counts }]) =>
+        Object.entries(counts).map(
+          ([result, count]) =>
+            `cronium_runtime_service_connections_total{service="${service}",result="${result}"} ${count}`,
+        ),
       ),
       '# HELP process_resident_memory_bytes Resident memory.',
       '# TYPE process_resident_memory_bytes gauge',

@@ -1,10 +1,29 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { EGRESS_PORT, RUNTIME_PORT } from '@cronium/contracts';
 import { expect, test } from 'vitest';
 import { ATTEMPT, Fixture, JOB } from './testing/fixture.ts';
 
 const OTHER = 'job_zyxwvutsrqpo';
+const SERVICE_PORT = 5432;
+
+/** A service that greets and then holds its connection; `gone` resolves when that has broken. */
+async function holdingService() {
+  const { promise: gone, resolve } = Promise.withResolvers<void>();
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined).once('close', resolve);
+    socket.write('hello');
+    socket.resume();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const routeAt = (address: string) => ({
+    ...{ name: 'reporting-db', address, port: SERVICE_PORT },
+    ...{ targetHost: '127.0.0.1', targetPort: port },
+  });
+  return { gone, routeAt, [Symbol.asyncDispose]: async () => void server.close() };
+}
 
 const listens = (host: string, port: number): Promise<boolean> => {
   const socket = connect(port, host);
@@ -26,18 +45,25 @@ test.each([
 ])('a sidecar that serves one attempt after another keeps nothing of one %s', async (_name, isTold) => {
   await using fixture = new Fixture();
   await fixture.start();
-  await fixture.bind({ mode: 'internet' });
+  await using service = await holdingService();
+  await fixture.bind({ mode: 'internet' }, { services: [service.routeAt(fixture.address)] });
   expect((await fixture.call(`/executions/${ATTEMPT}/input`)).status).toBe(200);
   expect(await listens(fixture.address, EGRESS_PORT)).toBe(true);
   const open = connect(RUNTIME_PORT, fixture.address);
   await once(open, 'connect');
+  const query = connect(SERVICE_PORT, fixture.address);
+  const queryEnds = new Promise((resolve) => query.on('error', () => undefined).once('close', resolve));
+  const [told] = await once(query, 'data');
+  expect(String(told)).toBe('hello');
+  expect((await fixture.call('/health')).json()).toMatchObject({ services: { 'reporting-db': 'reachable' } });
   expect(await countersOf(fixture)).not.toEqual([]);
 
   if (isTold) {
     expect(await fixture.sidecar.carryOut({ type: 'unbind' })).toEqual({ type: 'unbound' });
-    await once(open, 'close');
+    await Promise.all([once(open, 'close'), queryEnds, service.gone]);
     expect(await countersOf(fixture)).toEqual([]);
     expect(await listens(fixture.address, EGRESS_PORT)).toBe(false);
+    expect(await listens(fixture.address, SERVICE_PORT)).toBe(false);
     expect((await fixture.call(`/executions/${ATTEMPT}/input`)).status).toBe(403);
   }
 
@@ -51,9 +77,11 @@ test.each([
     egress: { mode: 'none', allow: [], allowPrivate: [] },
   });
   if (!isTold) {
-    await once(open, 'close');
+    await Promise.all([once(open, 'close'), queryEnds, service.gone]);
     expect(await countersOf(fixture)).toEqual([]);
   }
+  expect(await listens(fixture.address, SERVICE_PORT)).toBe(false);
+  expect((await fixture.call('/health')).json()).not.toHaveProperty('services');
   const token = await fixture.sign({
     sub: `${OTHER}.1`,
     executionId: `${OTHER}.1`,

@@ -3,12 +3,13 @@ import { EGRESS_PORT, RUNTIME_PORT, type SidecarCommand, type SidecarReply } fro
 import type { JWK } from 'jose';
 import { createApp, type Limits } from './app.ts';
 import { type Binding, BindingHolder, type Settings } from './binding.ts';
-import { Counters } from './counters.ts';
+import { Counters, type ServiceState } from './counters.ts';
 import { compileEgress } from './egress.ts';
 import type { Log } from './log.ts';
 import { createEgressProxy, type EgressProxy } from './proxy.ts';
 import { resultsRelay } from './relay.ts';
 import { type Revocations, valkeyRevocations } from './revocation.ts';
+import { type ServiceEvent, ServiceGate } from './services.ts';
 
 const MAX_CONNECTIONS = 256;
 /** The sidecar has 256 MiB. */
@@ -35,6 +36,7 @@ export class Sidecar {
   #settings: Settings | undefined;
   #api: Server | undefined;
   #proxy: EgressProxy | undefined;
+  #gate: ServiceGate | undefined;
   #revocations: Revocations | undefined;
 
   constructor({ log, ports = { api: RUNTIME_PORT, egress: EGRESS_PORT }, limits }: SidecarOptions) {
@@ -84,6 +86,7 @@ export class Sidecar {
       relay,
       limits: this.#limits,
       metrics: () => this.#counters.text(),
+      services: () => this.#serviceStates(),
       count: (status) => this.#counters.request(status),
       log: (msg, error) => this.#log({ level: 'error', msg, error: String(error) }),
     });
@@ -111,8 +114,39 @@ export class Sidecar {
       await this.#listen(proxy.server, address, this.#ports.egress);
       this.#proxy = proxy;
     }
+    await this.#openServices(binding);
     this.#binding.take(binding);
     this.#proxy?.use(rules);
+  }
+
+  async #openServices({ services = [] }: Binding): Promise<void> {
+    if (services.length === 0 || this.#gate !== undefined) return;
+    const gate = new ServiceGate({
+      onEvent: (event) => this.#noteService(event),
+      onError: (error) => this.#log({ level: 'error', msg: 'a service’s port failed', error: String(error) }),
+    });
+    await gate.open(services);
+    this.#gate = gate;
+  }
+
+  /** A job may fail to connect as often as it likes: that it does is said once. */
+  #noteService(event: ServiceEvent): void {
+    const isNews = this.#counters.service(event) && event.result !== 'opened';
+    const { service: sharedService, ...rest } = event;
+    this.#log({
+      level: isNews ? 'warn' : 'debug',
+      msg:
+        event.result === 'opened'
+          ? 'a shared service was connected to'
+          : 'a shared service could not be connected to',
+      attempt: this.#binding.current?.attemptId,
+      ...{ sharedService, ...rest },
+    });
+  }
+
+  #serviceStates(): Readonly<Record<string, ServiceState>> {
+    const names = (this.#binding.current?.services ?? []).map(({ name }) => name);
+    return Object.fromEntries(names.map((name) => [name, this.#counters.serviceState(name)]));
   }
 
   /** Nothing of the attempt stays: the next one meets a sidecar as if it were new. */
@@ -124,7 +158,9 @@ export class Sidecar {
     const proxy = this.#proxy;
     this.#proxy = undefined;
     proxy?.use(undefined);
-    if (proxy !== undefined) await closed(proxy.server);
+    const gate = this.#gate;
+    this.#gate = undefined;
+    await Promise.all([proxy && closed(proxy.server), gate?.close()]);
   }
 
   async #listen(server: Server, host: string, port: number): Promise<void> {

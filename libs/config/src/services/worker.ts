@@ -1,5 +1,7 @@
 import { availableParallelism, hostname, totalmem } from 'node:os';
-import { type ConfigOf, defineConfig, field, optionalField } from '../define.ts';
+import { placesIn } from '@cronium/contracts';
+import { type ConfigOf, defineConfig, field, optionalField, type Values } from '../define.ts';
+import type { ConfigProblem } from '../errors.ts';
 import { http, logging, resultsUrl, shutdown, telemetry, valkey } from '../groups.ts';
 import {
   bytes,
@@ -12,6 +14,7 @@ import {
   positiveSeconds,
   prefixLength,
   seconds,
+  sharedServices,
   text,
   url,
 } from '../kinds.ts';
@@ -134,10 +137,14 @@ const attempts = {
     default: '',
     example: '10.1.0.0/16,192.168.7.4:443',
   }),
+  CRONIUM_SERVICES: field(sharedServices, {
+    doc: 'Shared services that jobs may ask for in their "services", as name=host:port: a job that names one reaches it under that name and port. The host is looked up on the shared network. name:port=host:port shows jobs another port; a name may stand several times.',
+    default: '',
+    example: 'reporting-db=db.internal:5432,search:9200=es.internal:19200',
+  }),
 };
 
-/** All that the worker reads from its environment. */
-export const workerConfig = defineConfig({
+const fields = {
   ...node,
   ...docker,
   ...http({ port: 7072 }),
@@ -147,7 +154,37 @@ export const workerConfig = defineConfig({
   ...shutdown({ seconds: 60 }),
   ...logging,
   ...telemetry,
-});
+};
+
+/** All that the worker reads from its environment. */
+export const workerConfig = defineConfig(fields, wrongServices);
 
 /** The worker's configuration. */
 export type WorkerConfig = ConfigOf<typeof workerConfig>;
+
+type ServiceSettings = Pick<
+  Values<typeof fields>,
+  'CRONIUM_SERVICES' | 'CRONIUM_SHARED_NAMES' | 'CRONIUM_SUBNET_SIZE'
+>;
+
+/** Services that have no place in a job's network, or that are none of a job's business. */
+function wrongServices({
+  CRONIUM_SERVICES: services,
+  CRONIUM_SHARED_NAMES: own,
+  CRONIUM_SUBNET_SIZE: subnetBits,
+}: ServiceSettings): ConfigProblem[] {
+  const variable = 'CRONIUM_SERVICES';
+  const problems: string[] = [];
+  const targets = services.flatMap(({ name, ports }) => ports.map(({ target }) => ({ name, ...target })));
+  for (const { name, host, port } of targets) {
+    if (own.some((one) => one.host === host && one.port === port))
+      problems.push(`${name} is ${host}:${port}, which the fleet itself needs: jobs must not reach that`);
+  }
+  const places = 1 + Math.max(0, ...services.map(({ place }) => place));
+  if (places > placesIn(subnetBits)) {
+    problems.push(
+      `${places} services share a port, and a subnet of /${subnetBits} has addresses for ${placesIn(subnetBits)}: let jobs see another port of some (name:port=host:port), or set CRONIUM_SUBNET_SIZE to a larger subnet`,
+    );
+  }
+  return problems.map((message) => ({ variable, message: `${variable}: ${message}.` }));
+}

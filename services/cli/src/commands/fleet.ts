@@ -33,6 +33,11 @@ function workerColumns(paint: Paint, nowMs: number): Column<Worker>[] {
     { title: 'POOLS', value: ({ pools }) => pools.join(','), flexible: true },
     { title: 'LABELS', value: ({ labels }) => pairs(labels) || '-', flexible: true },
     {
+      title: 'SERVICES',
+      value: ({ services }) => services.map(({ name }) => name).join(',') || '-',
+      flexible: true,
+    },
+    {
       title: 'DOCKER',
       value: ({ docker }) => (docker === null ? '-' : `${docker.version} ${docker.cgroup}`),
     },

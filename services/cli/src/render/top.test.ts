@@ -32,6 +32,7 @@ const worker = (node: string, more: object = {}): TopView['workers'][number] => 
   slots: 4,
   busy: 2,
   images: [],
+  services: [],
   docker: null,
   startedAt: null,
   lastSeenAt: '2026-01-01T11:59:58.000Z',

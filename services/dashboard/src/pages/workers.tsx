@@ -107,6 +107,12 @@ function WorkerCard({ worker }: { worker: Worker }): JSX.Element {
             <dt>Pools</dt>
             <dd>{worker.pools.join(', ')}</dd>
           </div>
+          {worker.services.length > 0 && (
+            <div>
+              <dt>Services</dt>
+              <dd>{worker.services.map(({ name, ports }) => `${name}:${ports.join(',')}`).join(' ')}</dd>
+            </div>
+          )}
         </dl>
         {Object.keys(worker.labels).length > 0 && (
           <div class="chips">

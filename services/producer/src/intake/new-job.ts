@@ -4,6 +4,7 @@ import {
   type QueueRecord,
   queueData,
   queueName,
+  queueOf,
   queueOptions,
   type TraceContext,
   traceIdForJob,
@@ -69,12 +70,12 @@ export function newJob(
  */
 export function jobOf(id: string, payload: QueuePayload, kept: boolean): NewJob {
   const spec = JSON.stringify(payload.spec);
-  const { pool, requires } = payload.spec;
+  const record = queueOf(payload.spec);
   return {
     id,
     traceId: payload.traceId,
-    queue: queueName({ pool, requires }),
-    record: { pool, requires },
+    queue: queueName(record),
+    record,
     data: queueData(payload, spec),
     options: queueOptions(id, payload, { kept, at: payload.acceptedAt }),
     spec,

@@ -183,7 +183,7 @@ export class FleetQueues {
         slug: 'too-many-queues',
         status: 422,
         title: 'Too many different requirements',
-        detail: `There are ${MOST_QUEUES} combinations of pool and requires already. Use one of those, or fewer labels.`,
+        detail: `There are ${MOST_QUEUES} combinations of pool, requires and services already. Use one of those, or fewer labels.`,
       });
     }
     await this.valkey.hset(

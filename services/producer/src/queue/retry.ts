@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { queueKey, queueName } from '@cronium/contracts';
+import { queueKey, queueName, queueOf } from '@cronium/contracts';
 import { jobOf, type NewJob } from '../intake/new-job.ts';
 import { problems } from '../problems.ts';
 import type { EndedJob } from '../results.ts';
@@ -53,7 +53,7 @@ async function settled(queues: FleetQueues, jobs: readonly RetryJob[]): Promise<
 }
 
 function keyOf(queues: FleetQueues, { jobId, payload }: Pick<RetryJob, 'jobId' | 'payload'>): string {
-  return queueKey(queues.prefix, queueName(payload.spec), jobId);
+  return queueKey(queues.prefix, queueName(queueOf(payload.spec)), jobId);
 }
 
 /** A job that came with an Idempotency-Key is still in the queue as completed, and would hide its own retry. */
@@ -64,7 +64,7 @@ async function removeEnded(queues: FleetQueues, jobs: readonly RetryJob[]): Prom
   await Promise.all(
     jobs
       .filter((_, i) => finished[i] !== null)
-      .map(({ jobId, payload }) => queues.open(queueName(payload.spec)).remove(jobId)),
+      .map(({ jobId, payload }) => queues.open(queueName(queueOf(payload.spec))).remove(jobId)),
   );
 }
 

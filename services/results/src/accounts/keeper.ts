@@ -1,4 +1,4 @@
-import { QUEUED_NAME, queueOptions, queuePayload } from '@cronium/contracts';
+import { QUEUED_NAME, type QueueRecord, queueOptions, queuePayload } from '@cronium/contracts';
 import type { Logger } from '@cronium/telemetry';
 import type { Redis } from 'ioredis';
 import type { Kysely } from 'kysely';
@@ -139,7 +139,7 @@ export class Keeper {
   }
 
   /** The record of the queue may be forgotten too. */
-  async #register(name: string, record: { pool: string; requires: Record<string, string> }): Promise<void> {
+  async #register(name: string, record: QueueRecord): Promise<void> {
     const { valkey, queues } = this.#options;
     await valkey.hsetnx(queues.keys.queues, name, JSON.stringify(record));
     await valkey.publish(queues.keys.queuesChanged, name);

@@ -1,23 +1,20 @@
-import { queueName } from '@cronium/contracts';
+import { type QueueRecord, queueName, queueOf } from '@cronium/contracts';
 import { z } from 'zod';
 import type { OpenJob } from '../queries/accounts.ts';
 import type { Queues } from '../queue/queues.ts';
 
-const queueOf = z.object({
+const placed = z.object({
   spec: z.looseObject({
     pool: z.string().default('default'),
     requires: z.record(z.string(), z.string()).default({}),
+    services: z.array(z.string()).default([]),
   }),
 });
 
 /** The queue in which a job belongs, by its stored payload. */
-export function recordOf(job: Pick<OpenJob, 'payload'>): {
-  name: string;
-  pool: string;
-  requires: Record<string, string>;
-} {
-  const { pool, requires } = queueOf.parse(JSON.parse(job.payload)).spec;
-  return { name: queueName({ pool, requires }), pool, requires };
+export function recordOf(job: Pick<OpenJob, 'payload'>): QueueRecord & { readonly name: string } {
+  const record = queueOf(placed.parse(JSON.parse(job.payload)).spec);
+  return { name: queueName(record), ...record };
 }
 
 /** Which of the jobs have no data in their queue any more. */

@@ -8,6 +8,7 @@ import {
   type QueueRecord,
   queueKey,
   queueName,
+  queueOf,
   queueOptions,
   queueRecord,
   readRecord,
@@ -101,9 +102,9 @@ export class Queues {
 
   /** Puts a job into its queue, as the producer does, and tells results. One that is there already stays as it is. */
   async add(id: string, payload: QueuePayload): Promise<void> {
-    const { pool, requires } = payload.spec;
-    const queue = queueName({ pool, requires });
-    const isNew = await this.#valkey.hsetnx(this.keys.queues, queue, JSON.stringify({ pool, requires }));
+    const record = queueOf(payload.spec);
+    const queue = queueName(record);
+    const isNew = await this.#valkey.hsetnx(this.keys.queues, queue, JSON.stringify(record));
     if (isNew === 1) await this.#valkey.publish(this.keys.queuesChanged, queue);
     const at = Date.now();
     await this.queue(queue).add(QUEUED_NAME, payload, queueOptions(id, payload, { kept: true, at }));

@@ -77,6 +77,25 @@ test('a job is found from the moment of its 202, wherever it is', async () => {
   });
 });
 
+test('a job that names services waits for a node that offers them, and says so', async () => {
+  const id = newJobId();
+  const spec = { requires: { gpu: 'true' }, services: ['reporting-db'] };
+  await service.fleet.submit(id, payloadOf(id, {}, spec), { announce: false });
+  const offer = { labels: { gpu: 'true' }, services: [{ name: 'reporting-db', ports: [5432] }] };
+  await service.fleet.heartbeat({ labels: offer.labels });
+  expect(await json(`/v1/jobs/${id}/why`)).toMatchObject({
+    explanation:
+      'No worker serves pool default with {"gpu":"true"} and the service reporting-db; start one, set CRONIUM_SERVICES of one, or change the job.',
+  });
+  await service.fleet.heartbeat(offer);
+  expect(await json(`/v1/jobs/${id}/why`)).toMatchObject({
+    explanation: expect.stringMatching(/slots are free for pool default with .* the service reporting-db/),
+  });
+  expect(await json('/v1/workers')).toMatchObject({ workers: [{ services: offer.services }] });
+  await service.fleet.heartbeat();
+  expect(await json('/v1/workers')).toMatchObject({ workers: [{ services: [] }] });
+});
+
 test('says why a job waits: busy, paused, delayed, taken', async () => {
   const [id, delayed] = [newJobId(), newJobId()];
   const { valkey, keys } = service.deps;

@@ -1,4 +1,4 @@
-import { isTerminal, type JobState, serves, type WhyView } from '@cronium/contracts';
+import { isTerminal, type JobState, needsOf, serves, type WhyView } from '@cronium/contracts';
 import { Hono } from 'hono';
 import type { Deps } from '../deps.ts';
 import type { Env } from '../http/auth.ts';
@@ -79,8 +79,7 @@ interface Place {
 }
 
 function explainNodes(nodes: readonly KnownNode[], facts: Place): Explanation {
-  const { pool, requires } = facts;
-  const wants = `pool ${pool}${Object.keys(requires).length > 0 ? ` with ${JSON.stringify(requires)}` : ''}`;
+  const wants = wordsOf(facts);
   const seen = nodes.map(({ node, state, drained, slots, busy, reasons }) => ({
     node,
     state,
@@ -91,7 +90,8 @@ function explainNodes(nodes: readonly KnownNode[], facts: Place): Explanation {
   }));
   const all = { ...facts, nodes: seen };
   if (nodes.length === 0) {
-    return { explanation: `No worker serves ${wants}; start one, or change the job.`, facts: all };
+    const offer = needsOf(facts).services.length > 0 ? ', set CRONIUM_SERVICES of one' : '';
+    return { explanation: `No worker serves ${wants}; start one${offer}, or change the job.`, facts: all };
   }
   const ready = nodes.filter(({ state, drained }) => state === 'ready' && !drained);
   if (ready.length === 0) {
@@ -110,4 +110,15 @@ function explainNodes(nodes: readonly KnownNode[], facts: Place): Explanation {
     explanation: `${slots - busy} slots are free for ${wants}: a worker will take it at any moment.`,
     facts: all,
   };
+}
+
+/** What a job that waits there needs of a node. */
+function wordsOf(facts: Place): string {
+  const { labels, services } = needsOf(facts);
+  const word = services.length === 1 ? 'service' : 'services';
+  const parts = [
+    ...(Object.keys(labels).length > 0 ? [JSON.stringify(labels)] : []),
+    ...(services.length > 0 ? [`the ${word} ${services.join(', ')}`] : []),
+  ];
+  return `pool ${facts.pool}${parts.length > 0 ? ` with ${parts.join(' and ')}` : ''}`;
 }

@@ -87,6 +87,7 @@ export function toWorker(node: KnownNode): WorkersView['workers'][number] {
     slots: node.slots,
     busy: node.busy,
     images: node.images,
+    services: node.services ?? [],
     docker: node.docker ?? null,
     startedAt: isoTime(node.startedAt),
     lastSeenAt: isoTime(node.seenAt),

@@ -14,6 +14,7 @@ import {
   newJobId,
   type QueuePayload,
   queueName,
+  queueOf,
   signExecutionToken,
   signNodeToken,
   traceIdForJob,
@@ -77,9 +78,9 @@ export class Fleet implements AsyncDisposable {
 
   /** Puts a job into its queue; announces it unless told not to. */
   async submit(id: string, payload: QueuePayload, { announce = true, delay = 0 } = {}): Promise<void> {
-    const { pool, requires } = payload.spec;
-    const name = queueName({ pool, requires });
-    await this.#valkey.hset(this.#queues.keys.queues, name, JSON.stringify({ pool, requires }));
+    const record = queueOf(payload.spec);
+    const name = queueName(record);
+    await this.#valkey.hset(this.#queues.keys.queues, name, JSON.stringify(record));
     await this.queue(name).add('job', payload, { jobId: id, priority: 1001, delay });
     if (announce) await this.announce({ type: 'accepted', queue: name, jobs: [id], at: Date.now() });
   }

@@ -6,9 +6,11 @@ import {
   MOMENT_ATTRIBUTES,
   type Outcome,
   queueName,
+  queueOf,
   type SpanAttribute,
   type TimelineEntry,
 } from '@cronium/contracts';
+import { z } from 'zod';
 import type { AttemptFacts } from '../ingest/fold.ts';
 import { readPayload } from '../ingest/payload.ts';
 import type { JobRow } from '../queries/jobs-read.ts';
@@ -53,10 +55,12 @@ function deathAttributes({ cause, message }: { cause: string; message: string })
 
 /** The queue that the job waits in. */
 export function queueAttributes(job: JobRow): Attributes {
-  const requires = labels.safeParse(readPayload(job.payload)?.spec.requires).data ?? {};
+  const spec = readPayload(job.payload)?.spec;
+  const requires = labels.safeParse(spec?.requires).data ?? {};
+  const services = z.array(z.string()).safeParse(spec?.services).data ?? [];
   return {
     'messaging.system': 'bullmq',
-    'messaging.destination.name': queueName({ pool: job.pool, requires }),
+    'messaging.destination.name': queueName(queueOf({ pool: job.pool, requires, services })),
   };
 }
 

@@ -8,6 +8,7 @@ import {
   type ExecutionClaims,
   type NodeKey,
   RUNTIME_PORT,
+  type ServiceRoute,
   type SidecarReply,
   signExecutionToken,
 } from '@cronium/contracts';
@@ -95,7 +96,7 @@ export class Fixture implements AsyncDisposable {
 
   bind(
     egress: Partial<EgressPolicy> = {},
-    more: { readonly secretValues?: Record<string, string> } = {},
+    more: { readonly secretValues?: Record<string, string>; readonly services?: ServiceRoute[] } = {},
   ): Promise<SidecarReply> {
     return this.sidecar.carryOut({
       type: 'bind',

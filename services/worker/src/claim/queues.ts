@@ -1,8 +1,8 @@
-import { type QueueRecord, queueRecord, readRecord, serves } from '@cronium/contracts';
+import { type NodeOffer, type QueueRecord, queueRecord, readRecord, serves } from '@cronium/contracts';
 import type { JobQueue } from './queue.ts';
 
 export interface QueuesOptions {
-  readonly node: { readonly pools: readonly string[]; readonly labels: Readonly<Record<string, string>> };
+  readonly node: NodeOffer;
   /** All registered queues as they stand in the store: name -> JSON. */
   list(): Promise<Readonly<Record<string, string>>>;
   open(name: string): JobQueue;

@@ -23,6 +23,7 @@ export function nodeRecordOf(
     reasons: obstacles.map(({ message }) => message),
     ...(facts === undefined ? {} : { docker: facts.docker }),
     images: [...(facts?.images ?? [])],
+    ...(settings.services.length > 0 && { services: [...settings.services] }),
     keys: [{ ...nodeKey.publicJwk, kty: 'OKP', crv: 'Ed25519', x: String(x), kid }],
     startedAt,
     seenAt: Date.now(),

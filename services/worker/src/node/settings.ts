@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { WorkerConfig } from '@cronium/config';
+import type { ServiceView } from '@cronium/contracts';
 import type { AttemptLimits } from '../attempt/deps.ts';
 import type { DockerRuntimeOptions } from '../sandbox/options.ts';
 
@@ -13,6 +14,8 @@ export interface NodeSettings {
   readonly prefix: string;
   readonly pools: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
+  /** The shared services that jobs may name, as jobs see them. */
+  readonly services: readonly ServiceView[];
   readonly slots: number;
   readonly lockMs: number;
   readonly stalledCheckMs: number;
@@ -33,6 +36,10 @@ export function nodeSettings(config: WorkerConfig, version: string): NodeSetting
     prefix: config.CRONIUM_PREFIX,
     pools: config.CRONIUM_POOLS,
     labels: config.CRONIUM_NODE_LABELS,
+    services: config.CRONIUM_SERVICES.map(({ name, ports }) => ({
+      name,
+      ports: ports.map(({ port }) => port),
+    })),
     slots: config.CRONIUM_SLOTS,
     lockMs: config.CRONIUM_LOCK_SECONDS * 1000,
     stalledCheckMs: config.CRONIUM_STALLED_CHECK_SECONDS * 1000,
@@ -71,6 +78,7 @@ export function dockerSettings(
     prefix: config.CRONIUM_PREFIX,
     valkeyUrl: sidecarValkeyUrl(config),
     egressAllowPrivate: config.CRONIUM_EGRESS_ALLOW_PRIVATE,
+    services: config.CRONIUM_SERVICES,
     logMaxBytes: config.CRONIUM_LOG_MAX_BYTES,
     idleSlots: Math.min(config.CRONIUM_SLOTS, Math.floor(config.CRONIUM_WARM_MEMORY / IDLE_SLOT_BYTES)),
   };

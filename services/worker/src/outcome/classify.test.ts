@@ -230,7 +230,7 @@ const anyEnding: fc.Arbitrary<Ending> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.constantFrom<Ending>(
-      ...(['image', 'docker', 'sidecar'] as const).map(
+      ...(['image', 'service', 'docker', 'sidecar'] as const).map(
         (code): Ending => ({
           type: 'unprepared',
           code,

@@ -91,6 +91,8 @@ function unprepared({ code, message }: Extract<Ending, { type: 'unprepared' }>):
   switch (code) {
     case 'image':
       return before('failed', 'image', message);
+    case 'service':
+      return before('failed', 'setup', message);
     case 'sidecar':
       return before('lost', 'sidecar', message);
     case 'docker':

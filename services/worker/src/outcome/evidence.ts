@@ -33,7 +33,7 @@ export type Ending =
   /** The sandbox could not be made. */
   | {
       readonly type: 'unprepared';
-      readonly code: 'image' | 'docker' | 'sidecar';
+      readonly code: 'image' | 'service' | 'docker' | 'sidecar';
       readonly message: string;
       readonly statusCode: number | undefined;
     }

@@ -26,11 +26,12 @@ import {
   type SandboxRuntime,
   type ServedAttempt,
 } from './runtime.ts';
+import { requireOffered } from './services.ts';
 import { takenRanges } from './slot/network.ts';
-import type { SidecarDuty } from './slot/sidecar.ts';
+import { dutyOf } from './slot/sidecar.ts';
 import type { Slot } from './slot/slot.ts';
 import { SlotPool } from './slot/slots.ts';
-import { SubnetAllocator, subnetFromCidr } from './subnets.ts';
+import { SubnetAllocator } from './subnets.ts';
 import { Toolkit } from './toolkit.ts';
 import { ImageEvents } from './warm/image-events.ts';
 import { WarmPool } from './warm/warm-pool.ts';
@@ -85,10 +86,8 @@ export class DockerSandboxRuntime implements SandboxRuntime {
       mayReplace: (request, { id, labels }) => this.#mayReplace(request, id, labels),
     };
     this.#warm = new WarmPool(this.#tools);
-    this.#batches = new Batches({
-      ...this.#tools,
-      removeSlotOf: (binding) => this.#removeSlotOf(binding),
-    });
+    const removeSlotOf = (binding: SandboxBinding) => this.#removeSlotOf(binding);
+    this.#batches = new Batches({ ...this.#tools, removeSlotOf });
     this.#imageEvents = new ImageEvents(client, () => {
       images.forget();
       this.#warm.tend();
@@ -103,6 +102,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     observer: PreparationObserver,
     signal: AbortSignal,
   ): Promise<Sandbox> {
+    requireOffered(request.spec, this.#options);
     await this.#knowSubnets();
     await this.#fence(request);
     const shared = await this.#batches.prepare(request, observer, signal);
@@ -138,7 +138,8 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     if (found === undefined) return undefined;
     const { containerId, sidecarId, holderId } = binding;
     for (const id of [containerId, sidecarId, holderId]) events.track(id);
-    if (binding.batch !== undefined) return this.#batches.adopt(binding, this.#dutyOf(binding, served));
+    if (binding.batch !== undefined)
+      return this.#batches.adopt(binding, dutyOf(binding, served, this.#options));
     // Of this very process when its log broke off: the slot is with the first one.
     const isOurs = this.#slots.has(binding.slot);
     if (!isOurs) this.expect(binding);
@@ -146,7 +147,10 @@ export class DockerSandboxRuntime implements SandboxRuntime {
       this.#sandboxes.delete(sandbox);
       if (!isOurs) await this.#removeSlotOf(binding);
     };
-    const sandbox = new DockerSandbox(this.#context, binding, { leave, duty: this.#dutyOf(binding, served) });
+    const sandbox = new DockerSandbox(this.#context, binding, {
+      leave,
+      duty: dutyOf(binding, served, this.#options),
+    });
     this.#sandboxes.add(sandbox);
     return sandbox;
   }
@@ -276,11 +280,6 @@ export class DockerSandboxRuntime implements SandboxRuntime {
         'a failed preparation could not be removed; reconciliation will',
       );
     }
-  }
-
-  #dutyOf({ jobId, attempt, attemptId, subnet }: SandboxBinding, served: ServedAttempt): SidecarDuty {
-    const sidecarAddress = subnetFromCidr(subnet)?.sidecarAddress ?? '';
-    return { request: { jobId, attempt, attemptId, ...served }, sidecarAddress, options: this.#options };
   }
 
   /** A slot of a former process is not used again: the line to its sidecar is gone. */

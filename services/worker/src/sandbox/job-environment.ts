@@ -1,6 +1,7 @@
 import {
   EGRESS_PORT,
   formatTraceparent,
+  JOB_HOST,
   RUNTIME_HOST,
   RUNTIME_URL,
   SPAN,
@@ -11,12 +12,9 @@ import type { SandboxRequest } from './runtime.ts';
 /** Docker's own default (moby/oci, DefaultPathEnv). */
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const PROXY_URL = `http://${RUNTIME_HOST}:${EGRESS_PORT}`;
-const NO_PROXY = `${RUNTIME_HOST},localhost,127.0.0.1`;
 
 /** Where scripts, http and tool jobs run; it is empty when they start. */
 export const WORKSPACE = '/workspace';
-/** The host name that a job sees: its network namespace serves one job after another, so it is nobody's own. */
-export const HOSTNAME = 'job';
 
 /**
  * The whole environment of a job's programs: the image's, then the fleet's defaults, the spec's, and last what the
@@ -26,11 +24,11 @@ export function jobEnvironment(request: SandboxRequest, imageEnv: readonly strin
   const { spec } = request;
   return {
     PATH: DEFAULT_PATH,
-    HOSTNAME,
+    HOSTNAME: JOB_HOST,
     HOME: spec.type === 'container' ? '/tmp' : WORKSPACE,
     ...parseEnv(imageEnv),
     ...tracing(request),
-    ...(usesEgress(request) ? EGRESS : {}),
+    ...(usesEgress(request) ? egress(spec) : {}),
     ...spec.env,
     CRONIUM_JOB_ID: request.jobId,
     CRONIUM_JOB_TYPE: spec.type,
@@ -46,15 +44,19 @@ export function usesEgress({ spec }: Pick<SandboxRequest, 'spec'>): boolean {
   return spec.egress !== 'none' || spec.type === 'http';
 }
 
-const EGRESS: Readonly<Record<string, string>> = {
-  HTTP_PROXY: PROXY_URL,
-  HTTPS_PROXY: PROXY_URL,
-  NO_PROXY,
-  http_proxy: PROXY_URL,
-  https_proxy: PROXY_URL,
-  no_proxy: NO_PROXY,
-  NODE_USE_ENV_PROXY: '1',
-};
+/** What the job reaches without the proxy stays without it. */
+function egress({ services }: SandboxRequest['spec']): Readonly<Record<string, string>> {
+  const NO_PROXY = [RUNTIME_HOST, 'localhost', '127.0.0.1', ...services].join(',');
+  return {
+    HTTP_PROXY: PROXY_URL,
+    HTTPS_PROXY: PROXY_URL,
+    NO_PROXY,
+    http_proxy: PROXY_URL,
+    https_proxy: PROXY_URL,
+    no_proxy: NO_PROXY,
+    NODE_USE_ENV_PROXY: '1',
+  };
+}
 
 /** With these the OpenTelemetry SDKs of any language send to the sidecar, below the attempt's `run` span. */
 function tracing({ attemptId, executionToken, payload, spec }: SandboxRequest): Record<string, string> {

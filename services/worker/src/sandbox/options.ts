@@ -1,4 +1,4 @@
-import type { NodeKey } from '@cronium/contracts';
+import type { NodeKey, PlacedService } from '@cronium/contracts';
 import type { Logger } from '@cronium/telemetry';
 import type { CallObserver } from './docker.ts';
 
@@ -44,6 +44,8 @@ export interface DockerRuntimeOptions {
   readonly resultsUrl?: string;
   /** Private addresses that jobs with egress may reach all the same. */
   readonly egressAllowPrivate: readonly string[];
+  /** The shared services that jobs may name. */
+  readonly services: readonly PlacedService[];
   /** Docker keeps at least this much of a job's output until it is acknowledged. */
   readonly logMaxBytes: number;
   readonly logger: Pick<Logger, 'debug' | 'info' | 'warn'>;

@@ -10,8 +10,10 @@ import {
   SandboxError,
   type SandboxRequest,
 } from './runtime.ts';
+import { openedServices } from './services.ts';
 import { type OccupyTools, occupy } from './slot/occupy.ts';
 import type { Slot } from './slot/slot.ts';
+import { together } from './together.ts';
 
 export interface PreparationTools extends OccupyTools {
   /** May a container that has the job's name be removed? */
@@ -59,7 +61,11 @@ export class Preparation {
     ]);
     const [job] = await together([
       this.#job(slot, image),
-      this.#step('sidecar', () => slot.bind(this.#request, this.#signal)),
+      this.#step(
+        'sidecar',
+        () => slot.bind(this.#request, this.#signal),
+        () => openedServices(this.#request.spec),
+      ),
     ]);
     this.#check();
     return occupy(this.#tools, this.#request, {
@@ -142,12 +148,4 @@ export class Preparation {
 
 function describe({ reference, id }: ImageFacts): Record<string, string> {
   return { reference, id };
-}
-
-/** Like Promise.all, but waits for all also when one fails: what the others make must be known before it is removed. */
-async function together<T extends readonly unknown[]>(
-  promises: readonly [...{ [K in keyof T]: Promise<T[K]> }],
-): Promise<T> {
-  await Promise.allSettled(promises);
-  return (await Promise.all(promises)) as unknown as T;
 }

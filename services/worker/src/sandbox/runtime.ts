@@ -1,4 +1,4 @@
-import type { JobSpec, LogRecord, QueuePayload } from '@cronium/contracts';
+import type { JobSpec, LogRecord, QueuePayload, ServiceRoute } from '@cronium/contracts';
 
 /** The attempt that a sandbox is for. */
 export interface AttemptIdentity {
@@ -43,6 +43,8 @@ export interface SandboxBinding extends AttemptIdentity {
   /** 32 hex digits that begin each phase marker in the job's output. */
   readonly nonce: string;
   readonly image: { readonly reference: string; readonly id: string };
+  /** The shared services that the sidecar opens for the job; absent when there are none. */
+  readonly services?: readonly ServiceRoute[];
   /** In a container that serves a batch: the job's turn, which begins with its nonce. */
   readonly batch?: {
     /** From 1. The program of a turn has ended when the next one is bound. */
@@ -175,8 +177,9 @@ export interface ObservedSandbox extends AttemptIdentity {
 export interface SandboxRuntime {
   /**
    * Makes a sandbox for an attempt. On failure everything made so far is removed before the error is thrown.
-   * @throws SandboxError `image` (a failure of the job: no such image, or it has no usable platform), `capacity` (no
-   *   subnet is free: wait and try again), `docker` (the daemon failed or timed out), `sidecar`, `aborted`
+   * @throws SandboxError `image` (a failure of the job: no such image, or it has no usable platform), `service` (it names
+   *   one that this node does not offer), `capacity` (no subnet is free: wait and try again), `docker` (the daemon failed
+   *   or timed out), `sidecar`, `aborted`
    */
   prepare(request: SandboxRequest, observer: PreparationObserver, signal: AbortSignal): Promise<Sandbox>;
   /** Takes back a sandbox of a former process of this node; `undefined` when its job container is gone. */
@@ -222,7 +225,7 @@ export interface RuntimeFacts {
 /** Thrown by a SandboxRuntime. `code` says whose failure it is; the message says what happened, to what, and what to do. */
 export class SandboxError extends Error {
   override readonly name = 'SandboxError';
-  readonly code: 'image' | 'capacity' | 'docker' | 'sidecar' | 'aborted';
+  readonly code: 'image' | 'service' | 'capacity' | 'docker' | 'sidecar' | 'aborted';
   /** Docker's HTTP status, where it answered. */
   readonly statusCode: number | undefined;
 

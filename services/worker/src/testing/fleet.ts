@@ -10,7 +10,9 @@ import {
   keysFor,
   newJobId,
   type QueuePayload,
+  type QueueRecord,
   queueName,
+  queueOf,
   toQueuePriority,
   traceIdForJob,
 } from '@cronium/contracts';
@@ -83,14 +85,17 @@ export class TestFleet implements AsyncDisposable {
       attemptBase: 0,
       postponed: 0,
     };
-    const queue = await this.queue(spec.pool, spec.requires);
+    const queue = await this.queueFor(queueOf(spec));
     const priority = toQueuePriority(spec.priority);
     await queue.add('job', change(payload), { jobId: id, priority, removeOnComplete: true });
     return id;
   }
 
-  async queue(pool = 'default', requires: Record<string, string> = {}): Promise<Queue> {
-    const record = { pool, requires };
+  queue(): Promise<Queue> {
+    return this.queueFor({ pool: 'default', requires: {} });
+  }
+
+  async queueFor(record: QueueRecord): Promise<Queue> {
     const name = queueName(record);
     const known = this.#queues.get(name);
     if (known) return known;
@@ -186,6 +191,7 @@ function defaults(name: string, prefix: string, folder: string): NodeSettings {
     prefix,
     pools: ['default'],
     labels: {},
+    services: [],
     slots: 4,
     lockMs: 3000,
     stalledCheckMs: 500,

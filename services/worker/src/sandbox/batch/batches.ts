@@ -11,6 +11,7 @@ import {
   SandboxError,
   type SandboxRequest,
 } from '../runtime.ts';
+import { openedServices, serviceRoutes } from '../services.ts';
 import type { SidecarDuty } from '../slot/sidecar.ts';
 import { AdoptedBatchSandbox } from './adopted-sandbox.ts';
 import { BatchSandbox } from './batch-sandbox.ts';
@@ -150,7 +151,7 @@ export class Batches {
     observer.begin('sidecar');
     // A sidecar forgets the attempt before when it is bound to another; that one's processes are gone.
     await cell.parts.slot.bind(request, signal);
-    observer.end('sidecar');
+    observer.end('sidecar', openedServices(request.spec));
     observer.begin('start');
     observer.end('start', { start: 'batch', turn: cell.turns + 1 });
   }
@@ -184,11 +185,13 @@ export class Batches {
 
   #bindingOf(
     cell: Cell,
-    { jobId, attempt, attemptId, secrets }: SandboxRequest,
+    { jobId, attempt, attemptId, secrets, spec }: SandboxRequest,
     nonce: string,
   ): SandboxBinding {
     const { slot, network, holderId, sidecarId, containerId, image, hello } = cell.parts;
+    const { options } = this.#options;
     const values = maskedValues(secrets);
+    const services = serviceRoutes(spec, options.services, network);
     return {
       ...{ jobId, attempt, attemptId, containerId, sidecarId, holderId, nonce },
       slot: slot.id,
@@ -196,7 +199,8 @@ export class Batches {
       subnet: network.cidr,
       image: { reference: image.reference, id: image.id },
       batch: { turn: cell.turns, hello },
-      ...(values.length > 0 && { masked: sealValues(values, this.#options.options.maskKey) }),
+      ...(services.length > 0 && { services }),
+      ...(values.length > 0 && { masked: sealValues(values, options.maskKey) }),
     };
   }
 

@@ -8,6 +8,7 @@ import type { JobTools } from '../job-start.ts';
 import type { LiveOutput } from '../log/live.ts';
 import { maskedValues, sealValues } from '../masked-values.ts';
 import type { SandboxBinding, SandboxRequest } from '../runtime.ts';
+import { serviceRoutes } from '../services.ts';
 import { Naming } from './naming.ts';
 import type { SlotNetwork } from './network.ts';
 import type { Slot } from './slot.ts';
@@ -39,7 +40,12 @@ export function occupy(tools: OccupyTools, request: SandboxRequest, parts: Occup
   const binding = bindingOf(tools, request, parts);
   const naming = new Naming(() => rename(tools, binding, parts));
   return new DockerSandbox(tools.context, binding, {
-    duty: { request, sidecarAddress: network.sidecarAddress, options: tools.options },
+    duty: {
+      request,
+      sidecarAddress: network.sidecarAddress,
+      services: binding.services ?? [],
+      options: tools.options,
+    },
     fresh: { live, plan: jobProgram(request, image, binding.nonce) },
     startedIn,
     onLaunched: () => naming.begin(),
@@ -61,10 +67,11 @@ async function rename(
 
 function bindingOf(
   { options }: OccupyTools,
-  { jobId, attempt, attemptId, secrets }: SandboxRequest,
+  { jobId, attempt, attemptId, secrets, spec }: SandboxRequest,
   { slot, network, holderId, sidecarId, containerId, image }: Occupied,
 ): SandboxBinding {
   const values = maskedValues(secrets);
+  const services = serviceRoutes(spec, options.services, network);
   return {
     jobId,
     attempt,
@@ -77,6 +84,7 @@ function bindingOf(
     subnet: network.cidr,
     nonce: randomBytes(16).toString('hex'),
     image: { reference: image.reference, id: image.id },
+    ...(services.length > 0 && { services }),
     ...(values.length > 0 && { masked: sealValues(values, options.maskKey) }),
   };
 }

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { type SidecarCommand, type SidecarReply, sidecarReply } from '@cronium/contracts';
 import { FrameDecoder } from '../log/frames.ts';
 import { SandboxError } from '../runtime.ts';
+import { type SidecarWarning, SidecarWarnings } from './sidecar-warnings.ts';
 
 const STDERR_TAIL = 2000;
 const MAX_REPLY = 64 * 1024;
@@ -19,10 +20,13 @@ export class SidecarLine {
   #lines: string[] = [];
   #ended = false;
   #wake: () => void = () => undefined;
+  readonly #warnings: SidecarWarnings;
 
-  constructor(socket: Duplex, name: string) {
+  /** @param onWarning told of what the sidecar's own log says of moment */
+  constructor(socket: Duplex, name: string, onWarning: (warning: SidecarWarning) => void) {
     this.#socket = socket;
     this.#name = name;
+    this.#warnings = new SidecarWarnings(onWarning);
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     for (const event of ['end', 'close', 'error']) {
       socket.on(event, () => {
@@ -80,8 +84,10 @@ export class SidecarLine {
 
   #take(chunk: Buffer): void {
     for (const { stream, bytes } of this.#decoder.push(chunk)) {
-      if (stream === 'stderr') this.#stderr = (this.#stderr + bytes).slice(-STDERR_TAIL);
-      else this.#stdout = (this.#stdout + bytes).slice(-MAX_REPLY);
+      if (stream === 'stderr') {
+        this.#stderr = (this.#stderr + bytes).slice(-STDERR_TAIL);
+        this.#warnings.push(String(bytes));
+      } else this.#stdout = (this.#stdout + bytes).slice(-MAX_REPLY);
     }
     const lines = this.#stdout.split('\n');
     this.#stdout = lines.pop() ?? '';

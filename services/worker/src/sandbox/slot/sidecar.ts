@@ -1,6 +1,8 @@
+import type { Duplex } from 'node:stream';
 import {
   type EgressPolicy,
   formatTraceparent,
+  type ServiceRoute,
   type SidecarCommand,
   SPAN,
   sidecarName,
@@ -8,12 +10,16 @@ import {
 } from '@cronium/contracts';
 import { deadline } from '@cronium/lifecycle';
 import type { ContainerCreateOptions } from 'dockerode';
-import { attachContainer, createContainer, startContainer } from '../containers.ts';
+import { attachContainer, createContainer, inspectContainer, startContainer } from '../containers.ts';
 import type { DockerClient } from '../docker.ts';
 import type { ImageFacts } from '../images.ts';
 import { HARDENED, JOB_USER, NO_FORWARDING } from '../job-container.ts';
 import type { DockerRuntimeOptions } from '../options.ts';
-import type { SandboxRequest } from '../runtime.ts';
+import type { SandboxBinding, SandboxRequest, ServedAttempt } from '../runtime.ts';
+import { furtherAddresses } from '../services.ts';
+import { subnetFromCidr } from '../subnets.ts';
+import { together } from '../together.ts';
+import { type GiveAddresses, giveAddresses } from './addresses.ts';
 import type { SlotNetwork } from './network.ts';
 import { SidecarLine } from './sidecar-line.ts';
 
@@ -53,11 +59,15 @@ export async function startSidecar(client: DockerClient, start: StartSidecar): P
     path: `/networks/${network.id}/connect`,
     body: { Container: id, EndpointConfig: { IPAMConfig: { IPv4Address: network.sidecarAddress } } },
   });
-  const line = new SidecarLine(await attachContainer(client, id), name);
+  const line = openLine(await attachContainer(client, id), name, start.options);
   try {
     await client.endpoints.change(() => startContainer(client, id));
     using limit = deadline(start.readyMs, 'the sidecar was not ready in time');
-    await line.ask(configureCommand(network.sidecarAddress, start.options), 'ready', limit);
+    // All must have ended before anything of the slot is removed.
+    await together([
+      line.ask(configureCommand(network.sidecarAddress, start.options), 'ready', limit),
+      giveAddresses(client, addressesOf(id, start)),
+    ]);
     return { id, line };
   } catch (error) {
     line.close();
@@ -72,7 +82,19 @@ export interface SidecarDuty {
     Partial<Pick<SandboxRequest, 'secrets'>>;
   /** Its own, on the slot's network. */
   readonly sidecarAddress: string;
+  /** The shared services that it opens for the job. */
+  readonly services: readonly ServiceRoute[];
   readonly options: DockerRuntimeOptions;
+}
+
+/** The duty of the sidecar of an attempt that a former process began. */
+export function dutyOf(
+  { jobId, attempt, attemptId, subnet, services = [] }: SandboxBinding,
+  served: ServedAttempt,
+  options: DockerRuntimeOptions,
+): SidecarDuty {
+  const sidecarAddress = subnetFromCidr(subnet)?.sidecarAddress ?? '';
+  return { request: { jobId, attempt, attemptId, ...served }, sidecarAddress, services, options };
 }
 
 /**
@@ -88,17 +110,44 @@ export async function reviveSidecar(
     signal,
   }: { readonly duty: SidecarDuty; readonly readyMs: number; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { request, sidecarAddress, options } = duty;
-  const line = new SidecarLine(await attachContainer(client, id), sidecarName(request.jobId));
+  const { sidecarAddress, options } = duty;
+  const line = openLine(await attachContainer(client, id), sidecarName(duty.request.jobId), options);
   try {
     await client.endpoints.change(() => startContainer(client, id));
+    await giveAgain(client, id, duty);
     using limit = deadline(readyMs, 'the sidecar was not ready in time', signal);
     await line.ask(configureCommand(sidecarAddress, options), 'ready', limit);
-    await line.ask(bindCommand(request, options), 'bound', limit);
+    await line.ask(bindCommand(duty), 'bound', limit);
   } finally {
     // Its stdin stays open without us: a sidecar outlives its worker.
     line.close();
   }
+}
+
+/** What a sidecar warns of stands in the worker's log: its own goes with it. */
+function openLine(socket: Duplex, name: string, { logger }: DockerRuntimeOptions): SidecarLine {
+  return new SidecarLine(socket, name, ({ level: _, msg, ...facts }) =>
+    logger.warn({ sidecar: name, said: msg, ...facts }, 'a sidecar warns'),
+  );
+}
+
+function addressesOf(sidecarId: string, { image, labels, network, options }: StartSidecar): GiveAddresses {
+  const further = furtherAddresses(options.services, network);
+  return { sidecarId, imageId: image.id, labels, own: network.sidecarAddress, further };
+}
+
+/** Only those that its job needs: it serves no other after it. */
+async function giveAgain(
+  client: DockerClient,
+  sidecarId: string,
+  { services, sidecarAddress: own }: SidecarDuty,
+): Promise<void> {
+  const further = new Set(services.map(({ address }) => address).filter((address) => address !== own));
+  if (further.size === 0) return;
+  const found = await inspectContainer(client, sidecarId);
+  if (found === undefined) return;
+  const { Image: imageId, Config } = found;
+  await giveAddresses(client, { sidecarId, imageId, labels: Config.Labels, own, further: [...further] });
 }
 
 function sidecarOptions({ image, labels, options }: StartSidecar): ContainerCreateOptions {
@@ -114,7 +163,8 @@ function sidecarOptions({ image, labels, options }: StartSidecar): ContainerCrea
     StdinOnce: false,
     HostConfig: {
       ...HARDENED,
-      Sysctls: { ...NO_FORWARDING },
+      // Services may have any port, and the sidecar has no rights.
+      Sysctls: { ...NO_FORWARDING, 'net.ipv4.ip_unprivileged_port_start': '0' },
       NetworkMode: options.sharedNetwork,
       Tmpfs: { '/tmp': 'rw,noexec,nosuid,nodev,mode=1777,size=16m' },
       Memory: 256 * MIB,
@@ -141,7 +191,11 @@ function configureCommand(address: string, options: DockerRuntimeOptions): Sidec
 }
 
 /** What a sidecar must know of the attempt that it serves. */
-export function bindCommand(request: SidecarDuty['request'], options: DockerRuntimeOptions): SidecarCommand {
+export function bindCommand({
+  request,
+  options,
+  services,
+}: Pick<SidecarDuty, 'request' | 'options' | 'services'>): SidecarCommand {
   const { attemptId, jobId, attempt, spec, payload } = request;
   return {
     type: 'bind',
@@ -168,6 +222,7 @@ export function bindCommand(request: SidecarDuty['request'], options: DockerRunt
     // What the log masks is what the job gets, also when it is changed while the job runs.
     ...(spec.secrets.length > 0 && request.secrets !== undefined && { secretValues: { ...request.secrets } }),
     egress: egressPolicy(request, options.egressAllowPrivate),
+    ...(services.length > 0 && { services: [...services] }),
   };
 }
 

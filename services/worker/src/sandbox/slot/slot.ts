@@ -1,5 +1,6 @@
 import {
   holderName,
+  JOB_HOST,
   LABEL,
   networkName,
   newSlotId,
@@ -15,10 +16,10 @@ import type { SandboxContext } from '../docker-sandbox.ts';
 import type { FleetImageStore } from '../fleet-images.ts';
 import type { ImageFacts } from '../images.ts';
 import { HARDENED, JOB_USER, NO_FORWARDING } from '../job-container.ts';
-import { HOSTNAME } from '../job-environment.ts';
 import type { DockerRuntimeOptions } from '../options.ts';
 import { listLabelled, remainsOf, removeRemains } from '../removal.ts';
 import type { SandboxRequest } from '../runtime.ts';
+import { serviceHosts, serviceRoutes } from '../services.ts';
 import { createSlotNetwork, type SlotNetwork } from './network.ts';
 import { bindCommand, type Sidecar, startSidecar } from './sidecar.ts';
 
@@ -93,11 +94,12 @@ export class Slot {
   /** Gives the slot to an attempt. When this resolves, the sidecar serves it and nobody else. */
   async bind(request: SandboxRequest, signal: AbortSignal): Promise<void> {
     const { context, options } = this.#tools;
-    const { line } = await this.#sidecar;
+    const [network, { line }] = await Promise.all([this.network, this.#sidecar]);
+    const services = serviceRoutes(request.spec, options.services, network);
     this.#uses += 1;
     this.#isBound = true;
     using limit = deadline(context.limits.sidecarReadyMs, 'the sidecar was not bound in time', signal);
-    await line.ask(bindCommand(request, options), 'bound', limit);
+    await line.ask(bindCommand({ request, options, services }), 'bound', limit);
   }
 
   /** Takes the slot back: when this resolves, the sidecar has forgotten the attempt and closed its connections. */
@@ -179,8 +181,9 @@ export class Slot {
 
   async #makeHolder(runtime: Promise<ImageFacts>): Promise<string> {
     const { client, events } = this.#tools.context;
+    const { services } = this.#tools.options;
     const [network, image] = await Promise.all([this.network, runtime]);
-    const options = holderOptions({ network, image, labels: this.labels('holder') });
+    const options = holderOptions({ network, image, services, labels: this.labels('holder') });
     const id = await createContainer(client, {
       name: holderName(this.id),
       options,
@@ -215,15 +218,17 @@ export class Slot {
 function holderOptions({
   network,
   image,
+  services,
   labels,
 }: {
   readonly network: SlotNetwork;
   readonly image: ImageFacts;
+  readonly services: DockerRuntimeOptions['services'];
   readonly labels: Readonly<Record<string, string>>;
 }): ContainerCreateOptions {
   return {
     Image: image.id,
-    Hostname: HOSTNAME,
+    Hostname: JOB_HOST,
     User: JOB_USER,
     Labels: { ...labels },
     Entrypoint: [`${TOOLKIT_SOURCE}/busybox`, 'sleep', '1000000000'],
@@ -235,7 +240,7 @@ function holderOptions({
       // A connection that a job has closed leaves no trace in the namespace that the next job could see.
       Sysctls: { ...NO_FORWARDING, 'net.ipv4.tcp_max_tw_buckets': '0' },
       NetworkMode: network.name,
-      ExtraHosts: [`${RUNTIME_HOST}:${network.sidecarAddress}`],
+      ExtraHosts: [`${RUNTIME_HOST}:${network.sidecarAddress}`, ...serviceHosts(services, network)],
       // Nothing answers there: no name leaves the job's network.
       Dns: [network.sidecarAddress],
       DnsOptions: ['timeout:1', 'attempts:1'],

@@ -90,6 +90,7 @@ export class SandboxFixture implements AsyncDisposable {
       idleSlots: 2,
       prefix: '{test}',
       egressAllowPrivate: [],
+      services: [],
       logMaxBytes: 64 * 1024 * 1024,
       logger: { debug: () => undefined, info: () => undefined, warn: () => undefined },
       ...options,
@@ -115,12 +116,16 @@ export class SandboxFixture implements AsyncDisposable {
     for (const { host, port } of this.options.sharedNames) await this.serve(host, port);
   }
 
-  /** Something that takes connections on the shared network under a name. */
-  async serve(alias: string, port: number): Promise<Docker.Container> {
+  /** Something that takes connections on the shared network under a name, and answers each by a program. */
+  async serve(
+    alias: string,
+    port: number,
+    program: readonly string[] = ['/bin/true'],
+  ): Promise<Docker.Container> {
     const container = await this.docker.createContainer({
       Image: this.images.job,
       Labels: testLabels(this.node),
-      Entrypoint: ['/bin/nc', '-ll', '-p', String(port), '-e', '/bin/true'],
+      Entrypoint: ['/bin/nc', '-ll', '-p', String(port), '-e', ...program],
       HostConfig: { NetworkMode: this.options.sharedNetwork },
       NetworkingConfig: { EndpointsConfig: { [this.options.sharedNetwork]: { Aliases: [alias] } } },
     });

@@ -1,5 +1,6 @@
 import type { DockerSandbox } from '../docker-sandbox.ts';
 import type { PreparationObserver, SandboxRequest } from '../runtime.ts';
+import { openedServices } from '../services.ts';
 import { type OccupyTools, occupy } from '../slot/occupy.ts';
 import type { WarmSandbox } from './warm-pool.ts';
 
@@ -18,7 +19,7 @@ export async function startWarm(
   observer.end('image', { reference: image.reference, id: image.id });
   observer.begin('sidecar');
   await slot.bind(request, signal);
-  observer.end('sidecar');
+  observer.end('sidecar', openedServices(request.spec));
   observer.begin('start');
   observer.end('start', { start: 'warm' });
   signal.throwIfAborted();

@@ -1,0 +1,43 @@
+import { z } from 'zod';
+
+/** A line of a sidecar's log that an operator should see. */
+const warning = z.object({
+  level: z.enum(['warn', 'error', 'fatal']),
+  msg: z.string(),
+  attempt: z.string().optional(),
+  sharedService: z.string().optional(),
+  result: z.string().optional(),
+  reason: z.string().optional(),
+  error: z.string().optional(),
+});
+export type SidecarWarning = z.infer<typeof warning>;
+
+const LONGEST_LINE = 16 * 1024;
+
+/** Finds the warnings in a sidecar's own log, which comes in pieces. */
+export class SidecarWarnings {
+  readonly #onWarning: (found: SidecarWarning) => void;
+  #rest = '';
+
+  constructor(onWarning: (found: SidecarWarning) => void) {
+    this.#onWarning = onWarning;
+  }
+
+  push(text: string): void {
+    const lines = (this.#rest + text).split('\n');
+    this.#rest = (lines.pop() ?? '').slice(-LONGEST_LINE);
+    for (const line of lines) {
+      const found = warning.safeParse(parsed(line));
+      if (found.success) this.#onWarning(found.data);
+    }
+  }
+}
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    // Not a line of its log: Node.js itself has said something, which a failure shows.
+    return undefined;
+  }
+}
