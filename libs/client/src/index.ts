@@ -23,3 +23,4 @@ export { SchedulesClient } from './schedules.ts';
 export type { ApiKeyView, NewApiKey, SealedView, SettingsClient } from './settings.ts';
 export type { ClientOptions } from './transport.ts';
 export type { WaitOptions } from './wait.ts';
+export { webhookText } from './webhook-text.ts';

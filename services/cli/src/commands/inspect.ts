@@ -1,3 +1,4 @@
+import { webhookText } from '@cronium/client';
 import type { JobView } from '@cronium/contracts';
 import { type Context, print } from '../context.ts';
 import { between, duration, explainDeath, paintState, plain, waterfall } from '../render/index.ts';
@@ -133,6 +134,7 @@ function jobLines({ terminal, now }: Context, view: JobView): string[] {
     ['progress', progress(view)],
     ['condition', view.condition === null ? null : String(view.condition)],
     ['output', view.output === null ? null : JSON.stringify(view.output)],
+    ['webhook', view.webhook === undefined ? null : webhookText(view.webhook)],
     ['trace', view.traceId],
   ];
   return [

@@ -1,3 +1,4 @@
+import { webhookText } from '@cronium/client';
 import type { JobView } from '@cronium/contracts';
 import type { ComponentChildren, JSX } from 'preact';
 import { atMs, durationOrDash } from '../format/time.ts';
@@ -41,6 +42,7 @@ export function JobFacts({ job }: { job: JobView }): JSX.Element {
           {job.progress.message}
         </Fact>
       )}
+      {job.webhook !== undefined && <Fact name="Webhook">{webhookText(job.webhook)}</Fact>}
       {labels.length > 0 && (
         <Fact name="Labels" wide>
           <span class="chips">
