@@ -141,13 +141,15 @@ export class Toolkit {
   }
 
   async #check(id: string, volume: string, image: ImageFacts): Promise<void> {
-    const path = `${TOOLKIT_SOURCE}/busybox`;
-    const size = await this.#sizeOf(id, path);
-    if (size !== undefined && size > 0) return;
-    throw new SandboxError(
-      'docker',
-      `the volume ${volume} has no busybox: the image ${image.reference} has no ${path}, or the volume was filled by something else; build the image again, or remove the volume`,
-    );
+    for (const name of ['busybox', 'busybox-sealed']) {
+      const path = `${TOOLKIT_SOURCE}/${name}`;
+      const size = await this.#sizeOf(id, path);
+      if (size !== undefined && size > 0) continue;
+      throw new SandboxError(
+        'docker',
+        `the volume ${volume} has no ${name}: the image ${image.reference} has no ${path}, as one of another version, or the volume was filled by something else; build the image again, or remove the volume`,
+      );
+    }
   }
 
   async #sizeOf(id: string, path: string): Promise<number | undefined> {

@@ -93,6 +93,22 @@ describe('jobs of a batch', () => {
     expect(second.binding.containerId).toBe(first.binding.containerId);
   });
 
+  test('cannot look into what starts them, nor take what it is sent for the next', async () => {
+    const job = batch();
+    const files = 'mem environ maps syscall auxv fd/0 fd/1 fd/9 fd cwd root task/1/mem map_files';
+    const first = await run(
+      job(
+        `for f in ${files}; do { true </proc/1/$f; } 2>/dev/null && echo "reads $f"; done
+         for f in mem oom_score_adj fd/1; do { true >/proc/1/$f; } 2>/dev/null && echo "writes $f"; done
+         { true </proc/self/mem; } && echo "reads its own"; kill -9 1; kill -STOP 1`,
+      ),
+    );
+    expect(first.text).toBe('reads its own\n');
+    const second = await run(job('echo "$CRONIUM_EXECUTION_ID"'));
+    expect(second.text).toBe(`${second.binding.attemptId}\n`);
+    expect(second.binding.containerId).toBe(first.binding.containerId);
+  });
+
   test('keep what each wrote apart, byte for byte, also when nobody reads for a while', async () => {
     const job = batch();
     const sandbox = await prepare(

@@ -1,4 +1,4 @@
-import { TOOLKIT_BUSYBOX } from '@cronium/contracts';
+import { TOOLKIT_BUSYBOX, TOOLKIT_SEALED } from '@cronium/contracts';
 import {
   EMPTY_SHELL,
   type EntryPlan,
@@ -9,8 +9,8 @@ import {
   RUN_PATH,
 } from '../entry-program.ts';
 
-/** A container that serves a batch waits for commands on stdin, as PID 1. */
-export const SUPERVISOR_ENTRYPOINT: readonly string[] = EMPTY_SHELL;
+/** A container that serves a batch waits for commands on stdin, as PID 1, which its jobs can neither read nor trace. */
+export const SUPERVISOR_ENTRYPOINT: readonly string[] = EMPTY_SHELL.with(-2, TOOLKIT_SEALED);
 /** Its exit code when something of a turn stayed that it could not remove. */
 export const UNCLEAN_EXIT_CODE = 124;
 /** More than this is written to the shell in no turn: such a job runs in a container of its own. */

@@ -30,17 +30,17 @@ exec "$b" sleep 1000000`;
 
 /** Builds both from the busybox in the fleet's runtime image; the second time Docker has them. */
 export async function minimalImages(docker: Docker): Promise<MinimalImages> {
-  const busybox = `FROM ${testEnvironment().images.runtime} AS toolkit\nFROM scratch\nCOPY --from=toolkit ${TOOLKIT_SOURCE}/busybox`;
+  const from = `FROM ${testEnvironment().images.runtime} AS toolkit\nFROM scratch\nCOPY --from=toolkit ${TOOLKIT_SOURCE}`;
   const runtime = 'cronium-test/runtime:local';
   await build(docker, runtime, [
-    `${busybox} ${TOOLKIT_SOURCE}/busybox`,
+    `${from} ${TOOLKIT_SOURCE}`,
     'COPY sidecar /sidecar',
     STOP,
     `ENTRYPOINT ["${TOOLKIT_SOURCE}/busybox", "sh", "/sidecar"]`,
   ]);
   const job = 'cronium-test/job:local';
   await build(docker, job, [
-    `${busybox} /bin/busybox`,
+    `${from}/busybox /bin/busybox`,
     'RUN ["/bin/busybox", "--install", "-s", "/bin"]',
     'ENV FROM_IMAGE="of the image"',
     STOP,
