@@ -57,6 +57,7 @@ describe('subnets', () => {
   test('have their addresses', () => {
     expect(new SubnetAllocator(RANGE, 28, 2).take()).toEqual({
       cidr: '10.201.0.32/28',
+      gateway: '10.201.0.33',
       sidecarAddress: '10.201.0.34',
       jobAddress: '10.201.0.35',
     });

@@ -1,9 +1,11 @@
 import { formatAddress, formatCidr, overlap, parseCidr, type Range } from './cidr.ts';
 
-/** The addresses of one job's network. The first host address is Docker's gateway and stays unused. */
+/** The addresses of one job's network. */
 export interface Subnet {
   /** `10.201.0.16/28` */
   readonly cidr: string;
+  /** The first address, as Docker would have it; nobody has it. */
+  readonly gateway: string;
   readonly sidecarAddress: string;
   readonly jobAddress: string;
 }
@@ -108,6 +110,7 @@ export class SubnetAllocator {
 function subnetOf(range: Range): Subnet {
   return {
     cidr: formatCidr(range),
+    gateway: formatAddress(range.first + 1),
     sidecarAddress: formatAddress(range.first + 2),
     jobAddress: formatAddress(range.first + 3),
   };

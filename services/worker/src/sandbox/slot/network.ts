@@ -56,7 +56,9 @@ async function create(client: DockerClient, subnet: Subnet, options: CreateNetwo
       Driver: 'bridge',
       Internal: true,
       Labels: options.labels,
-      IPAM: { Driver: 'default', Config: [{ Subnet: subnet.cidr }] },
+      // The gateway is the one that Docker would take. A Docker 20.10 that died while it removed a network without a named one
+      // does not start any more.
+      IPAM: { Driver: 'default', Config: [{ Subnet: subnet.cidr, Gateway: subnet.gateway }] },
       Options: { 'com.docker.network.bridge.inhibit_ipv4': 'true' },
     },
   });
