@@ -40,7 +40,7 @@ test('a container of a former attempt is not removed while it is renamed: Docker
     `rename ${containerId}`,
     `remove ${containerId}`,
   ]);
-  await next.release();
+  await Promise.all([former.release(), next.release()]);
   await runtime.close();
 });
 

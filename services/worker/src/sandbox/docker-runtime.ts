@@ -241,7 +241,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   async #removeContainerOf(binding: SandboxBinding): Promise<void> {
     const { client, limits } = this.#context;
     const own = [...this.#sandboxes].find((sandbox) => sandbox.binding === binding);
-    if (own !== undefined) await own.release();
+    if (own !== undefined) await own.removeContainer();
     else await removeJob(client, binding.containerId, limits.releaseMs);
   }
 

@@ -186,11 +186,16 @@ export class DockerSandbox implements Sandbox {
     return this.#guard.run(AbortSignal.any([signal, this.#over.signal]));
   }
 
-  async release(): Promise<void> {
+  /** Removes the job's container, and lets go of nothing: who follows it sees that it vanished. */
+  async removeContainer(): Promise<void> {
     const { client, limits } = this.#context;
-    this.detach();
     await this.#settle?.();
     await removeJob(client, this.binding.containerId, limits.releaseMs);
+  }
+
+  async release(): Promise<void> {
+    this.detach();
+    await this.removeContainer();
     // Once: the slot may be another attempt's soon.
     if (this.#isReleased) return;
     this.#isReleased = true;
