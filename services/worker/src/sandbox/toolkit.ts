@@ -15,13 +15,18 @@ interface ListedVolume {
   readonly CreatedAt: string;
 }
 
+interface FilledVolume {
+  readonly name: string;
+  readonly isSealed: boolean;
+}
+
 /**
  * The volume with the static busybox that starts every job. Docker fills it from the runtime-api image's `/toolkit` when
  * a container is created on it; its name has the image's id, so a new image gets a new one.
  */
 export class Toolkit {
   readonly #client: DockerClient;
-  readonly #ready = new Map<string, Promise<string>>();
+  readonly #ready = new Map<string, Promise<FilledVolume>>();
 
   constructor(client: DockerClient) {
     this.#client = client;
@@ -29,6 +34,15 @@ export class Toolkit {
 
   /** The name of the filled volume of this image; made and checked once. */
   async volume(image: ImageFacts): Promise<string> {
+    return (await this.#filled(image)).name;
+  }
+
+  /** Has it the shell that nobody may read? An image of a former version has not. */
+  async isSealed(image: ImageFacts): Promise<boolean> {
+    return (await this.#filled(image)).isSealed;
+  }
+
+  async #filled(image: ImageFacts): Promise<FilledVolume> {
     const known = this.#ready.get(image.id);
     if (known !== undefined) return known;
     const making = this.#make(image);
@@ -91,7 +105,7 @@ export class Toolkit {
     }
   }
 
-  async #make(image: ImageFacts): Promise<string> {
+  async #make(image: ImageFacts): Promise<FilledVolume> {
     const volume = `${VOLUME_PREFIX}${image.id.replace(/^sha256:/, '').slice(0, 12)}`;
     await this.#client.call({
       operation: `create volume ${volume}`,
@@ -99,14 +113,14 @@ export class Toolkit {
       path: '/volumes/create',
       body: { Name: volume, Labels: { [LABEL.managed]: 'true', [LABEL.role]: 'toolkit' } },
     });
-    await retry(() => this.#fill(volume, image), {
+    const isSealed = await retry(() => this.#fill(volume, image), {
       signal: AbortSignal.timeout(60_000),
       attempts: 20,
       // Another worker of this host is at it: its container has the name.
       when: (error) => statusOf(error) === 409,
       onRetry: () => void this.#clearStale(volume).catch(() => undefined),
     });
-    return volume;
+    return { name: volume, isSealed };
   }
 
   /** A worker that died while filling left its container behind. */
@@ -117,7 +131,8 @@ export class Toolkit {
     }
   }
 
-  async #fill(volume: string, image: ImageFacts): Promise<void> {
+  /** @returns has it the shell that nobody may read? */
+  async #fill(volume: string, image: ImageFacts): Promise<boolean> {
     const { Id: id } = await this.#client.call<{ Id: string }>({
       operation: `fill the volume ${volume} from ${image.reference}`,
       method: 'POST',
@@ -135,21 +150,20 @@ export class Toolkit {
     });
     try {
       await this.#check(id, volume, image);
+      return (await this.#sizeOf(id, `${TOOLKIT_SOURCE}/busybox-sealed`)) !== undefined;
     } finally {
       await removeContainer(this.#client, id);
     }
   }
 
   async #check(id: string, volume: string, image: ImageFacts): Promise<void> {
-    for (const name of ['busybox', 'busybox-sealed']) {
-      const path = `${TOOLKIT_SOURCE}/${name}`;
-      const size = await this.#sizeOf(id, path);
-      if (size !== undefined && size > 0) continue;
-      throw new SandboxError(
-        'docker',
-        `the volume ${volume} has no ${name}: the image ${image.reference} has no ${path}, as one of another version, or the volume was filled by something else; build the image again, or remove the volume`,
-      );
-    }
+    const path = `${TOOLKIT_SOURCE}/busybox`;
+    const size = await this.#sizeOf(id, path);
+    if (size !== undefined && size > 0) return;
+    throw new SandboxError(
+      'docker',
+      `the volume ${volume} has no busybox: the image ${image.reference} has no ${path}, or the volume was filled by something else; build the image again, or remove the volume`,
+    );
   }
 
   async #sizeOf(id: string, path: string): Promise<number | undefined> {

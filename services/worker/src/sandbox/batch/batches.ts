@@ -35,6 +35,8 @@ export class Batches {
   readonly #cells: Cells;
   readonly #former: FormerCells;
   readonly #sandboxes = new Set<BatchSandbox | AdoptedBatchSandbox>();
+  /** The image that was complained of. */
+  #unsealed: string | undefined;
 
   constructor(options: BatchesOptions) {
     this.#options = options;
@@ -51,7 +53,7 @@ export class Batches {
     observer: PreparationObserver,
     signal: AbortSignal,
   ): Promise<Sandbox | undefined> {
-    if (!isShared(request)) return undefined;
+    if (!isShared(request) || !(await this.#canShare(signal))) return undefined;
     for (let tries = 1; ; tries++) {
       const cell = await this.#take(request, observer, signal);
       const nonce = randomBytes(16).toString('hex');
@@ -131,6 +133,22 @@ export class Batches {
     for (const sandbox of this.#sandboxes) sandbox.detach();
     this.#sandboxes.clear();
     await this.#cells.close();
+  }
+
+  /** No container is shared without a shell that its jobs cannot look into: a sidecar's image of a former version has none. */
+  async #canShare(signal: AbortSignal): Promise<boolean> {
+    const { images, toolkit, options } = this.#options;
+    const image = await images.runtime(signal);
+    const isSealed = await toolkit.isSealed(image);
+    if (!isSealed && this.#unsealed !== image.id) {
+      this.#unsealed = image.id;
+      const facts = { image: image.reference };
+      options.logger.warn(
+        facts,
+        'batches share no containers: the sidecar’s image is of a former version; build or load the present one',
+      );
+    }
+    return isSealed;
   }
 
   async #take(request: SandboxRequest, observer: PreparationObserver, signal: AbortSignal): Promise<Cell> {

@@ -52,6 +52,19 @@ export async function minimalImages(docker: Docker): Promise<MinimalImages> {
   return { runtime, job };
 }
 
+/** A sidecar's image as it was before jobs of batches could not look into their shell. */
+export async function formerRuntimeImage(docker: Docker, { runtime }: MinimalImages): Promise<string> {
+  const tag = 'cronium-test/former-runtime:local';
+  const busybox = `${TOOLKIT_SOURCE}/busybox`;
+  await build(docker, tag, [
+    `FROM ${runtime} AS present\nFROM scratch\nCOPY --from=present ${busybox} ${busybox}`,
+    'COPY sidecar /sidecar',
+    STOP,
+    `ENTRYPOINT ["${busybox}", "sh", "/sidecar"]`,
+  ]);
+  return tag;
+}
+
 async function build(docker: Docker, tag: string, lines: readonly string[]): Promise<void> {
   const context = tarArchive([
     { name: 'Dockerfile', bytes: Buffer.from(lines.join('\n')) },
