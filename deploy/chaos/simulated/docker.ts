@@ -15,7 +15,7 @@ import {
 } from '../../../services/worker/src/sandbox/runtime.ts';
 import type { ScriptedContainer, ScriptedHost } from '../../../services/worker/src/testing/scripted-host.ts';
 import type { Life } from '../lives.ts';
-import type { VirtualTime } from './virtual-time.ts';
+import type { SimProcess, VirtualTime } from './virtual-time.ts';
 import type { Wire } from './wire.ts';
 
 /** A machine with containers, and what an observer saw of their lives. */
@@ -29,6 +29,7 @@ export interface SimulatedRuntimeOptions {
   readonly machine: SimulatedHost;
   readonly wire: Wire;
   readonly time: VirtualTime;
+  readonly process: SimProcess;
 }
 
 const STEP_MS = 40;
@@ -38,11 +39,13 @@ export class SimulatedRuntime implements SandboxRuntime {
   readonly #machine: SimulatedHost;
   readonly #wire: Wire;
   readonly #time: VirtualTime;
+  readonly #process: SimProcess;
 
-  constructor({ machine, wire, time }: SimulatedRuntimeOptions) {
+  constructor({ machine, wire, time, process }: SimulatedRuntimeOptions) {
     this.#machine = machine;
     this.#wire = wire;
     this.#time = time;
+    this.#process = process;
   }
 
   async prepare(
@@ -58,7 +61,7 @@ export class SimulatedRuntime implements SandboxRuntime {
         observer.end(one, {});
       }
       observer.begin('create');
-      const container = await this.#wire.ask(() => this.#machine.host.create(request));
+      const container = await this.#wire.ask(() => this.#create(request));
       observer.end('create', {});
       observer.begin('start');
       await pause(STEP_MS, signal);
@@ -70,6 +73,20 @@ export class SimulatedRuntime implements SandboxRuntime {
       if (signal.aborted) throw new SandboxError('aborted', 'the preparation was given up', { cause: error });
       throw error;
     }
+  }
+
+  /**
+   * A container has its job's name: one that waits for a program that never came gives way, where somebody is there to ask
+   * for that. What a dead worker had asked for is refused.
+   */
+  #create(request: SandboxRequest): ScriptedContainer {
+    const { host } = this.#machine;
+    const others = [...host.containers.values()].filter(({ identity }) => identity.jobId === request.jobId);
+    if (others.length > 0 && this.#process.state === 'dead') {
+      throw new SandboxError('docker', 'the name is taken', { statusCode: 409 });
+    }
+    for (const other of others) if (!other.isLaunched) host.remove(other);
+    return host.create(request);
   }
 
   async adopt(binding: SandboxBinding): Promise<Sandbox | undefined> {

@@ -61,6 +61,7 @@ class Tally {
       repeated: repeated + report.repeated.length,
       hours: hours + report.tookMs / 3_600_000,
     };
+    for (const one of report.repeated) this.#say(`seed ${report.seed}: ${one} was repeated`);
     if (!isFaultless(report)) {
       this.#bad.push(report.seed);
       this.#say(JSON.stringify(report, undefined, 2));

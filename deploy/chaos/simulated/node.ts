@@ -1,6 +1,6 @@
 import type { NodeKey } from '@cronium/contracts';
-import { createLogger } from '@cronium/telemetry';
-import { Journal } from '../../../services/worker/src/journal/journal.ts';
+import { createLogger, createMetrics } from '@cronium/telemetry';
+import { Journal, openJournal } from '../../../services/worker/src/journal/journal.ts';
 import type { NodeSettings } from '../../../services/worker/src/node/settings.ts';
 import { WorkerNode } from '../../../services/worker/src/node/worker-node.ts';
 import { ResultsError } from '../../../services/worker/src/report/results-client.ts';
@@ -41,6 +41,8 @@ export class SimulatedNode {
   /** When it took too long after SIGTERM. */
   readonly slowEnds: string[] = [];
   #endingSinceMs: number | undefined;
+  /** Its disk: what was written there is there for whoever comes next. */
+  readonly #disk = openJournal(':memory:', '');
   readonly #options: SimulatedNodeOptions;
   readonly #broken = new Map<WireName, Map<string, 'cut' | 'silent'>>();
   readonly #losses = new Map<WireName, number>();
@@ -61,12 +63,13 @@ export class SimulatedNode {
     const { settings, time, random, valkey, results, machine } = this.#options;
     const process = new SimProcess();
     const wires = this.#wires(process);
-    const journal = new Journal(settings.stateDir);
+    const journal = new Journal(settings.stateDir, this.#disk);
     const link = simulatedLink({ valkey, wire: wires.valkey, process, time, settings });
-    const runtime = new SimulatedRuntime({ machine, wire: wires.docker, time });
+    const runtime = new SimulatedRuntime({ machine, wire: wires.docker, time, process });
     const node = time.inside(process, () => {
       const started = new WorkerNode({
         ...{ settings, link, runtime, journal, nodeKey: KEY, log: LOG },
+        registry: createMetrics('worker', {}, { ofProcess: false }),
         results: simulatedResultsClient(results, wires.results),
         hostFacts: () => ({ load1: 0 }),
         signToken: async () => `token-${random.whole(0, 2 ** 30)}`,

@@ -134,7 +134,7 @@ export function simulatedResultsClient(results: SimulatedResults, wire: Wire): R
   return {
     // As it stood when it was sent.
     sendUpdates: (updates) => {
-      const sent = structuredClone(updates);
+      const sent = JSON.parse(JSON.stringify(updates)) as typeof updates;
       return wire.ask(() => results.ingest(sent));
     },
     sendLogs: (frames) => wire.ask(() => results.store(frames)),

@@ -33,12 +33,23 @@ class Handle {
   }
 }
 
+/** Runs something in a context that was entered once: to enter it each time costs a copy of it. */
+type Within = <T>(run: () => T) => T;
+
 /** Node takes longer times for 1 ms. */
 const LONGEST_MS = 2 ** 31 - 1;
 /** 2026-01-01, so that a round's times depend on its seed alone. */
 const BEGIN_MS = Date.UTC(2026, 0, 1);
 
-const real = { setTimeout, clearTimeout, setImmediate, random: Math.random, now: Date.now };
+const real = {
+  ...{ setTimeout, clearTimeout, setImmediate, clearImmediate },
+  ...{ random: Math.random, now: Date.now },
+};
+/**
+ * So many turns of the event loop follow one another before the system is asked for input and output, of which there is
+ * none. Node does between two of them all that it does at the end of a turn.
+ */
+const TURNS_AT_ONCE = 200;
 
 /**
  * Time that passes when nothing is left to do: the clock, the timers and `Math.random` of this whole Node process. The
@@ -46,7 +57,10 @@ const real = { setTimeout, clearTimeout, setImmediate, random: Math.random, now:
  */
 export class VirtualTime implements Disposable {
   readonly #context = new AsyncLocalStorage<SimProcess | undefined>();
+  readonly #outside: Within = this.#context.run(undefined, () => AsyncLocalStorage.snapshot());
   readonly #timers: Timer[] = [];
+  /** They come before any time passes. */
+  readonly #immediates: Timer[] = [];
   #nowMs = BEGIN_MS;
   #order = 0;
 
@@ -60,12 +74,18 @@ export class VirtualTime implements Disposable {
     const clear = (handle: unknown) => {
       if (handle instanceof Handle) handle[Symbol.dispose]();
     };
-    Object.assign(globalThis, { setTimeout: set, clearTimeout: clear });
+    const setImmediate = (run: (...args: unknown[]) => void, ...args: unknown[]) => {
+      const timer = this.#timer(this.#nowMs, () => run(...args));
+      this.#immediates.push(timer);
+      return new Handle(timer);
+    };
+    const timers = { setTimeout: set, clearTimeout: clear, setImmediate, clearImmediate: clear };
+    Object.assign(globalThis, timers);
   }
 
   [Symbol.dispose](): void {
-    const { setTimeout: set, clearTimeout: clear } = real;
-    Object.assign(globalThis, { setTimeout: set, clearTimeout: clear });
+    const { setTimeout, clearTimeout, setImmediate, clearImmediate } = real;
+    Object.assign(globalThis, { setTimeout, clearTimeout, setImmediate, clearImmediate });
     Math.random = real.random;
     Date.now = real.now;
     Reflect.deleteProperty(performance, 'now');
@@ -78,38 +98,68 @@ export class VirtualTime implements Disposable {
 
   /** Runs something as a process's own: what it starts stands still and dies with it. */
   inside<T>(process: SimProcess, run: () => T): T {
-    return this.#context.run(process, run);
+    process.within ??= this.#context.run(process, () => AsyncLocalStorage.snapshot());
+    return process.within(run);
   }
 
   /** Runs something as the world's own. */
   outside<T>(run: () => T): T {
-    return this.#context.run(undefined, run);
+    return this.#outside(run);
   }
 
   /**
    * Lets time pass until a condition holds.
    * @returns false when so much time has passed before
    */
-  async until(condition: () => boolean, milliseconds: number): Promise<boolean> {
+  until(condition: () => boolean, milliseconds: number): Promise<boolean> {
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
     const endMs = this.#nowMs + milliseconds;
-    for (;;) {
-      await new Promise((resolve) => real.setImmediate(resolve));
-      if (condition()) return true;
-      const next = this.#next();
-      if (next === undefined || next.atMs > endMs) return false;
-      this.#pop();
-      this.#nowMs = Math.max(this.#nowMs, next.atMs);
-      this.#fire(next);
+    let isOver = false;
+    const turn = () => {
+      if (isOver) return;
+      try {
+        const holds = this.#turn(condition, endMs);
+        isOver = holds !== undefined;
+        if (holds !== undefined) resolve(holds);
+      } catch (error) {
+        isOver = true;
+        reject(error);
+      }
+    };
+    const turns = () => {
+      if (isOver) return;
+      for (let count = 0; count < TURNS_AT_ONCE; count++) real.setImmediate(turn);
+      real.setImmediate(turns);
+    };
+    turns();
+    return promise;
+  }
+
+  /** One turn of the event loop. @returns does the condition hold? `undefined` when that is not known yet */
+  #turn(condition: () => boolean, endMs: number): boolean | undefined {
+    const immediate = this.#immediates.shift();
+    if (immediate !== undefined) {
+      this.#fire(immediate);
+      return undefined;
     }
+    if (condition()) return true;
+    const next = this.#next();
+    if (next === undefined || next.atMs > endMs) return false;
+    this.#pop();
+    this.#nowMs = Math.max(this.#nowMs, next.atMs);
+    this.#fire(next);
+    return undefined;
   }
 
   #add(milliseconds: number, run: () => void): Timer {
     const waits = milliseconds >= 1 && milliseconds <= LONGEST_MS ? milliseconds : 1;
-    const owner = this.#context.getStore();
-    const atMs = this.#nowMs + Math.trunc(waits);
-    const timer = { atMs, order: this.#order++, owner, run, isCleared: false };
+    const timer = this.#timer(this.#nowMs + Math.trunc(waits), run);
     this.#push(timer);
     return timer;
+  }
+
+  #timer(atMs: number, run: () => void): Timer {
+    return { atMs, order: this.#order++, owner: this.#context.getStore(), run, isCleared: false };
   }
 
   #fire(timer: Timer): void {
@@ -167,6 +217,8 @@ function isEarlier(one: Timer | undefined, other: Timer | undefined): boolean {
  */
 export class SimProcess {
   state: 'up' | 'stopped' | 'dead' = 'up';
+  /** See {@link VirtualTime.inside}. */
+  within: Within | undefined;
   #held: (() => void)[] = [];
 
   enter(run: () => void): void {

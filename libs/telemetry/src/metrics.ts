@@ -30,11 +30,18 @@ export interface Metrics {
   histogram<N extends NameOf<'histogram'>>(name: N): Histogram<LabelsOf<N>>;
 }
 
-/** A registry with the process's own metrics (memory, CPU, garbage collection, event loop delay). */
-export function createMetrics(service: string, labels: Readonly<Record<string, string>> = {}): Metrics {
+/**
+ * A registry with the process's own metrics (memory, CPU, garbage collection, event loop delay). Those are watched until
+ * the process ends: `ofProcess: false` is for one that makes many registries.
+ */
+export function createMetrics(
+  service: string,
+  labels: Readonly<Record<string, string>> = {},
+  { ofProcess = true } = {},
+): Metrics {
   const registry = new Registry();
   registry.setDefaultLabels({ service, ...labels });
-  collectDefaultMetrics({ register: registry });
+  if (ofProcess) collectDefaultMetrics({ register: registry });
   const failures = new Counter(optionsOf('scrape_failures_total', registry));
   const read = (name: MetricName, fill: (gauge: Gauge) => Promise<void> | void): void => {
     new Gauge({

@@ -59,11 +59,17 @@ export class Journal {
   readonly #statements: Readonly<Record<keyof typeof SQL, StatementSync>>;
   /** Timelines that have grown in this turn of the event loop. */
   readonly #grown = new Map<string, readonly TimelineEntry[]>();
+  readonly #isOwn: boolean;
+  #isOpen = true;
   #saving: NodeJS.Immediate | undefined;
 
-  /** @throws StateDirError when another process uses the directory, or it cannot be written */
-  constructor(stateDir: string) {
-    this.#database = open(join(stateDir, 'node.db'), stateDir);
+  /**
+   * @param kept where to write instead, as {@link openJournal} gave it: it stays open, and a successor gets it again
+   * @throws StateDirError when another process uses the directory, or it cannot be written
+   */
+  constructor(stateDir: string, kept?: DatabaseSync) {
+    this.#isOwn = kept === undefined;
+    this.#database = kept ?? openJournal(join(stateDir, 'node.db'), stateDir);
     const statement = (sql: string) => this.#database.prepare(sql);
     this.#statements = {
       open: statement(SQL.open),
@@ -149,9 +155,10 @@ export class Journal {
   }
 
   close(): void {
-    if (!this.#database.isOpen) return;
+    if (!this.#isOpen) return;
     this.#saveTimelines();
-    this.#database.close();
+    this.#isOpen = false;
+    if (this.#isOwn) this.#database.close();
   }
 
   #saveSoon(): void {
@@ -165,7 +172,7 @@ export class Journal {
   #saveTimelines(): void {
     clearImmediate(this.#saving);
     this.#saving = undefined;
-    if (this.#grown.size === 0 || !this.#database.isOpen) return;
+    if (this.#grown.size === 0 || !this.#isOpen) return;
     this.#transaction(() => {
       for (const [attemptId, timeline] of this.#grown) {
         this.#statements.timeline.run(JSON.stringify(timeline), attemptId);
@@ -176,11 +183,11 @@ export class Journal {
 
   /** A closed journal takes nothing any more, as if the process had died: what is under way then is the successor's. */
   #write(name: keyof typeof SQL, ...values: string[]): void {
-    if (this.#database.isOpen) this.#statements[name].run(...values);
+    if (this.#isOpen) this.#statements[name].run(...values);
   }
 
   #transaction(run: () => void): void {
-    if (!this.#database.isOpen) return;
+    if (!this.#isOpen) return;
     this.#database.exec('BEGIN IMMEDIATE');
     try {
       run();
@@ -242,7 +249,8 @@ function entryFrom(raw: unknown): JournalEntry {
   };
 }
 
-function open(file: string, stateDir: string): DatabaseSync {
+/** Opens the database of a journal: a file, or `:memory:` for one that need not outlive this process. */
+export function openJournal(file: string, stateDir: string): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(file, { timeout: 1000 });

@@ -16,7 +16,7 @@ import {
   toQueuePriority,
   traceIdForJob,
 } from '@cronium/contracts';
-import { createLogger } from '@cronium/telemetry';
+import { createLogger, createMetrics } from '@cronium/telemetry';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { AttemptLimits } from '../attempt/deps.ts';
@@ -130,6 +130,7 @@ export class TestFleet implements AsyncDisposable {
       results: this.results,
       journal,
       nodeKey: await createNodeKey(),
+      registry: createMetrics('worker', {}, { ofProcess: false }),
       log: createLogger({ service: 'worker', node: name, level: this.logLevel }),
     });
     node.start();

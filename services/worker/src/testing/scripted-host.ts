@@ -134,6 +134,11 @@ export class ScriptedContainer {
     this.#thawed.resolve();
   }
 
+  /** Was its program sent? */
+  get isLaunched(): boolean {
+    return this.#launched;
+  }
+
   launch(): void {
     if (this.#launched) throw new Error(`${this.identity.attemptId} was launched twice`);
     this.#launched = true;
