@@ -135,6 +135,12 @@ const containerFaults: readonly Fault[] = [
     break: (bed, context) => onContainer(bed, context, 'kill'),
     mend: async () => undefined,
   },
+  {
+    ...{ name: 'SIGSTOP of a sidecar', target: 'a container', weight: 1, rows: '14' },
+    lastsMs: [0, 0],
+    break: (bed, context) => onContainer(bed, context, 'stop'),
+    mend: async () => undefined,
+  },
 ];
 
 /** All that a round may do. */
@@ -157,7 +163,7 @@ async function signalStore({ pid }: LocalService, signal: NodeJS.Signals): Promi
 }
 
 /** Someone interferes with a container of a running job on the first engine. */
-async function onContainer(bed: Bed, context: FaultContext, act: 'remove' | 'kill'): Promise<void> {
+async function onContainer(bed: Bed, context: FaultContext, act: 'remove' | 'kill' | 'stop'): Promise<void> {
   const { docker } = bed.workers[0].host;
   const filters = {
     label: [`${LABEL.node}=${bed.workers[0].node}`, `${LABEL.role}=job`],
@@ -173,7 +179,10 @@ async function onContainer(bed: Bed, context: FaultContext, act: 'remove' | 'kil
   // It may have ended since it was listed.
   if (act === 'remove')
     await docker.getContainer(jobContainerName(jobId)).remove({ force: true }).catch(ended);
-  else await docker.getContainer(sidecarName(jobId)).kill().catch(ended);
+  else {
+    const signal = act === 'kill' ? 'SIGKILL' : 'SIGSTOP';
+    await docker.getContainer(sidecarName(jobId)).kill({ signal }).catch(ended);
+  }
 }
 
 /** The job whose name a container bears. */

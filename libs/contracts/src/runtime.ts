@@ -46,6 +46,8 @@ export const sidecarCommand = z.discriminatedUnion('type', [
   }),
   /** The attempt has ended: forget it, refuse its token, close its connections. */
   z.strictObject({ type: z.literal('unbind') }),
+  /** Does its API still take requests? */
+  z.strictObject({ type: z.literal('health') }),
 ]);
 export type SidecarCommand = z.infer<typeof sidecarCommand>;
 
@@ -53,6 +55,8 @@ export const sidecarReply = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ready') }),
   z.strictObject({ type: z.literal('bound'), attemptId: z.string() }),
   z.strictObject({ type: z.literal('unbound') }),
+  /** It lives; `problem` says what is wrong all the same. */
+  z.strictObject({ type: z.literal('health'), problem: z.string().optional() }),
   z.strictObject({ type: z.literal('error'), message: z.string() }),
 ]);
 export type SidecarReply = z.infer<typeof sidecarReply>;

@@ -76,6 +76,18 @@ test('it is configured over stdin, listens on its one address, and ends at SIGTE
   expect(await sidecar.exited).toEqual([0, null]);
 });
 
+test('it says how it is, and what is wrong with it', async () => {
+  const sidecar = start();
+  const health = JSON.stringify({ type: 'health' });
+  sidecar.say(`${health}\n`);
+  expect(await sidecar.reply()).toEqual({ type: 'health', problem: 'it was not configured' });
+  const address = newAddress();
+  sidecar.say(`${configure(address)}\n`);
+  expect(await sidecar.reply()).toEqual({ type: 'ready' });
+  sidecar.say(`\n${health}\n`);
+  expect(await sidecar.reply()).toEqual({ type: 'health' });
+});
+
 test('a line that is no command is answered with an error that does not repeat it, and the next one counts', async () => {
   const sidecar = start();
   const lines = [

@@ -102,3 +102,14 @@ test.each([
   }
   expect(await listens(fixture.address, EGRESS_PORT)).toBe(false);
 });
+
+test('a sidecar whose API takes no connections says so', async () => {
+  await using fixture = new Fixture();
+  await fixture.start();
+  expect(await fixture.sidecar.carryOut({ type: 'health' })).toEqual({ type: 'health' });
+  await fixture.sidecar.close();
+  expect(await fixture.sidecar.carryOut({ type: 'health' })).toEqual({
+    type: 'health',
+    problem: `its API takes no connections at ${fixture.address}:${RUNTIME_PORT}`,
+  });
+});

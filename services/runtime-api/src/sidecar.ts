@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:http';
+import { connect } from 'node:net';
 import { EGRESS_PORT, RUNTIME_PORT, type SidecarCommand, type SidecarReply } from '@cronium/contracts';
 import type { JWK } from 'jose';
 import { createApp, type Limits } from './app.ts';
@@ -12,6 +13,8 @@ import { type Revocations, valkeyRevocations } from './revocation.ts';
 import { type ServiceEvent, ServiceGate } from './services.ts';
 
 const MAX_CONNECTIONS = 256;
+/** A connection to oneself takes less than a millisecond. */
+const OWN_CONNECTION_MS = 3000;
 /** The sidecar has 256 MiB. */
 const LIMITS: Limits = {
   patienceMs: 20_000,
@@ -63,6 +66,10 @@ export class Sidecar {
       case 'unbind':
         await this.#unbind();
         return { type: 'unbound' };
+      case 'health': {
+        const problem = await this.#problem();
+        return { type: 'health', ...(problem !== undefined && { problem }) };
+      }
     }
   }
 
@@ -70,6 +77,13 @@ export class Sidecar {
   async close(): Promise<void> {
     await this.#unbind();
     await Promise.all(this.#closers.map((close) => close()));
+  }
+
+  async #problem(): Promise<string | undefined> {
+    if (this.#settings === undefined) return 'it was not configured';
+    const place = { host: this.#settings.address, port: this.#ports.api };
+    if (await takesConnections(place)) return undefined;
+    return `its API takes no connections at ${place.host}:${place.port}`;
   }
 
   async #configure(settings: Settings): Promise<void> {
@@ -173,6 +187,14 @@ export class Sidecar {
       this.#log({ level: 'error', msg: 'a server failed', error: String(error) }),
     );
   }
+}
+
+function takesConnections(place: { readonly host: string; readonly port: number }): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ ...place, timeout: OWN_CONNECTION_MS });
+  socket.once('connect', () => resolve(true));
+  for (const event of ['error', 'timeout']) socket.once(event, () => resolve(false));
+  return promise.finally(() => socket.destroy());
 }
 
 function closed(server: Server): Promise<void> {

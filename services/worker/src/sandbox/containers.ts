@@ -91,8 +91,9 @@ export async function startContainer(client: DockerClient, id: string): Promise<
 }
 
 /** Takes over the container's three streams; to miss nothing, before its start. */
-export function attachContainer(client: DockerClient, id: string): Promise<Duplex> {
+export function attachContainer(client: DockerClient, id: string, signal?: AbortSignal): Promise<Duplex> {
   return client.hijack({
+    signal,
     operation: `attach to container ${short(id)}`,
     method: 'POST',
     path: `/containers/${id}/attach`,

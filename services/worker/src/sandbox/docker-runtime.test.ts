@@ -186,34 +186,6 @@ describe('the end of a job', () => {
     await sandbox.freeze();
     await sandbox.thaw();
   });
-
-  test('a sidecar that dies is started again once, and serves again; the second time it is gone', async () => {
-    const sandbox = await fixture.prepare(fixture.shell('sleep 1000'));
-    await sandbox.launch();
-    const sidecar = fixture.docker.getContainer(sandbox.binding.sidecarId);
-    const kept = sandbox.keepSidecar(signal());
-    await sidecar.kill();
-    await eventually(() => sandbox.evidence().sidecarRestarts === 1, { what: 'it was started again' });
-    expect(sandbox.evidence()).toMatchObject({ sidecarDied: true, sidecarIsDown: false });
-    const job = fixture.docker.getContainer(sandbox.binding.containerId);
-    const reach = await job.exec({ Cmd: ['nc', '-w', '5', 'runtime-api', '8081', '-e', '/bin/true'] });
-    await reach.start({ Detach: true });
-    await eventually(async () => (await reach.inspect()).ExitCode === 0, { what: 'the job reaches it' });
-    await sidecar.kill();
-    expect(await kept).toMatch(/died again/);
-    expect(sandbox.evidence()).toMatchObject({ sidecarRestarts: 1, sidecarIsDown: true });
-    await sandbox.release();
-  });
-
-  test('a sidecar that dies with its job, or after it, is left alone', async () => {
-    const sandbox = await fixture.prepare(fixture.shell('exit 0'));
-    await sandbox.launch();
-    await sandbox.exit(signal());
-    await fixture.docker.getContainer(sandbox.binding.sidecarId).kill();
-    expect(await sandbox.keepSidecar(signal())).toBeUndefined();
-    expect(sandbox.evidence().sidecarRestarts).toBe(0);
-    await sandbox.release();
-  });
 });
 
 describe('names and remains', () => {
@@ -238,7 +210,9 @@ describe('names and remains', () => {
     };
     const name = jobContainerName(jobId);
     await fixture.docker.createContainer({ name, Image: fixture.images.job, Labels: labels });
-    const sandbox = await fixture.prepare(fixture.shell('echo ok'), { jobId });
+    // Nothing stands ready for such a job, so its container is made, and needs the name.
+    const job = fixture.shell('echo ok', { resources: { memoryMiB: 65 } });
+    const sandbox = await fixture.prepare(job, { jobId });
     await sandbox.launch();
     expect((await fixture.follow(sandbox)).stdout.toString()).toBe('ok\n');
     await sandbox.release();

@@ -24,7 +24,7 @@ import {
   SandboxError,
 } from './runtime.ts';
 import { SidecarGuard } from './sidecar-guard.ts';
-import { reviveSidecar, type SidecarDuty } from './slot/sidecar.ts';
+import { askSidecar, reviveSidecar, type SidecarDuty } from './slot/sidecar.ts';
 import type { SubnetAllocator } from './subnets.ts';
 
 const SEND_MS = 30_000;
@@ -261,7 +261,10 @@ export function guardOf(
     ...{ client, events, sidecarId, holderId, isFresh },
     jobId: containerId,
     inspectEveryMs: limits.inspectEveryMs,
+    askEveryMs: limits.sidecarAskMs,
+    ask: (abort) =>
+      askSidecar(client, sidecarId, { line: duty.line, answerMs: limits.sidecarAnswerMs, signal: abort }),
     revive: () => reviveSidecar(client, sidecarId, { duty, readyMs: limits.sidecarReadyMs, signal }),
-    onRevived: () => logger.warn({ attempt: attemptId }, 'the sidecar had died and was started again'),
+    onRevived: () => logger.warn({ attempt: attemptId }, 'the sidecar was lost and started again'),
   });
 }

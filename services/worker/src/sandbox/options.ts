@@ -67,6 +67,9 @@ export interface Limits {
   readonly probeCacheMs: number;
   /** How often a running container is inspected although nothing was heard of it. */
   readonly inspectEveryMs: number;
+  /** How often the sidecar of a running job is asked how it is, and how long it may take to say so. */
+  readonly sidecarAskMs: number;
+  readonly sidecarAnswerMs: number;
 }
 
 export const DEFAULT_LIMITS: Limits = Object.freeze({
@@ -76,4 +79,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   releaseMs: 60_000,
   probeCacheMs: 30_000,
   inspectEveryMs: 15_000,
+  // Noticed and started again before a helper's request, of 30 s, has run out.
+  sidecarAskMs: 5000,
+  sidecarAnswerMs: 8000,
 });

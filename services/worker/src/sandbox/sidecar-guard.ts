@@ -1,11 +1,12 @@
 import { pause } from '@cronium/lifecycle';
-import { inspectContainer } from './containers.ts';
+import { inspectContainer, signalContainer } from './containers.ts';
 import { type DockerClient, isDaemonAway } from './docker.ts';
 import type { ContainerEvents } from './events.ts';
 
 const RETRY_MS = 500;
 /** A start that fails may fail for the moment only. */
 const REVIVALS = 3;
+const DIED = { what: 'died', why: '' };
 
 export interface SidecarGuardOptions {
   readonly client: DockerClient;
@@ -16,8 +17,14 @@ export interface SidecarGuardOptions {
   /** The container that the sidecar serves: when that has ended, nobody needs it. */
   readonly jobId: string;
   readonly inspectEveryMs: number;
+  readonly askEveryMs: number;
   /** The sidecar has just taken its attempt, and events have been listened to since before it and the holder started. */
   readonly isFresh: boolean;
+  /**
+   * Asks the sidecar how it is.
+   * @returns what is wrong; throws when it does not answer, or can't be asked
+   */
+  ask(signal: AbortSignal): Promise<string | undefined>;
   /** Starts the container again and gives it its attempt. */
   revive(): Promise<void>;
   onRevived(): void;
@@ -32,14 +39,16 @@ export interface SidecarState {
 }
 
 /**
- * Sees that an attempt keeps its sidecar: one that dies is started again, once. Its job's helpers try again for some
- * seconds, so they notice nothing.
+ * Sees that an attempt keeps its sidecar: one that dies is started again, once, and one that runs but does not answer is
+ * killed first. Its job's helpers try again meanwhile, so they notice nothing.
  */
 export class SidecarGuard {
   readonly #options: SidecarGuardOptions;
   #restarts = 0;
   #isDown = false;
   #isKnown: boolean;
+  /** What became of it last, and why that is thought. */
+  #fate = DIED;
 
   constructor(options: SidecarGuardOptions) {
     this.#options = options;
@@ -63,14 +72,15 @@ export class SidecarGuard {
         const holderRuns = this.#isSound() || (await this.#runs(holderId, signal));
         if (holderRuns && (this.#isSound() || (await this.#runs(sidecarId, signal)))) {
           this.#isKnown = false;
-          await this.#reasonToLook(event.comes, signal);
+          await this.#stay(event.comes, signal);
           continue;
         }
         this.#isDown = true;
         // The daemon may have taken both along; and a job that has ended needs none.
         if (!(await this.#runs(this.#options.jobId, signal))) return undefined;
         if (!holderRuns) return 'the container that holds its network died';
-        if (this.#restarts > 0) return 'it died again after it had been started again';
+        if (this.#restarts > 0)
+          return `it ${this.#fate.what} again after it had been started again${this.#fate.why}`;
         const failure = await this.#revive(signal);
         if (failure !== undefined) return failure;
       } catch (error) {
@@ -95,11 +105,13 @@ export class SidecarGuard {
         await revive();
         this.#restarts += 1;
         this.#isDown = false;
+        this.#fate = DIED;
         onRevived();
         return undefined;
       } catch (error) {
         if (isDaemonAway(error)) throw error;
-        if (tries === REVIVALS) return `it died and could not be started again: ${wordsOf(error)}`;
+        if (tries === REVIVALS)
+          return `it ${this.#fate.what} and could not be started again: ${wordsOf(error)}`;
         await pause(RETRY_MS * tries, signal);
       }
     }
@@ -111,17 +123,57 @@ export class SidecarGuard {
   }
 
   #nextEvent(): Disposable & { readonly comes: Promise<void> } {
-    const { events, sidecarId } = this.#options;
+    const { events, sidecarId, holderId } = this.#options;
     const { promise, resolve } = Promise.withResolvers<void>();
-    return { comes: promise, [Symbol.dispose]: events.listen(sidecarId, resolve) };
+    const forget = [sidecarId, holderId].map((id) => events.listen(id, resolve));
+    const dispose = () => {
+      for (const one of forget) one();
+    };
+    return { comes: promise, [Symbol.dispose]: dispose };
   }
 
-  /** An event of the sidecar, or time passes. */
-  async #reasonToLook(event: Promise<void>, signal: AbortSignal): Promise<void> {
+  /** Asks a running sidecar how it is, until it is time to look at it, or it was killed because nothing else is left. */
+  async #stay(event: Promise<void>, signal: AbortSignal): Promise<void> {
+    const { askEveryMs, inspectEveryMs, client, sidecarId, jobId } = this.#options;
+    const lookAt = performance.now() + inspectEveryMs;
+    while (performance.now() < lookAt && !signal.aborted) {
+      if (await this.#comesWithin(event, Math.min(askEveryMs, lookAt - performance.now()), signal)) return;
+      const trouble = await this.#trouble(signal);
+      if (trouble === undefined) continue;
+      // A job that has ended needs none.
+      if (!(await this.#runs(jobId, signal))) return;
+      this.#fate = { what: 'stopped answering', why: `: ${trouble}` };
+      await signalContainer(client, sidecarId, 'SIGKILL');
+      return;
+    }
+  }
+
+  /** What hung may have been the daemon, or this process: it is asked again when the daemon has answered. */
+  async #trouble(signal: AbortSignal): Promise<string | undefined> {
+    if ((await this.#ask(signal)) === undefined) return undefined;
+    return (await this.#runs(this.#options.sidecarId, signal)) ? this.#ask(signal) : undefined;
+  }
+
+  async #ask(signal: AbortSignal): Promise<string | undefined> {
+    try {
+      return await this.#options.ask(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isDaemonAway(error)) throw error;
+      return wordsOf(error);
+    }
+  }
+
+  async #comesWithin(event: Promise<void>, milliseconds: number, signal: AbortSignal): Promise<boolean> {
     const over = new AbortController();
     const ends = AbortSignal.any([signal, over.signal]);
-    await Promise.race([event, pause(this.#options.inspectEveryMs, ends).catch(() => undefined)]);
+    const passed = pause(milliseconds, ends).then(
+      () => false,
+      () => true,
+    );
+    const comes = await Promise.race([event.then(() => true), passed]);
     over.abort();
+    return comes;
   }
 }
 

@@ -89,9 +89,13 @@ export class AdoptedBatchSandbox implements Sandbox {
 
   evidence(): ContainerEvidence {
     const { events } = this.#options.context;
-    const { isDown } = this.#guard.state;
-    const oomKills = this.#turn?.end?.oomKills;
-    return evidenceSince(events.of(this.binding.containerId), 0, { oomKills, sidecarDied: isDown });
+    const sidecar = this.#guard.state;
+    const { sidecarId, holderId, containerId } = this.binding;
+    return evidenceSince(events.of(containerId), 0, {
+      oomKills: this.#turn?.end?.oomKills,
+      sidecarDied: sidecar.isDown || [sidecarId, holderId].some((id) => events.of(id).hasDied),
+      sidecar,
+    });
   }
 
   keepSidecar(signal: AbortSignal): Promise<string | undefined> {

@@ -1,6 +1,6 @@
 import { deadline, waitFor } from '@cronium/lifecycle';
 import { setPaused } from '../containers.ts';
-import type { SandboxContext } from '../docker-sandbox.ts';
+import { guardOf, type SandboxContext } from '../docker-sandbox.ts';
 import { endsAfterKill, endsWithin, KILL_MS, letGoOf } from '../ending.ts';
 import { openValues } from '../masked-values.ts';
 import {
@@ -12,6 +12,8 @@ import {
   type SandboxBinding,
   SandboxError,
 } from '../runtime.ts';
+import type { SidecarGuard } from '../sidecar-guard.ts';
+import type { SidecarDuty } from '../slot/sidecar.ts';
 import type { Cell } from './cell.ts';
 import { evidenceSince } from './evidence.ts';
 import { terminate } from './terminate.ts';
@@ -21,14 +23,13 @@ import { turnOutput } from './turn-output.ts';
 const SEND_MS = 30_000;
 /** From the end of a container to the end of what it wrote. */
 const LAST_WORDS_MS = 2000;
-/** How often a slot that says nothing is looked at. */
-const SIDECAR_LOOK_MS = 1000;
 
 export interface BatchSandboxOptions {
   readonly context: SandboxContext;
   readonly binding: SandboxBinding;
   readonly cell: Cell;
   readonly program: Buffer;
+  readonly duty: SidecarDuty;
   /** The attempt needs the cell no more, or nobody shall have it again. Called once. */
   leave(sandbox: BatchSandbox): Promise<void>;
 }
@@ -40,6 +41,8 @@ export class BatchSandbox implements Sandbox {
   readonly #options: BatchSandboxOptions;
   readonly #turn: Turn;
   readonly #over = new AbortController();
+  readonly #guard: SidecarGuard;
+  readonly #needsSidecar: AbortSignal;
   #startedAt = 0;
   #isFrozen = false;
   #released: Promise<void> | undefined;
@@ -50,6 +53,12 @@ export class BatchSandbox implements Sandbox {
     this.binding = options.binding;
     this.cell = options.cell;
     this.#turn = new Turn(options.binding.nonce);
+    const { context, binding, duty } = options;
+    // Of the next turn's sidecar, which is the same one, nothing is this one's business.
+    const over = new AbortController();
+    void this.#turn.ended.then(() => over.abort());
+    this.#needsSidecar = AbortSignal.any([this.#over.signal, over.signal]);
+    this.#guard = guardOf(context, binding, { duty, signal: this.#needsSidecar, isFresh: true });
   }
 
   /** Its program was sent and has not ended: whatever happens to the container happens to it. */
@@ -138,31 +147,16 @@ export class BatchSandbox implements Sandbox {
 
   evidence(): ContainerEvidence {
     const { events } = this.#options.context;
-    const died = !this.cell.parts.slot.isSound;
-    return evidenceSince(events.of(this.binding.containerId), this.#startedAt, {
+    const { sidecarId, holderId, containerId } = this.binding;
+    return evidenceSince(events.of(containerId), this.#startedAt, {
       oomKills: this.#turn.end?.oomKills,
-      sidecarDied: died,
+      sidecarDied: [sidecarId, holderId].some((id) => events.of(id).hasDied),
+      sidecar: this.#guard.state,
     });
   }
 
-  async keepSidecar(signal: AbortSignal): Promise<string | undefined> {
-    const over = AbortSignal.any([signal, this.#over.signal]);
-    const { events } = this.#options.context;
-    const { slot, sidecarId, holderId } = this.cell.parts;
-    while (!over.aborted) {
-      if (!slot.isSound)
-        return 'it, or what holds its network, died; a container that serves a batch gets no other';
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const unlisten = [sidecarId, holderId].map((id) => events.listen(id, resolve));
-      const wake = () => resolve();
-      over.addEventListener('abort', wake, { once: true });
-      const timer = setTimeout(wake, SIDECAR_LOOK_MS).unref();
-      await promise;
-      clearTimeout(timer);
-      over.removeEventListener('abort', wake);
-      for (const stop of unlisten) stop();
-    }
-    return undefined;
+  keepSidecar(signal: AbortSignal): Promise<string | undefined> {
+    return this.#guard.run(AbortSignal.any([signal, this.#needsSidecar]));
   }
 
   release(): Promise<void> {

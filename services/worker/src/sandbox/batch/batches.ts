@@ -183,7 +183,13 @@ export class Batches {
     const binding = this.#bindingOf(cell, request, nonce);
     const { context } = this.#options;
     const leave = (one: BatchSandbox) => this.#leave(one);
-    const sandbox = new BatchSandbox({ context, binding, cell, program, leave });
+    const { network, slot } = cell.parts;
+    const { sidecarAddress } = network;
+    const duty = {
+      ...{ request, sidecarAddress, options: this.#options.options, line: slot.line },
+      services: binding.services ?? [],
+    };
+    const sandbox = new BatchSandbox({ context, binding, cell, program, duty, leave });
     this.#sandboxes.add(sandbox);
     void sandbox.cleaned.then(() => {
       // Docker tells of it late: what it says must be of this turn.

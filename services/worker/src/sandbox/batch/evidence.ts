@@ -1,4 +1,5 @@
 import type { ContainerEvidence } from '../runtime.ts';
+import type { SidecarState } from '../sidecar-guard.ts';
 
 /**
  * What was seen of a container in one job's turn: events before it are another job's. The kernel keeps a container's
@@ -7,7 +8,11 @@ import type { ContainerEvidence } from '../runtime.ts';
 export function evidenceSince(
   seen: Pick<ContainerEvidence, 'events' | 'kills'>,
   since: number,
-  { oomKills, sidecarDied }: { readonly oomKills: number | undefined; readonly sidecarDied: boolean },
+  {
+    oomKills,
+    sidecarDied,
+    sidecar,
+  }: { readonly oomKills: number | undefined; readonly sidecarDied: boolean; readonly sidecar: SidecarState },
 ): ContainerEvidence {
   const events = seen.events.filter(({ at }) => at >= since);
   return {
@@ -16,8 +21,8 @@ export function evidenceSince(
     oomEvents: events.filter(({ action }) => action === 'oom').length,
     oomKills,
     sidecarDied,
-    sidecarRestarts: 0,
-    sidecarIsDown: sidecarDied,
+    sidecarRestarts: sidecar.restarts,
+    sidecarIsDown: sidecar.isDown,
     memoryPeakBytes: undefined,
   };
 }

@@ -45,6 +45,7 @@ export function occupy(tools: OccupyTools, request: SandboxRequest, parts: Occup
       sidecarAddress: network.sidecarAddress,
       services: binding.services ?? [],
       options: tools.options,
+      line: slot.line,
     },
     fresh: { live, plan: jobProgram(request, image, binding.nonce) },
     startedIn,

@@ -8,8 +8,8 @@ const STDERR_TAIL = 2000;
 const MAX_REPLY = 64 * 1024;
 
 /**
- * The line to a sidecar, over its attached streams: one JSON line to it, one JSON line back, one question at a time. It
- * is kept open for as long as the sidecar is used.
+ * The line to a sidecar, over its attached streams: one JSON line to it, one JSON line back. One question at a
+ * time: the next one waits. It is kept open for as long as the sidecar is used.
  */
 export class SidecarLine {
   readonly #socket: Duplex;
@@ -21,6 +21,8 @@ export class SidecarLine {
   #ended = false;
   #wake: () => void = () => undefined;
   readonly #warnings: SidecarWarnings;
+  /** Until the last question is answered, or given up. */
+  #asked: Promise<unknown> = Promise.resolve();
 
   /** @param onWarning told of what the sidecar's own log says of moment */
   constructor(socket: Duplex, name: string, onWarning: (warning: SidecarWarning) => void) {
@@ -47,14 +49,39 @@ export class SidecarLine {
     wanted: Exclude<SidecarReply['type'], 'error'>,
     signal: AbortSignal,
   ): Promise<void> {
+    const reply = await this.#ask(command, wanted, signal);
+    if (reply.type === 'error') throw this.#failure(`refused to ${command.type}: ${reply.message}`);
+  }
+
+  /**
+   * @returns what is wrong with it; `undefined` when it is well, or of a version that can only say that it lives
+   * @throws SandboxError `sidecar` when it ends, or does not answer before the signal aborts
+   */
+  async health(signal: AbortSignal): Promise<string | undefined> {
+    const reply = await this.#ask({ type: 'health' }, 'health', signal);
+    return reply.type === 'health' ? reply.problem : undefined;
+  }
+
+  #ask(
+    command: SidecarCommand,
+    wanted: Exclude<SidecarReply['type'], 'error'>,
+    signal: AbortSignal,
+  ): Promise<SidecarReply> {
+    const reply = this.#asked.then(() => this.#exchange(command, wanted, signal));
+    this.#asked = reply.catch(() => undefined);
+    return reply;
+  }
+
+  async #exchange(
+    command: SidecarCommand,
+    wanted: SidecarReply['type'],
+    signal: AbortSignal,
+  ): Promise<SidecarReply> {
     this.#socket.write(`${JSON.stringify(command)}\n`);
     for (;;) {
       const line = await this.#line(signal, command.type);
       const reply = sidecarReply.safeParse(parseJson(line));
-      if (!reply.success) continue;
-      if (reply.data.type === wanted) return;
-      if (reply.data.type === 'error')
-        throw this.#failure(`refused to ${command.type}: ${reply.data.message}`);
+      if (reply.success && (reply.data.type === wanted || reply.data.type === 'error')) return reply.data;
     }
   }
 

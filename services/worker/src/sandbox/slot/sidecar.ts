@@ -10,7 +10,7 @@ import {
 } from '@cronium/contracts';
 import { deadline } from '@cronium/lifecycle';
 import type { ContainerCreateOptions } from 'dockerode';
-import { attachContainer, createContainer, inspectContainer, startContainer } from '../containers.ts';
+import { attachContainer, createContainer, inspectContainer, short, startContainer } from '../containers.ts';
 import type { DockerClient } from '../docker.ts';
 import type { ImageFacts } from '../images.ts';
 import { HARDENED, JOB_USER, NO_FORWARDING } from '../job-container.ts';
@@ -85,6 +85,39 @@ export interface SidecarDuty {
   /** The shared services that it opens for the job. */
   readonly services: readonly ServiceRoute[];
   readonly options: DockerRuntimeOptions;
+  /** To the sidecar as it was first started, where this process holds it. */
+  readonly line?: SidecarLine | undefined;
+}
+
+/**
+ * Asks a sidecar that runs how it is.
+ * @returns what is wrong with it; `undefined` when it is well
+ * @throws SandboxError `sidecar` when it does not answer in time, `docker` when it can't be asked
+ */
+export async function askSidecar(
+  client: DockerClient,
+  id: string,
+  {
+    line,
+    answerMs,
+    signal,
+  }: Pick<SidecarDuty, 'line'> & { readonly answerMs: number; readonly signal: AbortSignal },
+): Promise<string | undefined> {
+  using own = line?.isOpen ? undefined : await anotherLine(client, id, signal);
+  using limit = deadline(answerMs, 'the sidecar did not answer in time', signal);
+  return await (own?.line ?? line)?.health(limit);
+}
+
+async function anotherLine(
+  client: DockerClient,
+  id: string,
+  signal: AbortSignal,
+): Promise<Disposable & { readonly line: SidecarLine }> {
+  const socket = await attachContainer(client, id, signal);
+  // Its last worker may have died in the middle of a line.
+  socket.write('\n');
+  const line = new SidecarLine(socket, short(id), () => undefined);
+  return { line, [Symbol.dispose]: () => line.close() };
 }
 
 /** The duty of the sidecar of an attempt that a former process began. */

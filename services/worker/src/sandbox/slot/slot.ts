@@ -22,6 +22,7 @@ import type { SandboxRequest } from '../runtime.ts';
 import { serviceHosts, serviceRoutes } from '../services.ts';
 import { createSlotNetwork, type SlotNetwork } from './network.ts';
 import { bindCommand, type Sidecar, startSidecar } from './sidecar.ts';
+import type { SidecarLine } from './sidecar-line.ts';
 
 const MIB = 1024 * 1024;
 const UNBIND_MS = 5000;
@@ -89,6 +90,11 @@ export class Slot {
   /** The sidecar's container id, once it is ready. */
   async sidecarId(): Promise<string> {
     return (await this.#sidecar).id;
+  }
+
+  /** The line to the sidecar, once it is ready. */
+  get line(): SidecarLine | undefined {
+    return this.#ready?.sidecar.line;
   }
 
   /** Gives the slot to an attempt. When this resolves, the sidecar serves it and nobody else. */

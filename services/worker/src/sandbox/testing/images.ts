@@ -24,6 +24,7 @@ while read -r line; do
     '{"type":"configure"'*) echo '{"type":"ready"}';;
     '{"type":"bind"'*) echo '{"type":"bound","attemptId":"-"}';;
     '{"type":"unbind"'*) echo '{"type":"unbound"}';;
+    '{"type":"health"'*) echo '{"type":"health"}';;
   esac
 done
 exec "$b" sleep 1000000`;
