@@ -2,6 +2,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '@cronium/testing';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { LocalService } from '../local/bootstrap.ts';
 import { TestFleet } from '../test/e2e/harness.ts';
@@ -78,4 +79,41 @@ test(
     expect(await fleet.client.accounts()).toMatchObject({ accepted: 8, ended: 8, waiting: 0, running: 0 });
   },
   3 * WAIT_MS,
+);
+
+test(
+  'a Valkey that is nearly full takes no new jobs, and those that it has run to their ends',
+  async () => {
+    const admin = new Redis(valkey.url);
+    try {
+      // More than there are slots: some are claimed while there is only the reserve.
+      const source = 'echo begun; sleep 3; echo done';
+      const ids = await Promise.all(Array.from({ length: 10 }, () => fleet.submit(bash(source))));
+      await fleet.prints(ids[0] ?? '', 'begun');
+      // Beside this, what is used for a moment does not count.
+      await admin.set('ballast', Buffer.alloc(16 * 2 ** 20));
+      const headers = { authorization: `Bearer ${fleet.facts.apiKey}`, 'content-type': 'application/json' };
+      const body = JSON.stringify(bash('true'));
+      const refused = await eventually(
+        async () => {
+          const used = Number(/^used_memory:(\d+)/m.exec(await admin.info('memory'))?.[1]);
+          await admin.config('SET', 'maxmemory', Math.ceil(used * 1.05));
+          const response = await fetch(`${fleet.producer.url}/v1/jobs`, { method: 'POST', headers, body });
+          return response.status === 503 && response;
+        },
+        { what: 'no more jobs are taken' },
+      );
+      expect(refused.headers.get('retry-after')).toBe('10');
+      for (const id of ids) {
+        expect(await fleet.ended(id)).toMatchObject({ state: 'succeeded', attempts: 1 });
+        expect((await fleet.log(id)).toString()).toBe('begun\ndone\n');
+      }
+      await admin.config('SET', 'maxmemory', '0');
+      await admin.unlink('ballast');
+      expect(await fleet.run(bash('true'))).toMatchObject({ state: 'succeeded' });
+    } finally {
+      admin.disconnect();
+    }
+  },
+  2 * WAIT_MS,
 );

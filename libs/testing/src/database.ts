@@ -10,10 +10,13 @@ export interface TestDatabase extends AsyncDisposable {
   drop(): Promise<void>;
 }
 
-/** Makes an empty database. Migrating it is the caller's. */
-export async function createTestDatabase(adminUrl = testEnvironment().databaseUrl): Promise<TestDatabase> {
+/** Makes an empty database, with its files in a tablespace if one is named. Migrating it is the caller's. */
+export async function createTestDatabase(
+  adminUrl = testEnvironment().databaseUrl,
+  tablespace = 'pg_default',
+): Promise<TestDatabase> {
   const name = `t_${randomBytes(8).toString('hex')}`;
-  await asAdmin(adminUrl, `CREATE DATABASE ${name}`);
+  await asAdmin(adminUrl, `CREATE DATABASE ${name} TABLESPACE ${tablespace}`);
   const url = new URL(adminUrl);
   url.pathname = `/${name}`;
   const drop = () => asAdmin(adminUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);

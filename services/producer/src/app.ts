@@ -80,7 +80,7 @@ function createServices(deps: AppDeps): Services {
   return {
     apiKeys: new ApiKeys({ valkey, keys, bootstrap: deps.apiKeys }),
     queues,
-    idempotency: new Idempotency({ valkey, keys }),
+    idempotency: new Idempotency({ valkey, keys, room: queues.room }),
     results: new ResultsClient(deps.resultsUrl),
     schedules: new ScheduleStore({ valkey, keys }),
     limits,

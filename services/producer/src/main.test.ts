@@ -6,6 +6,7 @@ import { acceptedBatch, fleetEvent, jobIdForLine, keysFor, problem } from '@cron
 import {
   dropKeys,
   eventually,
+  privateValkey,
   startProcess,
   type TestProcess,
   testEnvironment,
@@ -14,7 +15,7 @@ import {
 import { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from './limits.ts';
-import { API_KEY, JOB, payloadsOf, privateValkey } from './test/harness.ts';
+import { API_KEY, JOB, payloadsOf } from './test/harness.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 const HEADERS = { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/x-ndjson' };

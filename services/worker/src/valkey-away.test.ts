@@ -1,4 +1,5 @@
-import { eventually, testEnvironment } from '@cronium/testing';
+import { eventually, privateValkey, testEnvironment } from '@cronium/testing';
+import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { TestFleet } from './testing/fleet.ts';
 import { Link } from './testing/link.ts';
@@ -160,4 +161,28 @@ test('a worker that is started while Valkey and results are away holds still wha
   const end = await eventually(() => fleet.results.end(jobId), { what: 'it ended', timeoutMs: 20_000 });
   expect(end).toMatchObject({ state: 'succeeded', attempt: 1 });
   expect(second.host.launched).toEqual([`${jobId}.1`]);
+});
+
+test('a Valkey without any room: the job is held still when its lock cannot be renewed, and ends once when there is room', async () => {
+  await using server = await privateValkey('--save', '', '--maxmemory-policy', 'noeviction');
+  const admin = new Redis(server.url);
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => admin.disconnect());
+  const fleet = stack.use(new TestFleet(server.url));
+  const go = Promise.withResolvers<void>();
+  fleet.scripts.long = () => [step.started('main'), step.wait(go.promise), step.exit(0)];
+  const worker = await fleet.worker({ settings: { lockMs: 1500, stalledCheckMs: 200 } });
+  const running = await fleet.submit({ name: 'long' });
+  await eventually(() => worker.host.launched.length === 1, { what: 'it runs' });
+  await admin.config('SET', 'maxmemory', '1mb');
+  await eventually(() => [...worker.host.containers.values()].every(({ isFrozen }) => isFrozen), {
+    what: 'the container is held still',
+  });
+  go.resolve();
+  await admin.config('SET', 'maxmemory', '0');
+  const end = await eventually(() => fleet.results.end(running), { what: 'it ended', timeoutMs: 20_000 });
+  expect(end).toMatchObject({ state: 'succeeded', attempt: 1, lostAttempts: [] });
+  expect(worker.host.launched).toEqual([`${running}.1`]);
+  const queue = await fleet.queue();
+  await eventually(async () => (await queue.getJob(running)) === undefined, { what: 'the queue was told' });
 });

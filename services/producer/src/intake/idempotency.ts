@@ -3,6 +3,7 @@ import type { Keys } from '@cronium/contracts';
 import type { Redis } from 'ioredis';
 import { problems } from '../problems.ts';
 import { replies, withValkey } from '../valkey/connection.ts';
+import type { ValkeyRoom } from '../valkey/room.ts';
 import type { NewJob } from './new-job.ts';
 
 const KEY_SECONDS = 86_400;
@@ -32,10 +33,12 @@ export interface Claim {
 export class Idempotency {
   readonly #valkey: Redis;
   readonly #keys: Keys;
+  readonly #room: ValkeyRoom;
 
-  constructor(options: { valkey: Redis; keys: Keys }) {
+  constructor(options: { valkey: Redis; keys: Keys; room: ValkeyRoom }) {
     this.#valkey = options.valkey;
     this.#keys = options.keys;
+    this.#room = options.room;
   }
 
   /**
@@ -45,7 +48,7 @@ export class Idempotency {
   async claim(request: { tenant: string; key: string; body: string; traceId: string }): Promise<Claim> {
     const hash = createHash('sha256').update(request.body).digest('hex');
     const name = this.#keys.idempotency(request.tenant, request.key);
-    const before = await withValkey(() =>
+    const before = await this.#withRoom(() =>
       this.#valkey.set(name, `${hash}:${request.traceId}`, 'EX', KEY_SECONDS, 'NX', 'GET'),
     );
     if (before === null) return { repeat: false, traceId: request.traceId };
@@ -59,7 +62,7 @@ export class Idempotency {
 
   /** Notes whose batch this is. Returns true when it was known already. */
   async claimBatch(batchId: string, tenant: string): Promise<boolean> {
-    const before = await withValkey(() =>
+    const before = await this.#withRoom(() =>
       this.#valkey.set(this.#keys.batch(batchId), tenant, 'EX', BATCH_SECONDS, 'NX', 'GET'),
     );
     return before !== null;
@@ -92,6 +95,14 @@ export class Idempotency {
     throw problems.keyReused(
       `This key came with another batch in the last 7 days: the jobs from line ${jobs[0]?.line} on are not the same. Use a new key for a new batch.`,
     );
+  }
+
+  /** What is refused for want of room leaves no key behind. */
+  #withRoom<T>(run: () => Promise<T>): Promise<T> {
+    return withValkey(async () => {
+      await this.#room.take();
+      return run();
+    });
   }
 
   /** Which of these jobs has someone asked to cancel? They must not come back with a repeat. */

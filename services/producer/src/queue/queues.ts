@@ -13,6 +13,7 @@ import { ValkeyUnavailableError } from '../errors.ts';
 import type { NewJob } from '../intake/new-job.ts';
 import { problems } from '../problems.ts';
 import { replies, withValkey } from '../valkey/connection.ts';
+import { ValkeyRoom } from '../valkey/room.ts';
 
 const REGISTERED_MS = 10_000;
 const COUNTED_MS = 1000;
@@ -39,6 +40,7 @@ export class FleetQueues {
   readonly valkey: Redis;
   readonly keys: Keys;
   readonly prefix: string;
+  readonly room: ValkeyRoom;
   readonly #maxQueued: number;
   readonly #replicas: number;
   readonly #open = new Map<string, OpenQueue>();
@@ -53,6 +55,7 @@ export class FleetQueues {
   }) {
     this.valkey = options.valkey;
     this.keys = options.keys;
+    this.room = new ValkeyRoom(options.valkey);
     this.prefix = options.prefix;
     this.#maxQueued = options.maxQueued;
     this.#replicas = options.replicas ?? 0;
@@ -91,6 +94,7 @@ export class FleetQueues {
   async #put(jobs: readonly NewJob[]): Promise<Group[]> {
     const groups = groupByQueue(jobs);
     await withValkey(async () => {
+      await this.room.take(jobs.map(({ data }) => data.length));
       for (const group of groups) await this.#prepare(group);
       await Promise.all(groups.map((group) => this.#addGroup(group)));
     });

@@ -1,8 +1,4 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import {
   type AcceptedJob,
   type AuditFact,
@@ -16,8 +12,8 @@ import {
   readQueueData,
 } from '@cronium/contracts';
 import { createLogger } from '@cronium/telemetry';
-import { dropKeys, eventually, testEnvironment, testPrefix } from '@cronium/testing';
-import { Redis } from 'ioredis';
+import { dropKeys, testEnvironment, testPrefix } from '@cronium/testing';
+import type { Redis } from 'ioredis';
 import { type AppDeps, createApp } from '../app.ts';
 import { createValkey } from '../valkey/connection.ts';
 
@@ -194,73 +190,4 @@ export async function listen(server: Server): Promise<number> {
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
   return address.port;
-}
-
-/**
- * A Valkey of a test's own, with settings that the shared one must not have. It runs the same program as the shared one.
- */
-export async function privateValkey(
-  ...settings: readonly string[]
-): Promise<AsyncDisposable & { readonly url: string }> {
-  const folder = mkdtempSync(join(tmpdir(), 'cronium-valkey-'));
-  const port = await freePort();
-  const { executable, env } = await sharedProgram();
-  const child = spawn(
-    executable,
-    ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, ...settings],
-    { env, stdio: 'ignore' },
-  );
-  const ended = new Promise((resolve) => child.once('close', resolve));
-  const url = `redis://127.0.0.1:${port}`;
-  const dispose = async () => {
-    child.kill('SIGKILL');
-    await ended;
-    rmSync(folder, { recursive: true, force: true });
-  };
-  try {
-    await eventually(() => ping(url), { what: 'the private Valkey answers' });
-  } catch (error) {
-    await dispose();
-    throw error;
-  }
-  return { url, [Symbol.asyncDispose]: dispose };
-}
-
-async function sharedProgram(): Promise<{ executable: string; env: NodeJS.ProcessEnv }> {
-  const valkey = new Redis(testEnvironment().valkeyUrl);
-  try {
-    const info = await valkey.info('server');
-    const value = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
-    const executable = value('executable');
-    if (!existsSync(executable))
-      throw new Error(`the Valkey of this run is not on this machine: ${executable}`);
-    // The libraries that came with it may lie beside it, where the loader does not look.
-    const mapped = readFileSync(`/proc/${value('process_id')}/maps`, 'utf8').matchAll(
-      / (\/\S+)\/[^/\s]+\.so[.\d]*$/gm,
-    );
-    return {
-      executable,
-      env: { LD_LIBRARY_PATH: [...new Set(Array.from(mapped, ([, folder]) => folder))].join(':') },
-    };
-  } finally {
-    valkey.disconnect();
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server);
-  await new Promise((closed) => server.close(closed));
-  return port;
-}
-
-async function ping(url: string): Promise<boolean> {
-  const valkey = new Redis(url, { lazyConnect: true, retryStrategy: () => null });
-  valkey.on('error', () => undefined);
-  try {
-    await valkey.connect();
-    return (await valkey.ping()) === 'PONG';
-  } finally {
-    valkey.disconnect();
-  }
 }

@@ -1,9 +1,9 @@
 import { problem } from '@cronium/contracts';
 import { createLogger } from '@cronium/telemetry';
-import { eventually } from '@cronium/testing';
+import { eventually, privateValkey } from '@cronium/testing';
 import type { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
-import { JOB, privateValkey, startApp, submit, wireToValkey } from '../test/harness.ts';
+import { JOB, startApp, submit, wireToValkey } from '../test/harness.ts';
 import { checkValkey } from './checks.ts';
 import { createValkey } from './connection.ts';
 
@@ -161,6 +161,29 @@ describe('a full Valkey', () => {
     expect(problem.parse(await response.json()).title).toBe('The queue is full');
     expect((await app.lines(Array(50).fill(JOB))).status).toBe(503);
     await app.valkey.config('SET', 'maxmemory', '0');
+    expect((await app.post('/v1/jobs', JOB)).status).toBe(202);
+  });
+
+  it('refuses new jobs while there is room for the ends of those that were accepted', async () => {
+    await using server = await privateValkey('--appendonly', 'yes', '--maxmemory-policy', 'noeviction');
+    await using app = await startApp({ valkeyUrl: server.url });
+    await submit(app, JOB);
+    const used = Number(/^used_memory:(\d+)/m.exec(await app.valkey.info('memory'))?.[1]);
+    await app.valkey.config('SET', 'maxmemory', Math.ceil(used * 1.06));
+    const refused = await eventually(
+      async () => {
+        const answer = await app.post('/v1/jobs', JOB, { 'idempotency-key': 'k' });
+        return answer.status === 503 && answer;
+      },
+      { what: 'no more jobs are taken' },
+    );
+    expect(problem.parse(await refused.json()).title).toBe('The queue is full');
+    const keys = await app.valkey.dbsize();
+    expect((await app.lines(Array(50).fill(JOB), { headers: { 'idempotency-key': 'b' } })).status).toBe(503);
+    expect((await app.post('/v1/jobs', JOB)).status).toBe(503);
+    expect(await app.valkey.dbsize()).toBe(keys);
+    expect(await app.valkey.set('an-end', 'x'.repeat(1000))).toBe('OK');
+    await app.valkey.config('SET', 'maxmemory', used * 2);
     expect((await app.post('/v1/jobs', JOB)).status).toBe(202);
   });
 });

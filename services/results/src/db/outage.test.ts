@@ -1,7 +1,10 @@
+import { randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { newJobId } from '@cronium/contracts';
 import { createMetrics } from '@cronium/telemetry';
-import { eventually } from '@cronium/testing';
+import { eventually, smallDisk, testEnvironment } from '@cronium/testing';
 import { type Kysely, sql } from 'kysely';
+import pg from 'pg';
 import { expect, test } from 'vitest';
 import { createApp } from '../app.ts';
 import { getJob } from '../queries/jobs-read.ts';
@@ -68,3 +71,53 @@ test('events wait in Valkey while their consumer is broken off, and are stored w
   });
   for (const id of ids) expect((await getJob(db, id))?.state).toBe('queued');
 });
+
+test('a full disk: what was not stored is not acknowledged, and all of it is stored when there is room again', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { disk, tablespace } = await openSmallTablespace(stack);
+  const service = stack.use(await openService({ tablespace }));
+  const { db, valkey, keys } = service.deps;
+  service.start();
+  disk.fill();
+  const auth = await service.fleet.nodeAuth();
+  const stored: string[] = [];
+  const send = (id: string) =>
+    service.send('POST', '/internal/v1/attempts', successOf(id, 1, hardlyCompressible(id)), auth);
+  let id = newJobId();
+  let response = await send(id);
+  while (response.status === 200) {
+    stored.push(id);
+    id = newJobId();
+    response = await send(id);
+  }
+  expect([response.status, response.headers.get('retry-after')]).toEqual([503, '2']);
+  expect(await getJob(db, id)).toBeUndefined();
+  const submitted = newJobId();
+  await service.fleet.submit(submitted, hardlyCompressible(submitted));
+  for (const one of stored) expect((await getJob(db, one))?.state).toBe('succeeded');
+  expect(await valkey.xlen(keys.events)).toBe(1);
+  disk.free();
+  expect((await send(id)).status).toBe(200);
+  expect((await getJob(db, id))?.state).toBe('succeeded');
+  await eventually(async () => (await valkey.xlen(keys.events)) === 0, { what: 'the event is stored' });
+  expect((await getJob(db, submitted))?.state).toBe('queued');
+});
+
+/** A tablespace of the test's own on a disk of 48 MiB. */
+async function openSmallTablespace(stack: AsyncDisposableStack) {
+  const admin = new pg.Client({ connectionString: testEnvironment().databaseUrl });
+  await admin.connect();
+  stack.defer(() => admin.end());
+  const { rows } = await admin.query<{ data_directory: string }>('SHOW data_directory');
+  const disk = stack.use(smallDisk(48, statSync(rows[0]?.data_directory ?? '')));
+  const tablespace = `small_${randomBytes(4).toString('hex')}`;
+  await admin.query(`CREATE TABLESPACE ${tablespace} LOCATION '${disk.folder}'`);
+  stack.defer(async () => void (await admin.query(`DROP TABLESPACE ${tablespace}`)));
+  return { disk, tablespace };
+}
+
+/** It takes new pages, whatever room there is in others. */
+function hardlyCompressible(id: string) {
+  const source = `: ${randomBytes(30_000).toString('hex')}`;
+  return payloadOf(id, {}, { script: { language: 'bash', source } });
+}

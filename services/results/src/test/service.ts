@@ -34,13 +34,16 @@ export interface TestService extends AsyncDisposable {
 /** Opens a service; `await using` closes it and removes all that is its own. */
 export async function openService({
   secrets = true,
+  tablespace,
   env: more = {},
 }: {
   secrets?: boolean;
+  /** Where the database's files go. */
+  tablespace?: string;
   env?: Readonly<Record<string, string>>;
 } = {}): Promise<TestService> {
   const { valkeyUrl } = testEnvironment();
-  const database = await createTestDatabase();
+  const database = await createTestDatabase(undefined, tablespace);
   const prefix = testPrefix();
   const stopping = new AbortController();
   const log = createLogger({ service: 'results', level: 'silent' });

@@ -9,6 +9,9 @@ export interface ControlListener {
   onError(error: unknown): void;
 }
 
+/** A listener that asks nothing would never notice that nobody speaks to it any more. */
+const PING_MS = 3000;
+
 /** Listens to the fleet's channels. Messages are hints; what they are about stands in keys. */
 export function listen(subscriber: Redis, keys: Keys, listener: ControlListener): void {
   subscriber.on('message', (channel: string, text: string) => {
@@ -23,5 +26,10 @@ export function listen(subscriber: Redis, keys: Keys, listener: ControlListener)
       .then(() => listener.onConnected(), listener.onError);
   };
   subscriber.on('ready', subscribe);
+  const pings = setInterval(() => {
+    // An unanswered one breaks the connection, which says so itself.
+    if (subscriber.status === 'ready') subscriber.ping().catch(() => undefined);
+  }, PING_MS).unref();
+  subscriber.once('end', () => clearInterval(pings));
   if (subscriber.status === 'ready') subscribe();
 }

@@ -1,8 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventually, testEnvironment } from '@cronium/testing';
+import { eventually, smallDisk, testEnvironment } from '@cronium/testing';
 import { expect, test } from 'vitest';
 import { AttemptLog } from '../logs/attempt-log.ts';
 import { Shipper } from '../logs/shipper.ts';
@@ -13,28 +10,12 @@ import { readinessOf } from './readiness.ts';
 
 const MIB = 2 ** 20;
 
-/** A disk of its own, so small that a test can fill it. */
-function smallDisk(sizeMiB: number): Disposable & { readonly folder: string; fill(): void; free(): void } {
-  const folder = mkdtempSync(join(tmpdir(), 'disk-'));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeMiB}m`, 'cronium-test', folder]);
-  const filler = join(folder, 'filler');
-  return {
-    folder,
-    fill: () => writeFileSync(filler, Buffer.alloc((sizeMiB - 1) * MIB)),
-    free: () => rmSync(filler),
-    [Symbol.dispose]: () => {
-      execFileSync('umount', [folder]);
-      rmSync(folder, { recursive: true });
-    },
-  };
-}
-
 test('a node whose disk is full takes no jobs and says so; with room again it goes on', async () => {
   using disk = smallDisk(16);
   await using fleet = new TestFleet(testEnvironment().valkeyUrl);
   const worker = await fleet.worker({ settings: { stateDir: disk.folder, diskMinFreeBytes: 8 * MIB } });
   const signal = new AbortController().signal;
-  disk.fill();
+  disk.fill(1);
   await worker.node.upkeep.checkReadiness(signal);
   const full = await readinessOf(worker.node, fleet.results);
   expect(full.ready).toBe(false);
@@ -59,7 +40,7 @@ test('a disk about at the limit does not open and shut the node', async () => {
     new DiskWatch({ minFreeBytes: mebibytes * MIB, folders: () => [disk.folder] });
   const watch = least(15.5);
   expect(await watch.obstacle()).toBeUndefined();
-  disk.fill();
+  disk.fill(1);
   expect(await watch.obstacle()).toMatch(/16 MiB on|17 MiB on/);
   disk.free();
   // Enough for the limit, not for a tenth more.

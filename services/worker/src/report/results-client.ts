@@ -62,6 +62,9 @@ export interface HttpResultsOptions {
   readonly timeoutMs?: number;
 }
 
+/** A request that has no answer by then is given up with its connection: a dead link is noticed so, and nothing else is. */
+const TIMEOUT_MS = 9000;
+
 /** Answers that say the content is wrong; all others may change with time. */
 const REFUSALS = new Set([400, 413, 415, 422]);
 
@@ -119,7 +122,7 @@ interface Call<T> {
 }
 
 async function send<T>(options: HttpResultsOptions, call: Call<T>, signal: AbortSignal): Promise<T> {
-  const { url, timeoutMs = 15_000 } = options;
+  const { url, timeoutMs = TIMEOUT_MS } = options;
   const headers: Record<string, string> = {
     authorization: `Bearer ${call.token ?? (await options.token())}`,
   };
