@@ -26,6 +26,7 @@ export function plotFigures(figures: readonly Figure[]): string {
     ...rows.map((figure, index) => row(figure, TOP + index * ROW)),
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="12">
+<title>Each figure beside its target</title>
 <rect width="100%" height="100%" fill="white"/>
 ${parts.join('\n')}
 </svg>
@@ -47,9 +48,9 @@ function row(figure: Figure, top: number): string {
   const { baseline, unit, value } = figure;
   const beside = baseline === undefined ? '' : ` beside ${shown(baseline.value)}`;
   return [
-    `<text x="${LEFT - 12}" y="${top + 14}" text-anchor="end">${escape(figure.name)}</text>`,
+    `<text x="${LEFT - 12}" y="${top + 14}" text-anchor="end">${xml(figure.name)}</text>`,
     `<rect x="${from}" y="${top + 2}" width="${Math.max(2, to - from)}" height="16" fill="${colour}"/>`,
-    `<text x="${WIDTH - RIGHT + 12}" y="${top + 14}" fill="${colour}">${escape(`${shown(value)}${beside} ${unit}`)}</text>`,
+    `<text x="${WIDTH - RIGHT + 12}" y="${top + 14}" fill="${colour}">${xml(`${shown(value)}${beside} ${unit}`)}</text>`,
   ].join('\n');
 }
 
@@ -57,6 +58,6 @@ function x(decade: number): number {
   return LEFT + ((decade + DECADES) / (2 * DECADES)) * (WIDTH - LEFT - RIGHT);
 }
 
-function escape(text: string): string {
+function xml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 }
