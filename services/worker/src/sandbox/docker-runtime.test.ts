@@ -61,6 +61,27 @@ describe('a sandbox', () => {
     expect(ran.stderr.toString()).toContain('Read-only file system');
   });
 
+  test('what a job makes in its folders and volumes stays in them: a sparse file, links, no device, no more than its share', async () => {
+    const script = `
+for folder in /tmp /data; do
+  cd $folder
+  truncate -s 1024G sparse; stat -c '%s %b' sparse
+  ln -s / root; ls root/$folder
+  mknod disk b 8 0 || mknod memory c 1 1 || echo no device
+  dd if=/dev/zero of=full bs=1M count=64; stat -c %s full
+done 2>/dev/null`;
+    const job = fixture.shell(script, { resources: { diskMiB: 8 } });
+    const sandbox = await fixture.prepare(job);
+    const { Mounts } = await fixture.docker.getContainer(sandbox.binding.containerId).inspect();
+    // All of the rest is memory that goes with the container.
+    expect(Mounts.map(({ Destination, RW }) => [Destination, RW])).toEqual([['/.cronium', false]]);
+    await sandbox.launch();
+    const { stdout } = await fixture.follow(sandbox);
+    await sandbox.release();
+    const inEach = `${2 ** 40} 0\nroot\nsparse\nno device\n${8 * 2 ** 20}\n`;
+    expect(stdout.toString()).toBe(inEach + inEach);
+  });
+
   test('names the program that is not there', async () => {
     const command = (...words: string[]) => ({ ...fixture.shell(''), command: words });
     const ran = await Promise.all([

@@ -76,7 +76,7 @@ describe('jobs of a batch', () => {
     const job = batch();
     const first = await run(
       job(
-        'echo one; echo err >&2; touch /tmp/a /tmp/.b /workspace/c /data/d /dev/shm/e; mkdir -p /tmp/x/y; umask 0; cd /tmp; (sleep 1000; echo late) & sleep 1000 & exit 3',
+        'echo one; echo err >&2; touch /tmp/a /tmp/.b /workspace/c /data/d /dev/shm/e; mkdir -p /tmp/x/y; ln -s / /tmp/root; ln -s /data /workspace/link; mkfifo /data/pipe; truncate -s 1024G /workspace/sparse; umask 0; cd /tmp; (sleep 1000; echo late) & sleep 1000 & exit 3',
       ),
     );
     const second = await run(
