@@ -33,7 +33,7 @@ const KEY: NodeKey = { privateJwk: {}, publicJwk: { kty: 'OKP', crv: 'Ed25519', 
 const LOG = createLogger({ service: 'worker', level: 'silent' });
 
 /** A machine with the real worker on it, which can be killed, stopped, cut off and started again. */
-export class SimulatedNode {
+export class SimulatedNode implements Disposable {
   readonly name: string;
   readonly machine: SimulatedHost;
   /** When its worker or its daemon could not act. */
@@ -91,6 +91,12 @@ export class SimulatedNode {
     this.#running = undefined;
   }
 
+  /** The machine and its disk are thrown away. */
+  [Symbol.dispose](): void {
+    this.kill();
+    this.#disk.close();
+  }
+
   /** SIGTERM; it runs on until it has ended, or is killed. */
   end(): void {
     const ending = this.#running;
@@ -125,6 +131,11 @@ export class SimulatedNode {
     this.#losses.set(wire, share);
     const running = this.#running;
     if (running !== undefined) running.wires[wire].losses = share;
+  }
+
+  /** What two questions to its daemon may take now: what stands there, and its removal. */
+  get lookMs(): number {
+    return 4 * (this.#slow.get('docker') ?? 0);
   }
 
   slow(wire: WireName, slownessMs: number): void {

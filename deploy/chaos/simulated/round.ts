@@ -73,7 +73,8 @@ export async function simulateRound(options: SimulatedRoundOptions): Promise<Sim
       [...results.attempts.values()].map(({ timeline }) => timeline),
     ]);
     const fingerprint = createHash('sha256').update(text).digest('hex').slice(0, 16);
-    for (const node of nodes) node.kill();
+    for (const node of nodes) node[Symbol.dispose]();
+    await time.end();
     return { seed, accepted: jobs.size, faults: story, tookMs: time.elapsedMs, fingerprint, ...verdict };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -142,7 +143,8 @@ async function breakFor(bed: SimulatedBed, breaking: Breaking): Promise<void> {
   fault.break(bed, random);
   if (forMs > 0) await pause(forMs);
   fault.mend(bed);
-  if (fault.disables !== undefined) bed.nodes[fault.disables]?.away.push({ fromMs, toMs: time.elapsedMs });
+  const disabled = fault.disables === undefined ? undefined : bed.nodes[fault.disables];
+  disabled?.away.push({ fromMs, toMs: time.elapsedMs + disabled.lookMs });
   say(`${time.elapsedMs} ${fault.name} is over`);
 }
 

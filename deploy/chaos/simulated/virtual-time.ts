@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { setMaxListeners } from 'node:events';
 
 interface Timer {
   readonly atMs: number;
@@ -43,7 +44,7 @@ const BEGIN_MS = Date.UTC(2026, 0, 1);
 
 const real = {
   ...{ setTimeout, clearTimeout, setImmediate, clearImmediate },
-  ...{ random: Math.random, now: Date.now },
+  ...{ random: Math.random, now: Date.now, any: AbortSignal.any },
 };
 /**
  * So many turns of the event loop follow one another before the system is asked for input and output, of which there is
@@ -61,6 +62,8 @@ export class VirtualTime implements Disposable {
   readonly #timers: Timer[] = [];
   /** They come before any time passes. */
   readonly #immediates: Timer[] = [];
+  /** Of the whole world. */
+  readonly #over = new AbortController();
   #nowMs = BEGIN_MS;
   #order = 0;
 
@@ -81,11 +84,23 @@ export class VirtualTime implements Disposable {
     };
     const timers = { setTimeout: set, clearTimeout: clear, setImmediate, clearImmediate: clear };
     Object.assign(globalThis, timers);
+    setMaxListeners(0, this.#over.signal);
+    AbortSignal.any = (signals) => real.any.call(AbortSignal, [...signals, this.#over.signal]);
+  }
+
+  /**
+   * Ends the world, in its own time. Node keeps a signal made of others, and all that waits for it, until one of them
+   * aborts: those of dead processes would be kept for ever.
+   */
+  async end(): Promise<void> {
+    this.#over.abort(new Error('the world has ended'));
+    await new Promise((resolve) => real.setImmediate(resolve));
   }
 
   [Symbol.dispose](): void {
     const { setTimeout, clearTimeout, setImmediate, clearImmediate } = real;
     Object.assign(globalThis, { setTimeout, clearTimeout, setImmediate, clearImmediate });
+    AbortSignal.any = real.any;
     Math.random = real.random;
     Date.now = real.now;
     Reflect.deleteProperty(performance, 'now');
