@@ -44,6 +44,7 @@ export async function openBed(): Promise<Bed> {
     await TestFleet.start({
       env: { ...TIMES, CRONIUM_EGRESS_ALLOW_PRIVATE: `${engine.hostAddress}/32` },
       stores: { valkeyUrl: valkey.url, databaseUrl: postgres.url },
+      isMeddledWith: true,
     }),
   );
   const host = await fleet.addHost(engine.dockerHost, engine.hostAddress);

@@ -53,6 +53,8 @@ export interface TestFleetOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Where Valkey and PostgreSQL (its administrator) are. Default: those of this run. */
   readonly stores?: Stores;
+  /** Its sidecars are killed by hand. */
+  readonly isMeddledWith?: boolean;
 }
 
 /** The stores of a fleet. */
@@ -95,6 +97,7 @@ export class TestFleet extends Jobs implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack;
   /** The shared networks: they go when the workers have gone, whose sidecars are on them. */
   readonly #hosts: AsyncDisposableStack;
+  readonly #isMeddledWith: boolean;
 
   private constructor(
     facts: FleetFacts,
@@ -103,6 +106,7 @@ export class TestFleet extends Jobs implements AsyncDisposable {
       readonly range: string;
       readonly stack: AsyncDisposableStack;
       readonly hosts: AsyncDisposableStack;
+      readonly isMeddledWith: boolean;
     },
   ) {
     const producer = new Service({ name: 'producer', part: 'producer', env: producerEnvironment(facts) });
@@ -116,21 +120,22 @@ export class TestFleet extends Jobs implements AsyncDisposable {
     this.#range = parts.range;
     this.#stack = parts.stack;
     this.#hosts = parts.hosts;
+    this.#isMeddledWith = parts.isMeddledWith;
   }
 
   /** Resolves when all services are ready. */
   static async start(options: TestFleetOptions = {}): Promise<TestFleet> {
-    const { workers = [{}], env = {}, stores = testEnvironment() } = options;
+    const { workers = [{}], env = {}, stores = testEnvironment(), isMeddledWith = false } = options;
     const stack = new AsyncDisposableStack();
     try {
       const range = testSubnetRange();
       const facts = await bringFacts(stack, { range, env, stores });
       const { dockerHost } = testEnvironment();
       const hosts = stack.use(new AsyncDisposableStack());
-      const host = await openHost(hosts, { facts, dockerHost });
+      const host = await openHost(hosts, { facts, dockerHost, isMeddledWith });
       const fleet = new TestFleet(
         { ...facts, gateways: [host.shared.gateway] },
-        { host, range, stack, hosts },
+        { host, range, stack, hosts, isMeddledWith },
       );
       stack.defer(() => fleet.#stopAll());
       await Promise.all([fleet.results.start(), fleet.producer.start()]);
@@ -165,7 +170,8 @@ export class TestFleet extends Jobs implements AsyncDisposable {
 
   /** Makes a shared network on another engine, from where this machine is reached at the address. */
   addHost(dockerHost: string, hostAddress: string): Promise<Host> {
-    return openHost(this.#hosts, { facts: this.facts, dockerHost, hostAddress });
+    const isMeddledWith = this.#isMeddledWith;
+    return openHost(this.#hosts, { facts: this.facts, dockerHost, hostAddress, isMeddledWith });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -221,12 +227,17 @@ async function bringFacts(
 
 async function openHost(
   stack: AsyncDisposableStack,
-  options: { readonly facts: FleetFacts; readonly dockerHost: string; readonly hostAddress?: string },
+  options: {
+    readonly facts: FleetFacts;
+    readonly dockerHost: string;
+    readonly hostAddress?: string;
+    readonly isMeddledWith: boolean;
+  },
 ): Promise<Host> {
-  const { facts, dockerHost, hostAddress } = options;
+  const { facts, dockerHost, hostAddress, isMeddledWith } = options;
   const shared = stack.use(
     await openSharedNetwork({
-      ...{ dockerHost, hostAddress },
+      ...{ dockerHost, hostAddress, mayBeMiscounted: isMeddledWith },
       node: testNodeName(),
       valkeyUrl: facts.valkeyUrl,
       resultsPort: facts.ports.results,
