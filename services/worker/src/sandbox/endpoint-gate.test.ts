@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { startProcess } from '@cronium/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { EndpointGate } from './endpoint-gate.ts';
@@ -16,8 +19,8 @@ test('in any order of calls and ends, renames and changes of all workers never o
   });
   await fc.assert(
     fc.asyncProperty(fc.array(call, { maxLength: 20 }), async (plan) => {
-      const lock = new HostLock(randomUUID());
-      const gates = [0, 1, 2].map(() => new EndpointGate(lock));
+      const name = randomUUID();
+      const gates = [0, 1, 2].map(() => new EndpointGate(new HostLock(name, { courtesyMs: 2 })));
       const going: Kind[] = [];
       let runs = 0;
       const turns = async (count: number) => {
@@ -43,9 +46,17 @@ test('in any order of calls and ends, renames and changes of all workers never o
   );
 });
 
-test('a worker that holds the lock and stands still does not stop the others', async () => {
+test('a worker that holds the lock and stands still does not stop the others; one that goes on does', async () => {
   const name = randomUUID();
-  await new HostLock(name).acquire();
-  const gate = new EndpointGate(new HostLock(name));
-  expect(await gate.change(async () => 'went on')).toBe('went on');
+  const script = join(import.meta.dirname, 'testing/lock-holder.ts');
+  await using holder = await startProcess({ script, args: [name], ready: /^held$/ });
+  let isOver = false;
+  const change = new EndpointGate(new HostLock(name, { patienceMs: 1000 })).change(async () => {
+    isOver = true;
+  });
+  // Longer than it waits for a holder that says nothing.
+  await pause(1500);
+  expect(isOver).toBe(false);
+  holder.signal('SIGSTOP');
+  await change;
 });
