@@ -118,8 +118,13 @@ export function decodeRecords(buffer: Buffer): LogRecord[] {
 
 export function compressRecords(raw: Uint8Array): Buffer {
   // Told the size, it makes no tables for megabytes: most chunks have some hundred bytes.
-  return zstdCompressSync(raw, { pledgedSrcSize: raw.length });
+  const chunkSize = Math.min(MOST_AT_ONCE, Math.max(LEAST_AT_ONCE, raw.length));
+  return zstdCompressSync(raw, { pledgedSrcSize: raw.length, chunkSize });
 }
+
+/** What is compressed comes in pieces of so many bytes. */
+const LEAST_AT_ONCE = 1024;
+const MOST_AT_ONCE = 64 * 1024;
 
 /** @throws LogFormatError when the body is not zstd of at most {@link MAX_CHUNK_BYTES} of records */
 export function decompressRecords(body: Uint8Array): LogRecord[] {
