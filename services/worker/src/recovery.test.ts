@@ -159,6 +159,37 @@ test('a running container is taken back and finished, not run again, with its lo
   await nothingIsLeft(second);
 });
 
+test('lines that the former process had on their way, and that come after its successor asked where the log goes on, are stored once', async () => {
+  await using fleet = new TestFleet(testEnvironment().valkeyUrl);
+  const { results } = fleet;
+  const [more, held] = [Promise.withResolvers<void>(), Promise.withResolvers<Buffer>()];
+  fleet.scripts.long = () => [
+    ...[step.started('main'), step.print('one'), step.print('two')],
+    ...[step.wait(more.promise), step.print('three'), step.exit(0)],
+  ];
+  const sendLogs = results.sendLogs.bind(results);
+  results.sendLogs = (frames, signal) => {
+    held.resolve(frames);
+    return waitFor(new Promise<never>(() => undefined), signal);
+  };
+  const first = await fleet.worker();
+  const jobId = await fleet.submit({ name: 'long' });
+  const onItsWay = await held.promise;
+  await first.crash();
+  results.sendLogs = sendLogs;
+  const logPosition = results.logPosition.bind(results);
+  results.logPosition = async (attemptId) => {
+    const position = await logPosition(attemptId);
+    results.logPosition = logPosition;
+    await sendLogs(onItsWay, new AbortController().signal);
+    return position;
+  };
+  await fleet.worker({ successorOf: first });
+  more.resolve();
+  expect(await endOf(fleet, jobId)).toMatchObject({ state: 'succeeded', attempt: 1 });
+  expect(results.text(`${jobId}.1`)).toBe('one\ntwo\nthree\n');
+});
+
 test('a worker that stops leaves what still runs to its successor, and its locks live on', async () => {
   await using fleet = new TestFleet(testEnvironment().valkeyUrl);
   const more = Promise.withResolvers<void>();

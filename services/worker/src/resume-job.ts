@@ -90,6 +90,35 @@ interface Taking {
   readonly opened: Opened;
 }
 
+/**
+ * A request of the former process may come to results after the successor has asked where the log goes on: its chunk would
+ * stand where the successor's was to go. So the place is claimed first, and asked for again.
+ */
+async function takeBackLog(
+  { attempt, opened }: Pick<Taking, 'attempt' | 'opened'>,
+  deps: AttemptDeps,
+): Promise<{ readonly log: AttemptLog; readonly position: LogPosition }> {
+  for (;;) {
+    const position = await positionOf(attempt, deps);
+    const log = openLog(attempt, deps, position);
+    opened.log = log;
+    if (position.complete) return { log, position };
+    await log.claim(attempt.dropped);
+    const now = await positionOf(attempt, deps);
+    if (now.nextChunk === position.nextChunk + 1 && isSamePlace(now, position)) return { log, position };
+    log.abandon();
+  }
+}
+
+function isSamePlace(one: LogPosition, other: LogPosition): boolean {
+  return (
+    one.nextSeq === other.nextSeq &&
+    one.stdoutEnd === other.stdoutEnd &&
+    one.stderrEnd === other.stderrEnd &&
+    one.complete === other.complete
+  );
+}
+
 async function takeBack(
   { attempt, entry, opened }: Taking,
   deps: AttemptDeps,
@@ -101,9 +130,7 @@ async function takeBack(
   const sandbox = isBound ? undefined : await adopt(binding, attempt, deps);
   // Before anything else is waited for: whether the job is ours may be in doubt.
   using _fenced = sandbox && keepFenced(attempt, sandbox, { isFrozen: undefined, deps });
-  const position = await positionOf(attempt, deps);
-  const log = openLog(attempt, deps, position);
-  opened.log = log;
+  const { log, position } = await takeBackLog({ attempt, opened }, deps);
   if (isBound) return { ending: { type: 'handover_unknown' }, teardown, log };
   if (!sandbox) return { ending: { type: 'gone_unseen', phases: phasesOf(attempt) }, teardown, log };
   deps.log.info({ attempt: attempt.id, container: binding.containerId }, 'took the running container back');

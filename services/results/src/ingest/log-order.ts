@@ -6,7 +6,9 @@ export function takeInOrder(position: AttemptLogsTable, chunks: readonly LogChun
   const taken: LogChunk[] = [];
   for (const chunk of chunks) {
     const { header } = chunk;
-    if (header.chunk !== position.next_chunk || position.complete) continue;
+    // By its number alone it could be one of a former writer, who had counted on another before it.
+    const follows = header.chunk === position.next_chunk && header.firstSeq === position.next_seq;
+    if (!follows || position.complete) continue;
     position.next_chunk += 1;
     position.next_seq = header.firstSeq + header.records;
     position.stdout_end = header.stdoutEnd;

@@ -87,6 +87,15 @@ export class AttemptLog {
   }
 
   /**
+   * Stores an empty chunk under the next number: what a former writer still had on its way under this one does not count
+   * from then on. Whether it was stored, or the other's, is to be seen by the position afterwards.
+   */
+  async claim(signal: AbortSignal): Promise<void> {
+    this.#send(this.#head.take());
+    await this.#stream.drained(signal);
+  }
+
+  /**
    * Sends what is left and the mark of the end.
    * @returns when results has acknowledged all of it
    */
