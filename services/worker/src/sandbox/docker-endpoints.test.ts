@@ -22,19 +22,19 @@ test('a container of a former attempt is not removed while it is renamed: Docker
   const silent = { begin: () => undefined, end: () => undefined };
   const prepare = (request = fixture.request(fixture.shell('sleep 1000'))) =>
     runtime.prepare(request, silent, AbortSignal.timeout(60_000));
-  const isReady = async () => {
-    const label = [`${LABEL.node}=${fixture.node}`, `${LABEL.role}=job`];
-    const found = await fixture.docker.listContainers({ filters: { label, status: ['running'] } });
-    return found.some(({ Labels }) => Labels[LABEL.attempt] === undefined);
+  // Only a container that stood ready has to be renamed; the first ones make that one be wanted.
+  const standsReady = async () => {
+    const sandbox = await prepare();
+    const { Config } = await fixture.docker.getContainer(sandbox.binding.containerId).inspect();
+    if (Config.Labels[LABEL.attempt] === undefined) return sandbox;
+    await sandbox.release();
+    return undefined;
   };
-  await (await prepare()).release();
-  await eventually(isReady, { what: 'a container stands ready', timeoutMs: 60_000 });
-  const request = fixture.request(fixture.shell('sleep 1000'));
-  const former = await prepare(request);
+  const former = await eventually(standsReady, { what: 'a container stands ready', timeoutMs: 120_000 });
   await former.launch();
+  const { jobId } = former.binding;
   const { containerId } = former.binding;
   await eventually(() => slow.isAsked(containerId), { what: 'it gets its name', everyMs: 5 });
-  const { jobId } = request;
   const next = await prepare(fixture.request(fixture.shell('true'), { jobId, attempt: 2 }));
   expect(slow.story.filter((line) => line.endsWith(containerId))).toEqual([
     `rename ${containerId}`,
