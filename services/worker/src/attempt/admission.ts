@@ -29,8 +29,7 @@ export async function askToBegin(attempt: Attempt, deps: AttemptDeps): Promise<v
 }
 
 async function leaveToBegin(attempt: Attempt, deps: AttemptDeps, signal: AbortSignal) {
-  const answer = await deps.reporter.confirm(attempt.update(), signal);
-  // Counted from the claim: a part of it is over by now.
-  if (answer === 'stored') await attempt.lease.outwaitFormer(signal);
-  return answer;
+  // First, so that an end that its worker tells meanwhile still counts.
+  await attempt.lease.outwaitFormer(signal);
+  return deps.reporter.confirm(attempt.update(), signal);
 }

@@ -23,7 +23,7 @@ beforeAll(async () => {
     User: '1000:1000',
     Entrypoint: ['/bin/sleep', '1000000'],
     HostConfig: {
-      Tmpfs: { [RUN_PATH]: 'rw,uid=1000,mode=0700', '/.cronium': 'rw,exec,uid=1000,mode=0700' },
+      Tmpfs: { [RUN_PATH]: 'rw,uid=1000,mode=0700,size=4m', '/.cronium': 'rw,exec,uid=1000,mode=0700' },
       NetworkMode: 'none',
     },
   });
@@ -260,13 +260,17 @@ describe('a program that cannot be run', () => {
       127,
       `cronium: ${RUN_PATH}/bad: its interpreter /no/such is not in the image\n`,
     ],
+    [
+      'is a text',
+      [`${RUN_PATH}/text`],
+      126,
+      `cronium: ${RUN_PATH}/text: is neither a binary nor a script that begins with #!\n`,
+    ],
   ])('that %s', async (_why, main, code, stderr) => {
-    const phases = [{ phase: 'setup' as const, argv: ['/bin/chmod', '+x', `${RUN_PATH}/bad`] }];
-    const { exitCode, markers, ...rest } = await run({
-      phases,
-      main,
-      files: [file('bad', '#!/no/such -x\n')],
-    });
+    const files = [file('bad', '#!/no/such -x\n'), file('text', 'echo ran\n')];
+    const argv = ['/bin/chmod', '+x', ...files.map(({ name }) => `${RUN_PATH}/${name}`)];
+    const phases = [{ phase: 'setup' as const, argv }];
+    const { exitCode, markers, ...rest } = await run({ phases, main, files });
     expect(rest.stderr).toBe(stderr);
     expect(exitCode).toBe(code);
     expect(markers.at(-1)).toBe(`main unrunnable ${code}`);
@@ -276,4 +280,11 @@ describe('a program that cannot be run', () => {
     const { markers } = await run({ phases: [{ phase: 'setup', argv: ['nope'] }], main: ['echo'] });
     expect(markers).toEqual(['boot start 0', 'setup unrunnable 127']);
   });
+});
+
+// The last one: what it wrote fills the container.
+test('a script that does not fit is not run in part', async () => {
+  const files = [file('main', `echo ran\n${'#'.repeat(5 * 1024 * 1024)}`)];
+  const nothing = { stdout: Buffer.alloc(0), stderr: '', markers: [], exitCode: 125 };
+  expect(await run({ main: shell('main'), files })).toEqual(nothing);
 });

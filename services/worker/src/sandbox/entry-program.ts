@@ -49,17 +49,17 @@ export interface EntryPlan {
  */
 export function entryProgram(plan: EntryPlan): Buffer {
   const before = [
-    '{\ntrap - EXIT; exec 2>&3 3>&-',
+    'trap - EXIT; exec 2>&3 3>&-',
     `b=${TOOLKIT_BUSYBOX}`,
     `mark() { printf ${quote(markerFormat(plan.nonce))} "$1" "$2" "$3"; }`,
     // Each stream begins with a marker: a reader that doesn't find it knows that the log was rotated.
     'mark boot start 0; mark boot start 0 >&2',
   ];
   const after = [FIND_PROGRAM, programCommands(plan), '}\n'];
-  return Buffer.concat([lines(before), fileCommands(plan.files), lines(after)]);
+  return Buffer.concat([lines(['{']), fileCommands(plan.files), lines([...before, ...after])]);
 }
 
-/** Writes the files of a program; the shell does it alone, and their bytes are quoted. */
+/** Writes the files of a program; the shell does it alone, and their bytes are quoted. One that does not fit ends it. */
 export function fileCommands(files: readonly ProgramFile[]): Buffer {
   return Buffer.concat(
     files.flatMap(({ name, bytes }) => {
@@ -68,7 +68,8 @@ export function fileCommands(files: readonly ProgramFile[]): Buffer {
         .toString('latin1')
         .split('\0')
         .map((piece) => `printf %s ${quote(piece)}`);
-      return Buffer.from(`{ ${pieces.join("; printf '\\0'; ")}; } >${path}\n`, 'latin1');
+      const write = pieces.join(" && printf '\\0' && ");
+      return Buffer.from(`{ ${write}; } >${path} || exit ${NO_PROGRAM_EXIT_CODE}\n`, 'latin1');
     }),
   );
 }
@@ -112,7 +113,8 @@ function execCommands(env: Readonly<Record<string, string>>): string {
 
 /**
  * Sets `program` to the file that a command names, as execvp finds it. Prints the marker and ends when there is none, it
- * may not be executed, or the interpreter that its first line names does not exist.
+ * may not be executed, it is no program for the kernel (which this shell would take for a script of its own), or the
+ * interpreter that its first line names does not exist.
  */
 export const FIND_PROGRAM = `
 unrunnable() { mark "$1" unrunnable "$2"; printf 'cronium: %s: %s\\n' "$3" "$4" >&2; exit "$2"; }
@@ -130,7 +132,8 @@ find_program() {
   [ -n "$program" ] && [ -e "$program" ] || unrunnable "$1" 127 "$2" 'no such program in the image'
   [ -f "$program" ] && [ -x "$program" ] || unrunnable "$1" 126 "$2" 'is not an executable file'
   IFS= read -r -n 2 i 2>/dev/null <"$program"
-  [ "$i" = '#!' ] || return 0
+  [ "$i" = '\x7fE' ] && return 0
+  [ "$i" = '#!' ] || unrunnable "$1" 126 "$2" 'is neither a binary nor a script that begins with #!'
   read -r i rest <"$program"
   i=\${i#??}; [ -n "$i" ] || i=\${rest%% *}
   [ -x "$i" ] || unrunnable "$1" 127 "$2" "its interpreter $i is not in the image"

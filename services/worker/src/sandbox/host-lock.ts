@@ -80,7 +80,8 @@ export class HostLock {
     const socket = connect(this.#path);
     const silence = setTimeout(() => resolve(false), this.#times.patienceMs);
     socket
-      .on('error', () => undefined)
+      // So many wait for one that stands still that it cannot even be asked.
+      .on('error', ({ code }: NodeJS.ErrnoException) => code === 'EAGAIN' && resolve(false))
       .on('data', () => silence.refresh())
       .once('close', () => resolve(true));
     const isReleased = await promise;

@@ -1,6 +1,6 @@
 import { pause } from '@cronium/lifecycle';
 import { inspectContainer, signalContainer } from './containers.ts';
-import { type DockerClient, isDaemonAway } from './docker.ts';
+import { type DockerClient, isDaemonAway, statusOf } from './docker.ts';
 import type { ContainerEvents } from './events.ts';
 
 const RETRY_MS = 500;
@@ -160,6 +160,8 @@ export class SidecarGuard {
     } catch (error) {
       signal.throwIfAborted();
       if (isDaemonAway(error)) throw error;
+      // The daemon could not ask it, which says nothing of the sidecar; of one that is paused it refuses to.
+      if (Number(statusOf(error)) >= 500) return undefined;
       return wordsOf(error);
     }
   }

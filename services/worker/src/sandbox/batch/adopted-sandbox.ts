@@ -98,8 +98,13 @@ export class AdoptedBatchSandbox implements Sandbox {
     });
   }
 
-  keepSidecar(signal: AbortSignal): Promise<string | undefined> {
-    return this.#guard.run(AbortSignal.any([signal, this.#over.signal]));
+  /** Only while its own turn runs: then the sidecar is bound to the next one's attempt. */
+  async keepSidecar(signal: AbortSignal): Promise<string | undefined> {
+    if (!this.#options.isLast()) return undefined;
+    const ended = new AbortController();
+    const end = () => ended.abort();
+    this.#watch().then(end, end);
+    return this.#guard.run(AbortSignal.any([signal, this.#over.signal, ended.signal]));
   }
 
   release(): Promise<void> {

@@ -73,6 +73,7 @@ const PROGRAM = `
 b=${TOOLKIT_SOURCE}/busybox; own=$1; shift
 "$b" ip -o addr | while read -r _ device _ address _; do
   case $address in "$own"/*)
-    for further; do "$b" ip addr add "$further/32" dev "$device" || exit 1; done;;
+    for further; do "$b" ip addr replace "$further/32" dev "$device" || exit 1; done; exit 3;;
   esac
-done`;
+done
+[ $? -eq 3 ]`;
