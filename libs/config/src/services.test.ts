@@ -45,6 +45,16 @@ describe('the services’ variables', () => {
     expect(problemsOf({ CRONIUM_SERVICES: 'cache=valkey:6379,logs=results:7071' })).toMatch(
       /2 problems:\n.*cache is valkey:6379, which the fleet itself needs.*\n.*logs is results:7071/,
     );
+    const reached = {
+      CRONIUM_VALKEY_URL: 'redis://:secret@Head.internal',
+      CRONIUM_SIDECAR_VALKEY_URL: 'rediss://sidecar:-@10.0.0.5:6380',
+      CRONIUM_RESULTS_URL: 'https://10.0.0.6',
+    };
+    for (const own of ['Valkey:6379', 'head.Internal:6379', '10.0.0.5:6380', '10.0.0.6:443'])
+      expect(problemsOf({ ...reached, CRONIUM_SERVICES: `x=${own}` })).toContain(
+        `x is ${own}, which the fleet itself needs`,
+      );
+    expect(problemsOf({ ...reached, CRONIUM_SERVICES: 'x=10.0.0.5:5432' })).toBe('');
   });
 
   it('name the one that results can not do without', () => {

@@ -1,4 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { RUNTIME_PORT } from '@cronium/contracts';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { ATTEMPT, boundSidecar, CONTEXT, Fixture, INPUT } from './testing/fixture.ts';
 
@@ -133,6 +136,20 @@ test.each([
   const answer = await fixture.execution('/output', { method: 'POST', body, headers });
   expect(answer.status).toBe(413);
   expect(received()).toHaveLength(1);
+});
+
+test('a request that its job breaks off is not in the log as a failure', async () => {
+  const before = fixture.log.length;
+  const broken = connect(RUNTIME_PORT, fixture.address);
+  broken.on('error', () => undefined);
+  const headers = `Host: x\r\nAuthorization: Bearer ${fixture.token}\r\nContent-Length: 1000`;
+  broken.write(`POST /executions/${ATTEMPT}/output HTTP/1.1\r\n${headers}\r\nExpect: 100-continue\r\n\r\n{`);
+  // Its body is being read.
+  await once(broken, 'data');
+  broken.resetAndDestroy();
+  // After it, on the same loop.
+  expect((await fixture.execution('/output', { method: 'POST', body: '{"data":1}' })).status).toBe(200);
+  expect(fixture.log.slice(before)).toEqual([]);
 });
 
 test('an artifact streams through whole, and only up to its cap', async () => {

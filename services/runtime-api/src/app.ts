@@ -58,17 +58,22 @@ async function answer(
     response,
   }: { routes: readonly Route<Call>[]; request: IncomingMessage; response: ServerResponse },
 ): Promise<void> {
-  const result = await handled(routes, request).catch((error: unknown): Answer => {
+  const result = await handled(routes, request).catch((error: unknown): Answer | undefined => {
     if (error instanceof RefusedError) return problemAnswer(error);
+    if (isBrokenOff(request)) return undefined;
     deps.log('a request failed', error);
     const detail = 'The sidecar failed. Try again.';
     return problemAnswer(
       new RefusedError('internal', { status: 500, detail, headers: { 'retry-after': '1' } }),
     );
   });
+  if (result === undefined) return;
   deps.count(result.status);
   await send(response, result);
 }
+
+/** The job let go of it before all of it had come: that is no failure of ours, and nobody hears the answer. */
+const isBrokenOff = (request: IncomingMessage): boolean => request.destroyed && !request.complete;
 
 async function handled(routes: readonly Route<Call>[], request: IncomingMessage): Promise<Answer> {
   const { route, parts } = findRoute(routes, request);

@@ -164,20 +164,23 @@ export type WorkerConfig = ConfigOf<typeof workerConfig>;
 
 type ServiceSettings = Pick<
   Values<typeof fields>,
-  'CRONIUM_SERVICES' | 'CRONIUM_SHARED_NAMES' | 'CRONIUM_SUBNET_SIZE'
+  | 'CRONIUM_SERVICES'
+  | 'CRONIUM_SHARED_NAMES'
+  | 'CRONIUM_SUBNET_SIZE'
+  | 'CRONIUM_VALKEY_URL'
+  | 'CRONIUM_SIDECAR_VALKEY_URL'
+  | 'CRONIUM_RESULTS_URL'
 >;
 
 /** Services that have no place in a job's network, or that are none of a job's business. */
-function wrongServices({
-  CRONIUM_SERVICES: services,
-  CRONIUM_SHARED_NAMES: own,
-  CRONIUM_SUBNET_SIZE: subnetBits,
-}: ServiceSettings): ConfigProblem[] {
+function wrongServices(settings: ServiceSettings): ConfigProblem[] {
+  const { CRONIUM_SERVICES: services, CRONIUM_SUBNET_SIZE: subnetBits } = settings;
+  const own = ownPlaces(settings);
   const variable = 'CRONIUM_SERVICES';
   const problems: string[] = [];
   const targets = services.flatMap(({ name, ports }) => ports.map(({ target }) => ({ name, ...target })));
   for (const { name, host, port } of targets) {
-    if (own.some((one) => one.host === host && one.port === port))
+    if (own.has(place(host, port)))
       problems.push(`${name} is ${host}:${port}, which the fleet itself needs: jobs must not reach that`);
   }
   const places = 1 + Math.max(0, ...services.map(({ place }) => place));
@@ -187,4 +190,28 @@ function wrongServices({
     );
   }
   return problems.map((message) => ({ variable, message: `${variable}: ${message}.` }));
+}
+
+const DEFAULT_PORTS: Readonly<Record<string, number>> = {
+  'redis:': 6379,
+  'rediss:': 6379,
+  'http:': 80,
+  'https:': 443,
+};
+
+const place = (host: string, port: number): string => `${host.toLowerCase()}:${port}`;
+
+/** Where the fleet's own services are, by the names of the shared network and as this node reaches them. */
+function ownPlaces(settings: ServiceSettings): ReadonlySet<string> {
+  const names = settings.CRONIUM_SHARED_NAMES.map(({ host, port }) => place(host, port));
+  const urls = [
+    settings.CRONIUM_VALKEY_URL,
+    settings.CRONIUM_SIDECAR_VALKEY_URL,
+    settings.CRONIUM_RESULTS_URL,
+  ].filter((one) => one !== undefined);
+  const reached = urls.map((one) => {
+    const { protocol, hostname, port } = new URL(one);
+    return place(hostname, Number(port) || (DEFAULT_PORTS[protocol] ?? 0));
+  });
+  return new Set([...names, ...reached]);
 }

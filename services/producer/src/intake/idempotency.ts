@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Keys } from '@cronium/contracts';
 import type { Redis } from 'ioredis';
+import { ValkeyFullError } from '../errors.ts';
 import { problems } from '../problems.ts';
 import { replies, withValkey } from '../valkey/connection.ts';
 import type { ValkeyRoom } from '../valkey/room.ts';
@@ -48,9 +49,7 @@ export class Idempotency {
   async claim(request: { tenant: string; key: string; body: string; traceId: string }): Promise<Claim> {
     const hash = createHash('sha256').update(request.body).digest('hex');
     const name = this.#keys.idempotency(request.tenant, request.key);
-    const before = await this.#withRoom(() =>
-      this.#valkey.set(name, `${hash}:${request.traceId}`, 'EX', KEY_SECONDS, 'NX', 'GET'),
-    );
+    const before = await this.#note(name, `${hash}:${request.traceId}`, KEY_SECONDS);
     if (before === null) return { repeat: false, traceId: request.traceId };
     const [firstHash, traceId = request.traceId] = before.split(':');
     if (firstHash !== hash)
@@ -62,10 +61,7 @@ export class Idempotency {
 
   /** Notes whose batch this is. Returns true when it was known already. */
   async claimBatch(batchId: string, tenant: string): Promise<boolean> {
-    const before = await this.#withRoom(() =>
-      this.#valkey.set(this.#keys.batch(batchId), tenant, 'EX', BATCH_SECONDS, 'NX', 'GET'),
-    );
-    return before !== null;
+    return (await this.#note(this.#keys.batch(batchId), tenant, BATCH_SECONDS)) !== null;
   }
 
   /**
@@ -97,12 +93,22 @@ export class Idempotency {
     );
   }
 
-  /** What is refused for want of room leaves no key behind. */
-  #withRoom<T>(run: () => Promise<T>): Promise<T> {
-    return withValkey(async () => {
-      await this.#room.take();
-      return run();
-    });
+  /**
+   * Sets what is not set yet. What is refused for want of room leaves no key behind; what is set already needs none.
+   * @returns what was there before
+   */
+  async #note(name: string, value: string, seconds: number): Promise<string | null> {
+    try {
+      return await withValkey(async () => {
+        await this.#room.take();
+        return this.#valkey.set(name, value, 'EX', seconds, 'NX', 'GET');
+      });
+    } catch (error) {
+      if (!(error instanceof ValkeyFullError)) throw error;
+      const before = await withValkey(() => this.#valkey.get(name));
+      if (before === null) throw error;
+      return before;
+    }
   }
 
   /** Which of these jobs has someone asked to cancel? They must not come back with a repeat. */

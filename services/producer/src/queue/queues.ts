@@ -9,7 +9,7 @@ import {
 import { HttpProblem } from '@cronium/http';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { ValkeyUnavailableError } from '../errors.ts';
+import { ValkeyFullError, ValkeyUnavailableError } from '../errors.ts';
 import type { NewJob } from '../intake/new-job.ts';
 import { problems } from '../problems.ts';
 import { replies, withValkey } from '../valkey/connection.ts';
@@ -94,11 +94,22 @@ export class FleetQueues {
   async #put(jobs: readonly NewJob[]): Promise<Group[]> {
     const groups = groupByQueue(jobs);
     await withValkey(async () => {
-      await this.room.take(jobs.map(({ data }) => data.length));
+      await this.#takeRoom(jobs);
       for (const group of groups) await this.#prepare(group);
       await Promise.all(groups.map((group) => this.#addGroup(group)));
     });
     return groups;
+  }
+
+  /** Jobs that are in their queues already, as a repeat's are, need none. */
+  async #takeRoom(jobs: readonly NewJob[]): Promise<void> {
+    try {
+      await this.room.take(jobs.map(({ data }) => data.length));
+    } catch (error) {
+      if (!(error instanceof ValkeyFullError)) throw error;
+      const names = jobs.map(({ id, queue }) => queueKey(this.prefix, queue, id));
+      if ((await this.valkey.exists(...names)) < new Set(names).size) throw error;
+    }
   }
 
   /** Appends events to the stream that results reads. */

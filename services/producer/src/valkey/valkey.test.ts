@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { problem } from '@cronium/contracts';
 import { createLogger } from '@cronium/telemetry';
 import { eventually, privateValkey } from '@cronium/testing';
@@ -168,11 +169,17 @@ describe('a full Valkey', () => {
     await using server = await privateValkey('--appendonly', 'yes', '--maxmemory-policy', 'noeviction');
     await using app = await startApp({ valkeyUrl: server.url });
     await submit(app, JOB);
+    const accepted = await app.post('/v1/jobs', JOB, { 'idempotency-key': 'before' });
+    const batch = { headers: { 'idempotency-key': 'batch before' } };
+    expect((await app.lines([JOB, JOB], batch)).status).toBe(202);
+    // So that what a few requests take for a moment is far less than the reserve.
+    await app.valkey.setrange('ballast', 16 * 1024 * 1024, 'x');
     const used = Number(/^used_memory:(\d+)/m.exec(await app.valkey.info('memory'))?.[1]);
     await app.valkey.config('SET', 'maxmemory', Math.ceil(used * 1.06));
     const refused = await eventually(
       async () => {
-        const answer = await app.post('/v1/jobs', JOB, { 'idempotency-key': 'k' });
+        // One that was taken would be a repeat.
+        const answer = await app.post('/v1/jobs', JOB, { 'idempotency-key': randomUUID() });
         return answer.status === 503 && answer;
       },
       { what: 'no more jobs are taken' },
@@ -182,6 +189,13 @@ describe('a full Valkey', () => {
     expect((await app.lines(Array(50).fill(JOB), { headers: { 'idempotency-key': 'b' } })).status).toBe(503);
     expect((await app.post('/v1/jobs', JOB)).status).toBe(503);
     expect(await app.valkey.dbsize()).toBe(keys);
+    // What was accepted before is answered as it was.
+    const repeat = await app.post('/v1/jobs', JOB, { 'idempotency-key': 'before' });
+    expect([repeat.status, await repeat.json()]).toEqual([202, await accepted.json()]);
+    expect((await app.lines([JOB, JOB], batch)).status).toBe(202);
+    expect(
+      (await app.post('/v1/jobs', { ...JOB, name: 'other' }, { 'idempotency-key': 'before' })).status,
+    ).toBe(422);
     expect(await app.valkey.set('an-end', 'x'.repeat(1000))).toBe('OK');
     await app.valkey.config('SET', 'maxmemory', used * 2);
     expect((await app.post('/v1/jobs', JOB)).status).toBe(202);

@@ -219,8 +219,8 @@ export class Leases {
   }
 
   /**
-   * Renews every fifth of the lock's time, from the beginning of one renewal to that of the next, until the signal aborts.
-   * A renewal is given up after a third of it, so a slow store does not space them out. Never rejects.
+   * Renews every fifth of the lock’s time, from the beginning of one renewal to that of the next, until the signal aborts.
+   * One that takes longer is given up after a third of the lock’s time; the next follows at once. Never rejects.
    */
   async run(signal: AbortSignal): Promise<void> {
     const everyMs = this.#options.lockMs / RENEWALS;

@@ -5,12 +5,13 @@ import { SandboxFixture } from './testing/fixture.ts';
 
 let fixture: SandboxFixture;
 beforeAll(async () => {
-  fixture = await SandboxFixture.create({ limits: { sidecarAskMs: 200, sidecarAnswerMs: 1000 } });
+  fixture = await SandboxFixture.create();
   await fixture.share();
 });
 afterAll(() => fixture[Symbol.asyncDispose]());
 
 const signal = () => AbortSignal.timeout(100_000);
+const SILENT = { begin: () => undefined, end: () => undefined };
 const sidecarOf = ({ binding }: Sandbox) => fixture.docker.getContainer(binding.sidecarId);
 const isRevived = (sandbox: Sandbox) =>
   eventually(() => sandbox.evidence().sidecarRestarts === 1, { what: 'it was started again' });
@@ -38,7 +39,10 @@ test('a sidecar that dies is started again once, and serves again; the second ti
 });
 
 test('a sidecar that runs and does not answer is killed and started again once; the second time it is gone', async () => {
-  const sandbox = await fixture.prepare(fixture.shell('sleep 1000'));
+  // Here alone: a healthy one that a busy machine keeps from answering would be killed too.
+  const impatient = fixture.anotherRuntime({ limits: { sidecarAskMs: 200, sidecarAnswerMs: 2000 } });
+  const request = fixture.request(fixture.shell('sleep 1000'));
+  const sandbox = await impatient.prepare(request, SILENT, signal());
   await sandbox.launch();
   const kept = sandbox.keepSidecar(signal());
   await sidecarOf(sandbox).kill({ signal: 'SIGSTOP' });
@@ -70,8 +74,7 @@ test('the sidecar of a container that serves a batch is started again, and that 
     ...fixture.request(request.spec, { attempt }),
     payload: { ...request.payload, batchId: 'batch_000000000000' },
   });
-  const silent = { begin: () => undefined, end: () => undefined };
-  const sandbox = await fixture.runtime.prepare(of(1), silent, signal());
+  const sandbox = await fixture.runtime.prepare(of(1), SILENT, signal());
   await sandbox.launch();
   const kept = sandbox.keepSidecar(signal());
   await sidecarOf(sandbox).kill();
@@ -83,7 +86,7 @@ test('the sidecar of a container that serves a batch is started again, and that 
   expect(await kept).toBeUndefined();
   expect(sandbox.evidence()).toMatchObject({ sidecarDied: true, sidecarRestarts: 1, sidecarIsDown: false });
   await sandbox.release();
-  const next = await fixture.runtime.prepare(of(1), silent, signal());
+  const next = await fixture.runtime.prepare(of(1), SILENT, signal());
   expect(next.binding.containerId).not.toBe(sandbox.binding.containerId);
   await next.release();
 });

@@ -51,11 +51,11 @@ test('a worker that holds the lock and stands still does not stop the others; on
   const script = join(import.meta.dirname, 'testing/lock-holder.ts');
   await using holder = await startProcess({ script, args: [name], ready: /^held$/ });
   let isOver = false;
-  const change = new EndpointGate(new HostLock(name, { patienceMs: 1000 })).change(async () => {
+  const change = new EndpointGate(new HostLock(name, { patienceMs: 4000 })).change(async () => {
     isOver = true;
   });
-  // Longer than it waits for a holder that says nothing.
-  await pause(1500);
+  // Longer than it waits for a holder that says nothing; the holder may be without a processor for most of that.
+  await pause(4500);
   expect(isOver).toBe(false);
   holder.signal('SIGSTOP');
   await change;

@@ -33,6 +33,7 @@ export class SidecarLine {
     for (const event of ['end', 'close', 'error']) {
       socket.on(event, () => {
         this.#ended = true;
+        this.#warnings.end();
         this.#wake();
       });
     }
@@ -77,6 +78,8 @@ export class SidecarLine {
     wanted: SidecarReply['type'],
     signal: AbortSignal,
   ): Promise<SidecarReply> {
+    // Nobody waits for it any more, so it must not be carried out.
+    if (signal.aborted) throw this.#failure(`was not asked to ${command.type} in time`, signal.reason);
     this.#socket.write(`${JSON.stringify(command)}\n`);
     for (;;) {
       const line = await this.#line(signal, command.type);
