@@ -4,6 +4,7 @@ export { type TestEnvironment, type TestImages, testEnvironment } from './enviro
 export { type EventuallyOptions, eventually } from './eventually.ts';
 export { FarHost } from './far-host.ts';
 export { leakCheck, leaksOfNodes, removeAll, removeAllOfNodes, testDocker } from './leaks.ts';
+export { listen } from './listen.ts';
 export { nodeNamesOf, testNodeName, testPrefix } from './names.ts';
 export { privateValkey } from './private-valkey.ts';
 export {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { eventually } from './eventually.ts';
+import { listen } from './listen.ts';
 import { valkeyProgram } from './valkey.ts';
 
 /**
@@ -39,11 +40,9 @@ export async function privateValkey(
 
 async function freePort(): Promise<number> {
   const server = createServer();
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const address = server.address();
+  const port = await listen(server);
   await new Promise((closed) => server.close(closed));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+  return port;
 }
 
 async function ping(url: string): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import {
   type AcceptedJob,
   type AuditFact,
@@ -12,7 +12,7 @@ import {
   readQueueData,
 } from '@cronium/contracts';
 import { createLogger } from '@cronium/telemetry';
-import { dropKeys, testEnvironment, testPrefix } from '@cronium/testing';
+import { dropKeys, listen, testEnvironment, testPrefix } from '@cronium/testing';
 import type { Redis } from 'ioredis';
 import { type AppDeps, createApp } from '../app.ts';
 import { createValkey } from '../valkey/connection.ts';
@@ -182,12 +182,4 @@ export async function wireToValkey(target = testEnvironment().valkeyUrl): Promis
       await new Promise((closed) => server.close(closed));
     },
   };
-}
-
-/** Listens on a free port. */
-export async function listen(server: Server): Promise<number> {
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

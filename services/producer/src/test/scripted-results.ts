@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
-import { API_KEY, listen } from './harness.ts';
+import { listen } from '@cronium/testing';
+import { API_KEY } from './harness.ts';
 
 /** What the producer asks of results, from a table: address -> answer. Others are not found. */
 export async function scriptedResults(

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createContainer, removeContainer, renameContainer, startContainer } from './containers.ts';
 import { DockerClient } from './docker.ts';
 import { SandboxFixture } from './testing/fixture.ts';
-import { SlowRenames } from './testing/slow-renames.ts';
+import { slowRenames } from './testing/slow-renames.ts';
 
 /** Without the gate, Docker 20.10 has lost count after a few of them. */
 const CHANGES = 16;
@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => fixture[Symbol.asyncDispose]());
 
 test('a container of a former attempt is not removed while it is renamed: Docker 20.10 lists such a one for ever', async () => {
-  await using slow = await SlowRenames.start(fixture.options.dockerHost);
+  await using slow = await slowRenames(fixture.options.dockerHost);
   const runtime = fixture.anotherRuntime({ dockerHost: slow.dockerHost });
   const silent = { begin: () => undefined, end: () => undefined };
   const prepare = (request = fixture.request(fixture.shell('sleep 1000'))) =>

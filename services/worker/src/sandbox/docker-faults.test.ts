@@ -5,7 +5,7 @@ import { hostFacts } from '../outcome/host.ts';
 import type { LogItem, Sandbox } from './runtime.ts';
 import { OwnEngine } from './testing/engine.ts';
 import { bytesOf, collect, SandboxFixture } from './testing/fixture.ts';
-import { ReplyDropper } from './testing/reply-dropper.ts';
+import { dropReplies } from './testing/reply-dropper.ts';
 
 const ZERO = { stdout: 0, stderr: 0 };
 const LIMIT_MS = 150_000;
@@ -124,7 +124,7 @@ test('a reply that gets lost after the daemon did its work leaves no second cont
     'POST /containers/create?name=cronium-job-',
     'POST /containers/create?name=cronium-runtime-',
   ];
-  await using dropper = await ReplyDropper.start(fixture.options.dockerHost, lost);
+  await using dropper = await dropReplies(fixture.options.dockerHost, lost);
   const runtime = fixture.anotherRuntime({ dockerHost: dropper.dockerHost });
   const sandbox = await runtime.prepare(fixture.request(fixture.shell('echo ok')), silent, signal());
   await sandbox.launch();
@@ -139,7 +139,7 @@ test('a reply that gets lost after the daemon did its work leaves no second cont
 test('without a single event of the daemon, the end of a job and the death of a sidecar are known all the same', async () => {
   await using fixture = await SandboxFixture.create({ limits: { inspectEveryMs: 300 } });
   await fixture.share();
-  await using deaf = await ReplyDropper.start(fixture.options.dockerHost, ['GET /events'], { always: true });
+  await using deaf = await dropReplies(fixture.options.dockerHost, ['GET /events'], { always: true });
   const runtime = fixture.anotherRuntime({ dockerHost: deaf.dockerHost });
   const job = fixture.shell('echo up; until [ -e /tmp/go ]; do sleep 0.1; done; exit 4');
   const sandbox = await runtime.prepare(fixture.request(job), silent, signal());

@@ -174,7 +174,7 @@ export class DockerSandbox implements Sandbox {
       events: [...list],
       kills: [...kills],
       oomEvents,
-      sidecarDied: [sidecarId, holderId].some((id) => events.of(id).hasDied),
+      sidecarDied: events.hasAnyDied(sidecarId, holderId),
       sidecarRestarts: this.#guard.state.restarts,
       sidecarIsDown: this.#guard.state.isDown,
       oomKills: counts.oomKills,

@@ -69,6 +69,11 @@ export class ContainerEvents {
     return this.#tracked.get(id) ?? newTracked();
   }
 
+  /** Has one of them ended, as far as is known? */
+  hasAnyDied(...ids: readonly string[]): boolean {
+    return ids.some((id) => this.of(id).hasDied);
+  }
+
   /** Calls `wake` at each event of the container, until the returned function is called. */
   listen(id: string, wake: () => void): () => void {
     const tracked = this.#tracked.get(id);

@@ -95,7 +95,7 @@ export class SidecarGuard {
   /** Is it known without a look that both run? Once: later, an event or time is a reason to look. */
   #isSound(): boolean {
     const { events, sidecarId, holderId } = this.#options;
-    return this.#isKnown && !events.of(sidecarId).hasDied && !events.of(holderId).hasDied;
+    return this.#isKnown && !events.hasAnyDied(sidecarId, holderId);
   }
 
   async #revive(signal: AbortSignal): Promise<string | undefined> {

@@ -9,10 +9,23 @@ import { attemptUpdates, decodeChunks, decompressRecords, type LogRecord } from 
 import { waitFor } from '@cronium/lifecycle';
 import { type ResultsClient, ResultsError } from '../report/results-client.ts';
 
-/** A log as it was stored. */
-interface StoredLog {
-  readonly headers: LogChunkHeader[];
-  readonly records: LogRecord[];
+/** A log as it was stored: its chunks stay compressed, so that a test can measure what the worker itself holds. */
+class StoredLog {
+  readonly headers: LogChunkHeader[] = [];
+  readonly #bodies: Buffer[] = [];
+
+  get records(): LogRecord[] {
+    return this.#bodies.flatMap((body) => decompressRecords(body));
+  }
+
+  get recordCount(): number {
+    return this.headers.reduce((sum, { records }) => sum + records, 0);
+  }
+
+  add(header: LogChunkHeader, body: Uint8Array): void {
+    this.headers.push(header);
+    this.#bodies.push(Buffer.from(body));
+  }
 }
 
 /**
@@ -63,12 +76,11 @@ export class ScriptedResults implements ResultsClient {
     this.#throwIfAway();
     const touched = new Set<string>();
     for (const { header, body } of decodeChunks(frames)) {
-      const log = this.logs.get(header.attemptId) ?? { headers: [], records: [] };
+      const log = this.logs.get(header.attemptId) ?? new StoredLog();
       this.logs.set(header.attemptId, log);
       touched.add(header.attemptId);
       if (header.chunk !== log.headers.length || log.headers.at(-1)?.last) continue;
-      log.headers.push(header);
-      log.records.push(...decompressRecords(body));
+      log.add(header, body);
     }
     return {
       acks: [...touched].map((attemptId) => ({
@@ -84,7 +96,7 @@ export class ScriptedResults implements ResultsClient {
     const last = log?.headers.at(-1);
     return {
       nextChunk: log?.headers.length ?? 0,
-      nextSeq: (log?.records.length ?? 0) + 1,
+      nextSeq: (log?.recordCount ?? 0) + 1,
       stdoutEnd: last?.stdoutEnd ?? 0,
       stderrEnd: last?.stderrEnd ?? 0,
       complete: last?.last ?? false,

@@ -93,7 +93,7 @@ export class AdoptedBatchSandbox implements Sandbox {
     const { sidecarId, holderId, containerId } = this.binding;
     return evidenceSince(events.of(containerId), 0, {
       oomKills: this.#turn?.end?.oomKills,
-      sidecarDied: sidecar.isDown || [sidecarId, holderId].some((id) => events.of(id).hasDied),
+      sidecarDied: sidecar.isDown || events.hasAnyDied(sidecarId, holderId),
       sidecar,
     });
   }

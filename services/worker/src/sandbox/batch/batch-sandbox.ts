@@ -150,7 +150,7 @@ export class BatchSandbox implements Sandbox {
     const { sidecarId, holderId, containerId } = this.binding;
     return evidenceSince(events.of(containerId), this.#startedAt, {
       oomKills: this.#turn.end?.oomKills,
-      sidecarDied: [sidecarId, holderId].some((id) => events.of(id).hasDied),
+      sidecarDied: events.hasAnyDied(sidecarId, holderId),
       sidecar: this.#guard.state,
     });
   }

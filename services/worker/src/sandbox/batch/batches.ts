@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import type { SandboxContext } from '../docker-sandbox.ts';
 
 import { jobProgram, runsInWorkspace } from '../job-program.ts';
-import { maskedValues, sealValues } from '../masked-values.ts';
 import {
   type AttemptIdentity,
   type PreparationObserver,
@@ -11,8 +10,9 @@ import {
   SandboxError,
   type SandboxRequest,
 } from '../runtime.ts';
-import { openedServices, serviceRoutes } from '../services.ts';
-import type { SidecarDuty } from '../slot/sidecar.ts';
+import { openedServices } from '../services.ts';
+import { bindingOf } from '../slot/binding.ts';
+import { dutyOf, type SidecarDuty } from '../slot/sidecar.ts';
 import { AdoptedBatchSandbox } from './adopted-sandbox.ts';
 import { BatchSandbox } from './batch-sandbox.ts';
 import type { Cell } from './cell.ts';
@@ -180,15 +180,14 @@ export class Batches {
     { nonce, program }: { readonly nonce: string; readonly program: Buffer },
   ): Sandbox {
     cell.enter(request.attemptId);
-    const binding = this.#bindingOf(cell, request, nonce);
-    const { context } = this.#options;
-    const leave = (one: BatchSandbox) => this.#leave(one);
-    const { network, slot } = cell.parts;
-    const { sidecarAddress } = network;
-    const duty = {
-      ...{ request, sidecarAddress, options: this.#options.options, line: slot.line },
-      services: binding.services ?? [],
+    const { context, options } = this.#options;
+    const { parts, turns: turn } = cell;
+    const binding = {
+      ...bindingOf(options, request, { nonce, parts }),
+      batch: { turn, hello: parts.hello },
     };
+    const leave = (one: BatchSandbox) => this.#leave(one);
+    const duty = { ...dutyOf(binding, request, options), line: parts.slot.line };
     const sandbox = new BatchSandbox({ context, binding, cell, program, duty, leave });
     this.#sandboxes.add(sandbox);
     void sandbox.cleaned.then(() => {
@@ -205,27 +204,6 @@ export class Batches {
     cell.leave(binding.attemptId);
     if (sandbox.isUnused) this.#cells.giveBack(cell);
     if (!cell.isSound && !cell.isBusy) await this.#cells.drop(cell);
-  }
-
-  #bindingOf(
-    cell: Cell,
-    { jobId, attempt, attemptId, secrets, spec }: SandboxRequest,
-    nonce: string,
-  ): SandboxBinding {
-    const { slot, network, holderId, sidecarId, containerId, image, hello } = cell.parts;
-    const { options } = this.#options;
-    const values = maskedValues(secrets);
-    const services = serviceRoutes(spec, options.services, network);
-    return {
-      ...{ jobId, attempt, attemptId, containerId, sidecarId, holderId, nonce },
-      slot: slot.id,
-      networkId: network.id,
-      subnet: network.cidr,
-      image: { reference: image.reference, id: image.id },
-      batch: { turn: cell.turns, hello },
-      ...(services.length > 0 && { services }),
-      ...(values.length > 0 && { masked: sealValues(values, options.maskKey) }),
-    };
   }
 
   /** Jobs share a container only when it would have been made the same way for each, and for one tenant's batch. */

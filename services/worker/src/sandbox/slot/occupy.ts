@@ -6,11 +6,11 @@ import type { ImageFacts } from '../images.ts';
 import { jobProgram } from '../job-program.ts';
 import type { JobTools } from '../job-start.ts';
 import type { LiveOutput } from '../log/live.ts';
-import { maskedValues, sealValues } from '../masked-values.ts';
 import type { SandboxBinding, SandboxRequest } from '../runtime.ts';
-import { serviceRoutes } from '../services.ts';
+import { bindingOf } from './binding.ts';
 import { Naming } from './naming.ts';
 import type { SlotNetwork } from './network.ts';
+import { dutyOf } from './sidecar.ts';
 import type { Slot } from './slot.ts';
 import type { SlotPool } from './slots.ts';
 
@@ -36,17 +36,11 @@ export interface OccupyTools extends JobTools {
 
 /** The sandbox of an attempt, when all that belongs to it stands. */
 export function occupy(tools: OccupyTools, request: SandboxRequest, parts: Occupied): DockerSandbox {
-  const { slot, image, live, network, startedIn } = parts;
-  const binding = bindingOf(tools, request, parts);
+  const { slot, image, live, startedIn } = parts;
+  const binding = bindingOf(tools.options, request, { nonce: randomBytes(16).toString('hex'), parts });
   const naming = new Naming(() => rename(tools, binding, parts));
   return new DockerSandbox(tools.context, binding, {
-    duty: {
-      request,
-      sidecarAddress: network.sidecarAddress,
-      services: binding.services ?? [],
-      options: tools.options,
-      line: slot.line,
-    },
+    duty: { ...dutyOf(binding, request, tools.options), line: slot.line },
     fresh: { live, plan: jobProgram(request, image, binding.nonce) },
     startedIn,
     onLaunched: () => naming.begin(),
@@ -64,28 +58,4 @@ async function rename(
 ): Promise<void> {
   if (isUnnamed) await renameContainer(context.client, containerId, jobContainerName(jobId));
   slot.nameFor(jobId);
-}
-
-function bindingOf(
-  { options }: OccupyTools,
-  { jobId, attempt, attemptId, secrets, spec }: SandboxRequest,
-  { slot, network, holderId, sidecarId, containerId, image }: Occupied,
-): SandboxBinding {
-  const values = maskedValues(secrets);
-  const services = serviceRoutes(spec, options.services, network);
-  return {
-    jobId,
-    attempt,
-    attemptId,
-    containerId,
-    slot: slot.id,
-    sidecarId,
-    holderId,
-    networkId: network.id,
-    subnet: network.cidr,
-    nonce: randomBytes(16).toString('hex'),
-    image: { reference: image.reference, id: image.id },
-    ...(services.length > 0 && { services }),
-    ...(values.length > 0 && { masked: sealValues(values, options.maskKey) }),
-  };
 }

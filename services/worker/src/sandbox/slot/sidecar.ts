@@ -120,10 +120,10 @@ async function anotherLine(
   return { line, [Symbol.dispose]: () => line.close() };
 }
 
-/** The duty of the sidecar of an attempt that a former process began. */
+/** The duty of the sidecar of a bound attempt, to which this process holds no line. */
 export function dutyOf(
   { jobId, attempt, attemptId, subnet, services = [] }: SandboxBinding,
-  served: ServedAttempt,
+  served: ServedAttempt & Partial<Pick<SandboxRequest, 'secrets'>>,
   options: DockerRuntimeOptions,
 ): SidecarDuty {
   const sidecarAddress = subnetFromCidr(subnet)?.sidecarAddress ?? '';

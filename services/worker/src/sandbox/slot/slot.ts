@@ -84,7 +84,7 @@ export class Slot {
     if (this.#ready === undefined) return false;
     const { holderId, sidecar } = this.#ready;
     const { events } = this.#tools.context;
-    return sidecar.line.isOpen && !events.of(holderId).hasDied && !events.of(sidecar.id).hasDied;
+    return sidecar.line.isOpen && !events.hasAnyDied(holderId, sidecar.id);
   }
 
   /** The sidecar's container id, once it is ready. */

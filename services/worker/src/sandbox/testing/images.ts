@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import { LABEL, TOOLKIT_SOURCE } from '@cronium/contracts';
 import { testEnvironment } from '@cronium/testing';
 import type Docker from 'dockerode';
-import { tarArchive } from '../tar.ts';
+import { tarArchive } from './tar.ts';
 
 /** Images of one static program each: sixty sandboxes of them fit on a small machine. */
 export interface MinimalImages {
