@@ -33,7 +33,7 @@ export interface RoundReport extends Verdict {
   readonly contradictions: readonly string[];
   /** Processes that did not end or start as they should. */
   readonly failures: readonly string[];
-  /** What `cronium audit` names. */
+  /** What `cronium audit` still names after the quiet. */
   readonly discrepancies: readonly string[];
   readonly settledMs: number;
 }
@@ -43,6 +43,7 @@ const MOST_OPEN = 20;
 /** On a busy machine a job may take long; one that does not move for so long is stuck. */
 const STANDSTILL_MS = 120_000;
 const QUIET_MS = 60_000;
+const LOOK_MS = 500;
 const OPEN_STATES = 'queued,claimed,preparing,running,draining';
 
 /** Breaks a bed for a while under load, mends it, waits until it is quiet, and judges what came of it. */
@@ -70,8 +71,9 @@ export async function runRound(bed: Bed, { seed, durationMs, say }: RoundOptions
   await settle(bed, say);
   const settledMs = Math.round(performance.now() - mendedMs);
   const jobs = await Promise.all([...accepted].map(([id, job]) => endOf(bed, id, job)));
-  const orphans = await orphansOf(workers);
-  const { discrepancies } = await bed.fleet.client.accounts();
+  const orphans = await leftAfterQuiet(async () => (await Promise.all(workers.map(jobObjects))).flat());
+  // The queue hears of an end after results: from a worker that was away then, or when its lock has run out.
+  const discrepancies = await leftAfterQuiet(async () => (await bed.fleet.client.accounts()).discrepancies);
   watching.abort();
   await Promise.all(watched);
   const launches = workers.flatMap((worker) => launchesIn(worker.lines()));
@@ -132,7 +134,7 @@ async function settle(bed: Bed, say: RoundOptions['say']): Promise<void> {
     before = now;
     return jobs.length === 0 || !isStill ? { open: jobs.length } : false;
   };
-  const options = { what: 'a job moves', timeoutMs: STANDSTILL_MS, everyMs: 500 };
+  const options = { what: 'a job moves', timeoutMs: STANDSTILL_MS, everyMs: LOOK_MS };
   try {
     while ((await eventually(hasSettled, options)).open > 0);
   } catch (error) {
@@ -150,19 +152,17 @@ async function endOf({ fleet }: Bed, id: string, job: ChaosJob): Promise<Ended> 
   return { id, job, view: await view, stdout: await log('stdout'), stderr: await log('stderr') };
 }
 
-/** What carries the labels of the nodes' jobs and does not go within the quiet. */
-async function orphansOf(workers: readonly Worker[]): Promise<string[]> {
-  let left: string[] = [];
-  const look = async () => {
-    left = (await Promise.all(workers.map(jobObjects))).flat();
-    return left.length === 0;
-  };
-  await eventually(look, { what: 'nothing is left', timeoutMs: QUIET_MS, everyMs: 500 }).catch(
-    () => undefined,
-  );
-  return left;
+/** What does not go within the quiet. */
+async function leftAfterQuiet<T>(find: () => Promise<readonly T[]>): Promise<readonly T[]> {
+  const endsAt = performance.now() + QUIET_MS;
+  for (;;) {
+    const left = await find();
+    if (left.length === 0 || performance.now() >= endsAt) return left;
+    await pause(LOOK_MS);
+  }
 }
 
+/** What carries the labels of a node's jobs. */
 async function jobObjects({ host: { docker }, node }: Worker): Promise<string[]> {
   const filters = { label: [`${LABEL.node}=${node}`, LABEL.job] };
   const [containers, networks] = await Promise.all([

@@ -17,7 +17,7 @@ export const DISCREPANCIES = [
   'stranded',
   /** In the queue, and results was never told of it. */
   'unannounced',
-  /** Ended, and in the queue to be run again. */
+  /** Ended, and in the queue still or again. */
   'ended_in_queue',
   /** A container of a job that has ended or has moved on. */
   'unowned_container',

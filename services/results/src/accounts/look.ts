@@ -132,6 +132,6 @@ function unannounced(id: string, queue: string): Found {
 }
 
 function endedInQueue(id: string, queue: string, state: string): Found {
-  const message = `${id} has ended as ${state}, and is in the queue ${queue} again, as after a failover to an older Valkey. The worker that takes it is told so and takes it out without running it.`;
+  const message = `${id} has ended as ${state}, and the queue ${queue} still holds it: its worker has not told the queue yet, or Valkey fell back to an older state. The worker that takes it next is told so and takes it out without running it.`;
   return { key: `ended_in_queue ${id}`, kind: 'ended_in_queue', jobId: id, node: null, message };
 }

@@ -1,7 +1,7 @@
 import { deadline, waitFor } from '@cronium/lifecycle';
 import type { Logger } from '@cronium/telemetry';
 import { isContainerRunning, setPaused, signalContainer } from './containers.ts';
-import type { DaemonEpoch } from './daemon-epoch.ts';
+import type { DaemonEpoch, DaemonRun } from './daemon-epoch.ts';
 import type { DockerClient } from './docker.ts';
 import { endsAfterKill, endsWithin, letGoOf } from './ending.ts';
 import type { EntryPlan } from './entry-program.ts';
@@ -55,7 +55,7 @@ export interface Fresh {
 export interface SandboxOptions {
   readonly duty: SidecarDuty;
   readonly fresh?: Fresh;
-  readonly startedIn?: string | undefined;
+  readonly startedIn?: DaemonRun | undefined;
   /** Called when the program was sent. */
   onLaunched?(): void;
   /** Called when the container has ended. */
@@ -69,7 +69,7 @@ export interface SandboxOptions {
 export class DockerSandbox implements Sandbox {
   readonly binding: SandboxBinding;
   readonly #context: SandboxContext;
-  readonly #startedIn: string | undefined;
+  readonly #startedIn: DaemonRun | undefined;
   readonly #leave: () => Promise<void>;
   readonly #settle: (() => Promise<void>) | undefined;
   readonly #onLaunched: (() => void) | undefined;
@@ -83,7 +83,7 @@ export class DockerSandbox implements Sandbox {
   readonly #isFresh: boolean;
 
   /**
-   * @param options `fresh` for one just made, `startedIn` is the daemon's epoch then; `leave` gives the slot back, once,
+   * @param options `fresh` for one just made, `startedIn` is the daemon's run then; `leave` gives the slot back, once,
    *   when the job container is gone
    */
   constructor(context: SandboxContext, binding: SandboxBinding, options: SandboxOptions) {

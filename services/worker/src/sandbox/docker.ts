@@ -1,5 +1,6 @@
 import { Agent } from 'node:http';
-import type { Duplex, Readable } from 'node:stream';
+import { addAbortSignal, type Duplex, type Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { inspect } from 'node:util';
 import { DeadlineError, deadline, waitFor } from '@cronium/lifecycle';
 import Modem from 'docker-modem';
@@ -105,6 +106,14 @@ export class DockerClient {
     return (await this.#dial(call, { isStream: true })) as Readable & {
       headers: NodeJS.Dict<string | string[]>;
     };
+  }
+
+  /** Calls the daemon and returns its answer of one JSON value a line, which ends by itself. */
+  async lines<T>(call: DockerCall): Promise<T[]> {
+    using limit = deadline(call.timeoutMs ?? this.#callMs, call.operation, call.signal);
+    const body = addAbortSignal(limit, await this.stream({ ...call, signal: limit }));
+    const lines = (await text(body)).split('\n').filter((line) => line.trim() !== '');
+    return lines.map((line) => JSON.parse(line) as T);
   }
 
   /** Calls the daemon and takes over the connection. */

@@ -1,7 +1,7 @@
 import { pause } from '@cronium/lifecycle';
 import type { ContainerInspectInfo } from 'dockerode';
 import { inspectContainer, short } from './containers.ts';
-import type { DaemonEpoch } from './daemon-epoch.ts';
+import type { DaemonEpoch, DaemonRun } from './daemon-epoch.ts';
 import type { DockerClient } from './docker.ts';
 import type { ContainerEvents } from './events.ts';
 import type { ExitReport } from './runtime.ts';
@@ -22,8 +22,8 @@ export interface ExitWatch {
   readonly events: ContainerEvents;
   readonly epoch: DaemonEpoch;
   readonly containerId: string;
-  /** The daemon's epoch when the container started, where that is known. */
-  readonly startedIn: string | undefined;
+  /** The daemon's run when the container started, where that is known. */
+  readonly startedIn: DaemonRun | undefined;
   /** It ran a moment ago, and what the daemon says of it has been listened to since before its start. */
   readonly justLaunched?: boolean;
   readonly inspectEveryMs: number;
@@ -59,11 +59,10 @@ export async function watchExit(watch: ExitWatch): Promise<ExitReport> {
  * 137 as if they had failed, and after a crash it may not know. So a new connection must show the same run of the daemon.
  */
 async function confirm(watch: ExitWatch, { State }: ContainerInspectInfo): Promise<ExitReport> {
-  const epoch = await whenAnswered(watch, () => watch.epoch.confirm());
-  const isSameRun = epoch === undefined || epoch === watch.startedIn;
-  // Not the time of its end: a daemon under load may kill what it finds only after it has made its networks.
-  if (!isSameRun && Date.parse(State.StartedAt) <= Date.parse(epoch)) {
-    const detail = `the Docker daemon was restarted (it runs since ${epoch}); the container stopped at ${State.FinishedAt} with code ${State.ExitCode}, which may be the daemon's doing`;
+  const start = { in: watch.startedIn, at: State.StartedAt };
+  const shown = await whenAnswered(watch, () => watch.epoch.former(start));
+  if (shown !== undefined) {
+    const detail = `the Docker daemon was restarted (${shown}); the container stopped at ${State.FinishedAt} with code ${State.ExitCode}, which may be the daemon's doing`;
     return { type: 'daemon', detail };
   }
   await evidenceIsIn(watch, State.ExitCode);

@@ -4,6 +4,7 @@ import { jobContainerName } from '@cronium/contracts';
 import { waitFor } from '@cronium/lifecycle';
 import type { ContainerCreateOptions } from 'dockerode';
 import { attachContainer, isContainerRunning, signalContainer, startContainer } from '../containers.ts';
+import type { DaemonRun } from '../daemon-epoch.ts';
 import { watchExit } from '../exit.ts';
 import type { ImageFacts } from '../images.ts';
 import { createJob, type JobTools } from '../job-start.ts';
@@ -30,8 +31,8 @@ export interface CellParts {
   readonly sidecarId: string;
   readonly containerId: string;
   readonly image: ImageFacts;
-  /** The daemon's epoch when it started. */
-  readonly startedIn: string | undefined;
+  /** The daemon's run when it started. */
+  readonly startedIn: DaemonRun | undefined;
   /** Begins the container's own first markers. */
   readonly hello: string;
   readonly socket: Duplex;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { jobContainerName } from '@cronium/contracts';
 import { renameContainer } from '../containers.ts';
+import type { DaemonRun } from '../daemon-epoch.ts';
 import { DockerSandbox } from '../docker-sandbox.ts';
 import type { ImageFacts } from '../images.ts';
 import { jobProgram } from '../job-program.ts';
@@ -23,7 +24,7 @@ export interface Occupied {
   readonly containerId: string;
   readonly image: ImageFacts;
   readonly live: LiveOutput;
-  readonly startedIn: string | undefined;
+  readonly startedIn: DaemonRun | undefined;
   /** The container was made before there was a job: it has the slot's name. */
   readonly isUnnamed: boolean;
 }

@@ -1,6 +1,7 @@
 import { type JobSpec, jobContainerName } from '@cronium/contracts';
 import { BackgroundWork } from '../background-work.ts';
 import { short } from '../containers.ts';
+import type { DaemonRun } from '../daemon-epoch.ts';
 import type { ImageFacts } from '../images.ts';
 import { runsInWorkspace } from '../job-program.ts';
 import { createJob, type JobTools, startJob } from '../job-start.ts';
@@ -27,8 +28,8 @@ export interface WarmSandbox {
   readonly containerId: string;
   readonly image: ImageFacts;
   readonly live: LiveOutput;
-  /** The daemon's epoch when it started. */
-  readonly startedIn: string | undefined;
+  /** The daemon's run when it started. */
+  readonly startedIn: DaemonRun | undefined;
   readonly network: SlotNetwork;
   readonly holderId: string;
   readonly sidecarId: string;
