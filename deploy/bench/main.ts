@@ -1,11 +1,11 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { CroniumClient } from '@cronium/client';
 import Docker from 'dockerode';
 import { explainStart } from '../local/fleet/explain.ts';
 import { startFleet } from '../local/fleet.ts';
+import { numberOf, runScript } from '../script-options.ts';
 import { batchFigures, measureBatch } from './batch-isolation.ts';
 import { type Figure, isMet, ratioOf, table } from './figure.ts';
 import { idleFigures } from './idle.ts';
@@ -37,86 +37,106 @@ Usage: npm run bench -- [--only starts,throughput,batch-isolation,idle,submissio
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const HOME = resolve(import.meta.dirname, '../../.cronium/bench');
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', default: 'starts,throughput,batch-isolation,idle,submission,ingest,tail' },
-    runs: { type: 'string', default: '3' },
-    starts: { type: 'string', default: '30' },
-    jobs: { type: 'string', default: '80' },
-    'batch-jobs': { type: 'string', default: '3000' },
-    submit: { type: 'string', default: '100000' },
-    large: { type: 'string', default: '1000000' },
-    json: { type: 'string', default: join(HOME, 'figures.json') },
-    'port-base': { type: 'string', default: '7570' },
-    'stored-jobs': { type: 'string', default: '100000' },
-    'stored-spans': { type: 'string', default: '1000000' },
-    'stored-log-mb': { type: 'string', default: '500' },
-    asked: { type: 'string', default: '100' },
-    match: { type: 'string', default: '' },
-    profile: { type: 'boolean', default: false },
-    help: { type: 'boolean', short: 'h', default: false },
+const PARTS = 'starts,throughput,batch-isolation,idle,submission,ingest,tail';
+const OPTIONS = {
+  only: { type: 'string', default: PARTS },
+  runs: { type: 'string', default: '3' },
+  starts: { type: 'string', default: '30' },
+  jobs: { type: 'string', default: '80' },
+  'batch-jobs': { type: 'string', default: '3000' },
+  submit: { type: 'string', default: '100000' },
+  large: { type: 'string', default: '1000000' },
+  json: { type: 'string', default: join(HOME, 'figures.json') },
+  'port-base': { type: 'string', default: '7570' },
+  'stored-jobs': { type: 'string', default: '100000' },
+  'stored-spans': { type: 'string', default: '1000000' },
+  'stored-log-mb': { type: 'string', default: '500' },
+  asked: { type: 'string', default: '100' },
+  match: { type: 'string', default: '' },
+  profile: { type: 'boolean', default: false },
+} as const;
+
+const TEXTS = ['only', 'json', 'match'] as const;
+type Text = (typeof TEXTS)[number];
+/** The options, those that are numbers as numbers. */
+type Wanted = Readonly<
+  Record<Exclude<keyof typeof OPTIONS, Text | 'profile'>, number> & Record<Text, string>
+> & {
+  readonly profile: boolean;
+};
+
+await runScript({
+  name: 'npm run bench',
+  usage: USAGE,
+  options: OPTIONS,
+  run: (values) => {
+    const isText = (name: string) => TEXTS.some((text) => text === name);
+    const read = ([name, value]: [string, string | boolean]) =>
+      typeof value === 'boolean' || isText(name) ? [name, value] : [name, numberOf(name, value)];
+    return bench(Object.fromEntries(Object.entries(values).map(read)) as Wanted);
   },
 });
 
-if (values.help) say(USAGE);
-else await bench();
-
-async function bench(): Promise<void> {
+async function bench(wanted: Wanted): Promise<number> {
   try {
-    const figures = values.only === 'queries' ? await queries() : await measure();
+    const figures = wanted.only === 'queries' ? await queries(wanted) : await measure(wanted);
     const load = loadavg()[0] ?? Number.NaN;
-    mkdirSync(dirname(values.json), { recursive: true });
+    mkdirSync(dirname(wanted.json), { recursive: true });
     const facts = { at: new Date().toISOString(), processors: cpus().length, loadAfter: load };
     const measured = figures.map((one) => ({ ...one, ratio: ratioOf(one), met: isMet(one) }));
-    writeFileSync(values.json, `${JSON.stringify({ ...facts, figures: measured }, null, 2)}\n`);
-    const picture = `${values.json.replace(/\.json$/, '')}.svg`;
+    writeFileSync(wanted.json, `${JSON.stringify({ ...facts, figures: measured }, null, 2)}\n`);
+    const picture = `${wanted.json.replace(/\.json$/, '')}.svg`;
     writeFileSync(picture, plotFigures(figures));
     say(
-      `\n${table(figures)}\n\n${cpus().length} processors, load ${load.toFixed(1)}. Figures: ${values.json}, ${picture}`,
+      `\n${table(figures)}\n\n${cpus().length} processors, load ${load.toFixed(1)}. Figures: ${wanted.json}, ${picture}`,
     );
+    return 0;
   } catch (error) {
     const { exitCode, message } = explainStart(error, 'npm run bench');
     process.stderr.write(`${message}\n`);
-    process.exitCode = exitCode;
+    return exitCode;
   }
 }
 
 /** Needs no worker and no Docker. */
-async function queries(): Promise<Figure[]> {
+async function queries(wanted: Wanted): Promise<Figure[]> {
   const sizes = {
-    jobs: Number(values['stored-jobs']),
-    spans: Number(values['stored-spans']),
-    logBytes: Number(values['stored-log-mb']) * 1e6,
+    jobs: wanted['stored-jobs'],
+    spans: wanted['stored-spans'],
+    logBytes: wanted['stored-log-mb'] * 1e6,
   };
-  const { runs, asked, match } = values;
-  return measureQueries({ sizes, match, runs: Number(runs), asked: Number(asked), home: HOME, say });
+  const { runs, asked, match } = wanted;
+  return measureQueries({ sizes, match, runs, asked, home: HOME, say });
 }
 
-async function measure(): Promise<Figure[]> {
-  const only = new Set(values.only.split(','));
+async function measure(wanted: Wanted): Promise<Figure[]> {
+  const only = new Set(wanted.only.split(','));
+  const unknown = [...only].find((part) => !PARTS.split(',').includes(part));
+  if (unknown !== undefined)
+    throw new RangeError(`--only has no "${unknown}", but ${PARTS}, or queries alone`);
   const services = [...SERVICE_PARTS].some((part) => only.has(part))
     ? await measureServices({
         only,
         home: join(HOME, 'services'),
-        env: { ...process.env, ...profiling() },
+        env: { ...process.env, ...profiling(wanted) },
         report: say,
-        runs: Number(values.runs),
-        batch: Number(values.submit),
-        large: Number(values.large),
+        runs: wanted.runs,
+        batch: wanted.submit,
+        large: wanted.large,
       })
     : [];
   const needsFleet = [...only].some((part) => !SERVICE_PARTS.has(part));
-  return [...(needsFleet ? await measureFleet(only) : []), ...services];
+  return [...(needsFleet ? await measureFleet(wanted, only) : []), ...services];
 }
 
-async function measureFleet(only: ReadonlySet<string>): Promise<Figure[]> {
+async function measureFleet(wanted: Wanted, only: ReadonlySet<string>): Promise<Figure[]> {
   // A database that grew over former runs would be measured too.
   rmSync(join(HOME, 'data'), { recursive: true, force: true });
   await using fleet = await startFleet({
-    env: { ...process.env, ...profiling() },
+    env: { ...process.env, ...profiling(wanted) },
     report: say,
     workers: 1,
-    portBase: Number(values['port-base']),
+    portBase: wanted['port-base'],
     home: HOME,
   });
   const { producerUrl, resultsUrl, apiKey, processes, dockerHosts } = fleet.local;
@@ -124,30 +144,30 @@ async function measureFleet(only: ReadonlySet<string>): Promise<Figure[]> {
   const each = async <T>(name: string, run: () => Promise<T>): Promise<T[]> => {
     const runs: T[] = [];
     if (!only.has(name)) return runs;
-    for (let index = 1; index <= Number(values.runs); index++) {
-      say(`${name}: run ${index} of ${values.runs}`);
+    for (let index = 1; index <= wanted.runs; index++) {
+      say(`${name}: run ${index} of ${wanted.runs}`);
       runs.push(await run());
     }
     return runs;
   };
-  const starts = await each('starts', () => measureStarts(client, Number(values.starts)));
-  if (values.profile && starts.length > 0) {
+  const starts = await each('starts', () => measureStarts(client, wanted.starts));
+  if (wanted.profile && starts.length > 0) {
     say(`\nA warm start, by phase:\n${phaseTable(starts.flatMap(({ jobs }) => jobs))}\n`);
   }
   const throughput = await each('throughput', () =>
-    measureThroughput(client, { count: Number(values.jobs), home: HOME }),
+    measureThroughput(client, { count: wanted.jobs, home: HOME }),
   );
   const last = throughput.at(-1);
-  if (values.profile && last !== undefined) {
+  if (wanted.profile && last !== undefined) {
     say(
       `\nA job of a full host, by phase:\n${phaseTable(last.jobs)}\n\nIts processor time, by process:\n${last.processor}\n`,
     );
   }
   const batches = await each('batch-isolation', () =>
-    measureBatch(client, { count: Number(values['batch-jobs']), home: HOME }),
+    measureBatch(client, { count: wanted['batch-jobs'], home: HOME }),
   );
   const lastBatch = batches.at(-1);
-  if (values.profile && lastBatch !== undefined) {
+  if (wanted.profile && lastBatch !== undefined) {
     say(
       `\nA job of a batch, by phase:\n${phaseTable(lastBatch.jobs)}\n\nIts processor time, by process:\n${lastBatch.processor}\n`,
     );
@@ -166,8 +186,8 @@ async function measureFleet(only: ReadonlySet<string>): Promise<Figure[]> {
 }
 
 /** Each process writes its profile when it ends; any viewer of V8 profiles draws it as a flame graph. */
-function profiling(): Record<string, string> {
-  if (!values.profile) return {};
+function profiling({ profile }: Wanted): Record<string, string> {
+  if (!profile) return {};
   const folder = join(HOME, 'profiles');
   mkdirSync(folder, { recursive: true });
   return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${folder}` };

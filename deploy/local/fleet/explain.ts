@@ -1,3 +1,4 @@
+import { isWrongOption } from '../../script-options.ts';
 import { MissingError } from '../bootstrap.ts';
 import { PortsTakenError } from './ports.ts';
 import { NotReadyError } from './readiness.ts';
@@ -14,9 +15,8 @@ export function explainStart(
   script: 'npm start' | 'npm run demo' | 'npm run bench',
 ): { readonly exitCode: number; readonly message: string } {
   if (!(error instanceof Error)) throw error;
-  const code = 'code' in error ? String(error.code) : '';
   if (error.name === 'AbortError') return { exitCode: EXIT_INTERRUPTED, message: 'Stopped.' };
-  if (error instanceof RangeError || code.startsWith('ERR_PARSE_ARGS')) {
+  if (isWrongOption(error)) {
     return { exitCode: EXIT_USAGE, message: `${error.message}\nWhat can be set: ${script} -- --help` };
   }
   const known = [MissingError, PortsTakenError, FleetRunningError, NotReadyError];
