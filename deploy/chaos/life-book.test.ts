@@ -69,3 +69,21 @@ test('a worker’s lines tell which attempt got which container, and when', () =
     { attemptId: `${JOB}.1`, containerId: 'c', atMs: 10 },
   ]);
 });
+
+test('a turn in a shared container ends before the container does, where its worker saw that', () => {
+  const line = (msg: string, attempt: string, ms: number) =>
+    JSON.stringify({ msg, time: new Date(ms).toISOString(), attempt, container: 'c' });
+  const other = 'job_ba9876543210.1';
+  const launches = launchesIn([
+    line('sending the program', `${JOB}.1`, 10),
+    line('the turn is over', `${JOB}.1`, 40),
+    line('sending the program', other, 50),
+  ]);
+  const book = new LifeBook('n');
+  book.take(event('start', 1));
+  book.take(event('die', 90));
+  expect(book.livesOf(launches)).toMatchObject([
+    { attemptId: `${JOB}.1`, startedMs: 10, endedMs: 40 },
+    { attemptId: other, startedMs: 50, endedMs: 90 },
+  ]);
+});

@@ -23,10 +23,15 @@ export interface Launch {
   readonly attemptId: string;
   readonly containerId: string;
   readonly atMs: number;
+  /** In a container that a batch shares: when nothing of the attempt was left in it, as far as its worker saw that. */
+  readonly overMs?: number;
 }
 
-const launchLine = z.object({
-  msg: z.literal('sending the program'),
+const SENT = 'sending the program';
+const OVER = 'the turn is over';
+
+const turnLine = z.object({
+  msg: z.enum([SENT, OVER]),
   time: z.iso.datetime(),
   attempt: z.string(),
   container: z.string(),
@@ -34,11 +39,21 @@ const launchLine = z.object({
 
 /** The launches among the lines that a worker has logged. */
 export function launchesIn(lines: readonly string[]): Launch[] {
-  return lines
-    .filter((line) => line.includes('"sending the program"'))
-    .map((line) => launchLine.parse(JSON.parse(line)))
-    .map(({ attempt, container, time }) => {
-      return { attemptId: attempt, containerId: container, atMs: Date.parse(time) };
+  const told = lines
+    .filter((line) => [SENT, OVER].some((text) => line.includes(`"${text}"`)))
+    .map((line) => turnLine.parse(JSON.parse(line)));
+  const placeOf = ({ attempt, container }: (typeof told)[number]) => `${attempt} ${container}`;
+  const over = new Map(
+    told.filter(({ msg }) => msg === OVER).map((one) => [placeOf(one), Date.parse(one.time)]),
+  );
+  return told
+    .filter(({ msg }) => msg === SENT)
+    .map((one) => {
+      const overMs = over.get(placeOf(one));
+      return {
+        ...{ attemptId: one.attempt, containerId: one.container, atMs: Date.parse(one.time) },
+        ...(overMs !== undefined && { overMs }),
+      };
     });
 }
 
@@ -61,13 +76,13 @@ export class LifeBook {
 
   /** The lives of those that a program was sent to. */
   livesOf(launches: readonly Launch[]): Life[] {
-    return launches.flatMap(({ attemptId, containerId, atMs }) => {
+    return launches.flatMap(({ attemptId, containerId, atMs, overMs = Number.POSITIVE_INFINITY }) => {
       const body = this.#bodies.get(containerId);
       if (body === undefined) return [];
       const { endedMs, frozen, endUncertain } = body;
       const { jobId } = parseAttemptId(attemptId);
       const identity = { containerId, node: this.#node, jobId, attemptId };
-      return [{ ...identity, startedMs: atMs, endedMs, frozen, endUncertain }];
+      return [{ ...identity, startedMs: atMs, endedMs: Math.min(endedMs, overMs), frozen, endUncertain }];
     });
   }
 

@@ -73,7 +73,9 @@ export class Load {
   }
 
   async #batch(random: Random): Promise<void> {
-    const jobs = Array.from({ length: random.whole(2, 12) }, () => drawJob(random, this.#target.effects));
+    const drawn = Array.from({ length: random.whole(2, 12) }, () => drawJob(random, this.#target.effects));
+    // They take turns in a container then.
+    const jobs = random.chance(0.5) ? drawn.map(sharing) : drawn;
     const body = jobs.map(({ spec }) => `${JSON.stringify(spec)}\n`).join('');
     const answer = await this.#post('/v1/batches', body, this.#key(random), 'application/x-ndjson');
     const { batchId, accepted } = acceptedBatch.parse(answer);
@@ -114,6 +116,10 @@ export class Load {
       await pause(AGAIN_MS);
     }
   }
+}
+
+function sharing(job: ChaosJob): ChaosJob {
+  return { ...job, spec: { ...job.spec, isolation: 'batch' } };
 }
 
 /** Thrown when the producer finds fault with a request that is right. */

@@ -73,11 +73,15 @@ function describeOverlap({ older, newer, fromMs, toMs }: Overlap): string {
 }
 
 function describe({ id, job, view }: Ended): string {
-  if (view === undefined) return `${id} (${job.kind}): results does not know it`;
+  if (view === undefined) return `${id} (${kindOf(job)}): results does not know it`;
   const attempts = view.attemptList.map(({ attempt, state, cause }) =>
     `${attempt} ${state} ${cause ?? ''}`.trim(),
   );
-  return `${id} (${job.kind}): ${view.state}, ${view.cause ?? 'no cause'}, exit ${view.exitCode}; ${attempts.join('; ')}`;
+  return `${id} (${kindOf(job)}): ${view.state}, ${view.cause ?? 'no cause'}, exit ${view.exitCode}; ${attempts.join('; ')}`;
+}
+
+function kindOf({ kind, spec }: ChaosJob): string {
+  return spec.isolation === 'batch' ? `${kind}, in turn` : kind;
 }
 
 /** More than one attempt that came to its own end, without a policy that asks for it. */
@@ -104,7 +108,9 @@ function logProblem(one: Ended): string[] {
   return (['stdout', 'stderr'] as const).flatMap((stream) => {
     const stored = (stream === 'stdout' ? stdout : stderr).toString();
     const right = isWhole ? stored === job[stream] : job[stream].startsWith(stored);
-    return right ? [] : [`${id} (${job.kind}, ${view.state}): ${stream} ${difference(stored, job[stream])}`];
+    return right
+      ? []
+      : [`${id} (${kindOf(job)}, ${view.state}): ${stream} ${difference(stored, job[stream])}`];
   });
 }
 

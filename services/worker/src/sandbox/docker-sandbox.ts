@@ -41,7 +41,7 @@ export interface SandboxContext {
   readonly limits: Limits;
   /** Opens what a binding keeps sealed. */
   readonly maskKey: Buffer;
-  readonly logger: Pick<Logger, 'warn'>;
+  readonly logger: Pick<Logger, 'debug' | 'warn'>;
   /** Does this engine leave out the newline of a long line's last piece in its stored log? */
   losesNewlines(): boolean;
 }

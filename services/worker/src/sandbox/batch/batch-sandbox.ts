@@ -56,7 +56,11 @@ export class BatchSandbox implements Sandbox {
     const { context, binding, duty } = options;
     // Of the next turn's sidecar, which is the same one, nothing is this one's business.
     const over = new AbortController();
-    void this.#turn.ended.then(() => over.abort());
+    void this.#turn.ended.then(() => {
+      over.abort();
+      const { attemptId: attempt, containerId: container } = binding;
+      context.logger.debug({ attempt, container }, 'the turn is over');
+    });
     this.#needsSidecar = AbortSignal.any([this.#over.signal, over.signal]);
     this.#guard = guardOf(context, binding, { duty, signal: this.#needsSidecar, isFresh: true });
   }
