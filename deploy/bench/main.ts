@@ -12,6 +12,7 @@ import { idleFigures } from './idle.ts';
 import { phaseTable } from './phases.ts';
 import { plotFigures } from './plot.ts';
 import { measureQueries } from './queries/run.ts';
+import { measureScale } from './scale.ts';
 import { measureServices, SERVICE_PARTS } from './services.ts';
 import { measureStarts, startFigures } from './starts.ts';
 import { measureThroughput, throughputFigures } from './throughput.ts';
@@ -21,6 +22,7 @@ const USAGE = `Measures a fleet on this machine, each figure beside its baseline
 Usage: npm run bench -- [--only starts,throughput,batch-isolation,idle,submission,ingest,tail] [--runs 3]
                            [--starts 30] [--jobs 80] [--batch-jobs 3000] [--submit 100000] [--large 1000000]
                            [--json FILE] [--profile]
+       npm run bench -- --only scale [--workers 8] [--sleepers 200]
        npm run bench -- --only queries [--stored-jobs 100000] [--stored-spans 1000000] [--stored-log-mb 500] [--asked 100]
 
   --runs     how often each is measured; the medians count
@@ -29,6 +31,7 @@ Usage: npm run bench -- [--only starts,throughput,batch-isolation,idle,submissio
   --batch-jobs  jobs of a run of batch-isolation
   --submit   jobs of a run of submission
   --large    jobs of the large batch; 0 for none
+  --workers  1, 2, 4, … workers up to so many, full of jobs that sleep; --sleepers: so many on one worker, 0 for none
   --stored-… what the database holds before it is asked, and --asked how often a run asks each question; --match TEXT
              asks only the questions with that in their names
   --json     where the figures go (default .cronium/bench/figures.json); their picture stands beside it, as .svg
@@ -53,6 +56,8 @@ const OPTIONS = {
   'stored-log-mb': { type: 'string', default: '500' },
   asked: { type: 'string', default: '100' },
   match: { type: 'string', default: '' },
+  workers: { type: 'string', default: '8' },
+  sleepers: { type: 'string', default: '200' },
   profile: { type: 'boolean', default: false },
 } as const;
 
@@ -64,6 +69,9 @@ type Wanted = Readonly<
 > & {
   readonly profile: boolean;
 };
+
+/** What takes long, and is measured by itself. */
+const ALONE: Readonly<Record<string, typeof measure>> = { queries, scale };
 
 await runScript({
   name: 'npm run bench',
@@ -79,7 +87,7 @@ await runScript({
 
 async function bench(wanted: Wanted): Promise<number> {
   try {
-    const figures = wanted.only === 'queries' ? await queries(wanted) : await measure(wanted);
+    const figures = await (ALONE[wanted.only] ?? measure)(wanted);
     const load = loadavg()[0] ?? Number.NaN;
     mkdirSync(dirname(wanted.json), { recursive: true });
     const facts = { at: new Date().toISOString(), processors: cpus().length, loadAfter: load };
@@ -98,6 +106,12 @@ async function bench(wanted: Wanted): Promise<number> {
   }
 }
 
+/** Each worker count has a fleet of its own. */
+function scale(wanted: Wanted): Promise<Figure[]> {
+  const { runs, workers, sleepers } = wanted;
+  return measureScale({ home: HOME, portBase: wanted['port-base'], runs, workers, sleepers, say });
+}
+
 /** Needs no worker and no Docker. */
 async function queries(wanted: Wanted): Promise<Figure[]> {
   const sizes = {
@@ -113,7 +127,7 @@ async function measure(wanted: Wanted): Promise<Figure[]> {
   const only = new Set(wanted.only.split(','));
   const unknown = [...only].find((part) => !PARTS.split(',').includes(part));
   if (unknown !== undefined)
-    throw new RangeError(`--only has no "${unknown}", but ${PARTS}, or queries alone`);
+    throw new RangeError(`--only has no "${unknown}", but ${PARTS}, or one of queries and scale alone`);
   const services = [...SERVICE_PARTS].some((part) => only.has(part))
     ? await measureServices({
         only,

@@ -84,6 +84,17 @@ export function drawJob(random: Random, effects: EffectsAddress): ChaosJob {
   return { kind: name, ...job, spec: { ...job.spec, name: `chaos ${name}` } };
 }
 
+const SHORT_LOGS = 500;
+const LONG_LOGS = 50;
+
+/** Jobs whose logs are to come through whatever happens, in the order in which they are submitted. */
+export function logJobs(random: Random): ChaosJob[] {
+  const short = () => ({ kind: 'unterminated', ...unterminated(random) });
+  const long = () => ({ kind: 'long log', ...longLog(random) });
+  const each = SHORT_LOGS / LONG_LOGS;
+  return Array.from({ length: LONG_LOGS }, () => [long(), ...Array.from({ length: each }, short)]).flat();
+}
+
 /** A job that goes on until someone cancels it. */
 export function cancelledJob(random: Random): ChaosJob {
   const lines = { count: 100_000, seed: random.whole(0, 2 ** 31 - 1), restEvery: 1 };
@@ -109,6 +120,22 @@ function unterminated(random: Random): Omit<ChaosJob, 'kind'> {
     spec: bash(`printf 'first\\n\\n%s' '${word}'; printf 'no line' >&2`),
     stdout: `first\n\n${word}`,
     stderr: 'no line',
+    ends: ['succeeded'],
+    hasEffect: false,
+  };
+}
+
+/** 100,000 lines in ten pieces, with a rest between them, so that it lives for some seconds. */
+function longLog(random: Random): Omit<ChaosJob, 'kind'> {
+  const word = random.whole(1000, 9999);
+  const numbers = Array.from({ length: 100_000 }, (_, index) => `${word} ${index + 1}\n`);
+  return {
+    spec: bash(`for p in {0..9}; do
+  eval "printf '${word} %s\\n' {$((p * 10000 + 1))..$((p * 10000 + 10000))}"
+  sleep 0.3
+done`),
+    stdout: numbers.join(''),
+    stderr: '',
     ends: ['succeeded'],
     hasEffect: false,
   };

@@ -72,16 +72,20 @@ export class Load {
     await this.#post(`/v1/jobs/${id}/cancel`, '{}', undefined);
   }
 
-  async #batch(random: Random): Promise<void> {
-    const drawn = Array.from({ length: random.whole(2, 12) }, () => drawJob(random, this.#target.effects));
-    // They take turns in a container then.
-    const jobs = random.chance(0.5) ? drawn.map(sharing) : drawn;
+  /** Submits all of these as one batch. */
+  async all(jobs: readonly ChaosJob[], random: Random): Promise<void> {
     const body = jobs.map(({ spec }) => `${JSON.stringify(spec)}\n`).join('');
     const answer = await this.#post('/v1/batches', body, this.#key(random), 'application/x-ndjson');
     const { batchId, accepted } = acceptedBatch.parse(answer);
     if (accepted !== jobs.length)
       this.contradictions.push(`${batchId}: ${accepted} of ${jobs.length} accepted`);
     for (const [n, job] of jobs.entries()) this.accepted.set(jobIdForLine(batchId, n + 1), job);
+  }
+
+  #batch(random: Random): Promise<void> {
+    const drawn = Array.from({ length: random.whole(2, 12) }, () => drawJob(random, this.#target.effects));
+    // They take turns in a container then.
+    return this.all(random.chance(0.5) ? drawn.map(sharing) : drawn, random);
   }
 
   #key(random: Random): string {

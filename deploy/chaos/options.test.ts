@@ -16,5 +16,10 @@ test('rounds are those of the seeds that are named, and of as many after the las
 });
 
 test('without a wish it is one short round', () => {
-  expect(roundsFrom({}).rounds).toMatchObject([{ seed: 1, durationMs: 15_000 }]);
+  expect(roundsFrom({}).rounds).toEqual([{ seed: 1, durationMs: 15_000, load: 'mixed' }]);
+});
+
+test('a load is named, or it is the mixed one', () => {
+  const loadOf = (load: string) => roundsFrom({ [CHAOS_VARIABLES.load]: load }).rounds[0]?.load;
+  expect([loadOf('logs'), loadOf('mixed')]).toEqual(['logs', 'mixed']);
 });

@@ -15,11 +15,11 @@ afterAll(() => bed?.[Symbol.asyncDispose](), AROUND_MS);
 
 test.each(rounds)(
   'chaos with seed $seed for $durationMs ms: nothing lost, nothing twice, logs exact, nothing left',
-  async ({ seed, durationMs }) => {
+  async (plan) => {
     const startedMs = performance.now();
     const say = (line: string) =>
       tell(`${((performance.now() - startedMs) / 1000).toFixed(1).padStart(7)} ${line}`);
-    const report = await runRound(bed, { seed, durationMs, say });
+    const report = await runRound(bed, { ...plan, say });
     tell(JSON.stringify(report, undefined, 2));
     expect(report).toMatchObject({
       ...{ lost: [], duplicated: [], inexact: [], wrong: [] },

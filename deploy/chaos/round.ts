@@ -7,17 +7,16 @@ import type { Bed } from './bed.ts';
 import { Breaker } from './breaker.ts';
 import { countEffects } from './effects.ts';
 import { FAULTS } from './faults.ts';
-import type { ChaosJob } from './jobs.ts';
+import { type ChaosJob, logJobs } from './jobs.ts';
 import { launchesIn } from './life-book.ts';
 import { Load } from './load.ts';
 import { Monitor } from './monitor.ts';
+import type { RoundPlan } from './options.ts';
 import { planFaults } from './plan.ts';
 import { Random } from './random.ts';
 import { type Ended, judge, type Verdict } from './verdict.ts';
 
-export interface RoundOptions {
-  readonly seed: number;
-  readonly durationMs: number;
+export interface RoundOptions extends RoundPlan {
   /** Receives the story of the round, a line at a time. */
   say(line: string): void;
 }
@@ -38,18 +37,27 @@ export interface RoundReport extends Verdict {
   readonly settledMs: number;
 }
 
+/** What may stand between a log and its place. */
+const LOG_FAULTS: ReadonlySet<string> = new Set(
+  ['worker 1', 'worker 2', 'results', 'PostgreSQL'].map((target) => `SIGKILL ${target}`),
+);
 const GAP_MS = [800, 4000] as const;
 const MOST_OPEN = 20;
 /** On a busy machine a job may take long; one that does not move for so long is stuck. */
 const STANDSTILL_MS = 120_000;
 const QUIET_MS = 60_000;
 const LOOK_MS = 500;
+const AT_ONCE = 20;
 const OPEN_STATES = 'queued,claimed,preparing,running,draining';
 
 /** Breaks a bed for a while under load, mends it, waits until it is quiet, and judges what came of it. */
-export async function runRound(bed: Bed, { seed, durationMs, say }: RoundOptions): Promise<RoundReport> {
+export async function runRound(
+  bed: Bed,
+  { seed, durationMs, load, say }: RoundOptions,
+): Promise<RoundReport> {
   const random = new Random(seed);
-  const plan = planFaults(random.fork(), { faults: FAULTS, durationMs, gapMs: GAP_MS });
+  const faults = load === 'logs' ? FAULTS.filter(({ name }) => LOG_FAULTS.has(name)) : FAULTS;
+  const plan = planFaults(random.fork(), { faults, durationMs, gapMs: GAP_MS });
   const { workers } = bed;
   await using effects = await countEffects(bed.effects);
   const monitors = workers.map(({ host, node }) => new Monitor(host.docker, node));
@@ -60,6 +68,7 @@ export async function runRound(bed: Bed, { seed, durationMs, say }: RoundOptions
   const { accepted, contradictions } = await loadAndBreak(bed, {
     random,
     durationMs,
+    load,
     run: () => breaker.run(plan, durationMs),
   });
   say(`${accepted.size} jobs were accepted; waiting for their ends`);
@@ -70,7 +79,7 @@ export async function runRound(bed: Bed, { seed, durationMs, say }: RoundOptions
   const mendedMs = performance.now();
   await settle(bed, say);
   const settledMs = Math.round(performance.now() - mendedMs);
-  const jobs = await Promise.all([...accepted].map(([id, job]) => endOf(bed, id, job)));
+  const jobs = await endsOf(bed, accepted);
   const orphans = await leftAfterQuiet(async () => (await Promise.all(workers.map(jobObjects))).flat());
   // The queue hears of an end after results: from a worker that was away then, or when its lock has run out.
   const discrepancies = await leftAfterQuiet(async () => (await bed.fleet.client.accounts()).discrepancies);
@@ -87,9 +96,14 @@ export async function runRound(bed: Bed, { seed, durationMs, say }: RoundOptions
   };
 }
 
+interface Breaking extends Pick<RoundPlan, 'durationMs' | 'load'> {
+  readonly random: Random;
+  run(): Promise<void>;
+}
+
 async function loadAndBreak(
   bed: Bed,
-  { random, durationMs, run }: { readonly random: Random; readonly durationMs: number; run(): Promise<void> },
+  { random, durationMs, load: name, run }: Breaking,
 ): Promise<Pick<Load, 'accepted' | 'contradictions'>> {
   const { fleet } = bed;
   const load = new Load({
@@ -97,6 +111,11 @@ async function loadAndBreak(
     apiKey: fleet.facts.apiKey,
     effects: bed.effects,
   });
+  if (name === 'logs') {
+    await load.all(logJobs(random.fork()), random);
+    await run();
+    return load;
+  }
   const loading = new AbortController();
   const open = openCounter(bed);
   const loaded = load.run({ random: random.fork(), signal: loading.signal, open, mostOpen: MOST_OPEN });
@@ -140,6 +159,15 @@ async function settle(bed: Bed, say: RoundOptions['say']): Promise<void> {
   } catch (error) {
     say(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** A few at a time: results has other things to do, and long logs. */
+async function endsOf(bed: Bed, accepted: ReadonlyMap<string, ChaosJob>): Promise<Ended[]> {
+  const all = [...accepted];
+  const ends: Ended[] = [];
+  for (let at = 0; at < all.length; at += AT_ONCE)
+    ends.push(...(await Promise.all(all.slice(at, at + AT_ONCE).map(([id, job]) => endOf(bed, id, job)))));
+  return ends;
 }
 
 async function endOf({ fleet }: Bed, id: string, job: ChaosJob): Promise<Ended> {
