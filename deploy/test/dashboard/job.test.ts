@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { openLine } from './line.ts';
 import type { ScriptedLine, ScriptedPayload } from './scripted-node.ts';
 import { KEY, openStage, type Stage } from './stage.ts';
+import { visit } from './visit.ts';
 
 let stage: Stage;
 let page: Page;
@@ -36,7 +37,7 @@ async function runningJob(
 const numbered = (count: number, from = 1): ScriptedLine[] =>
   Array.from({ length: count }, (_, index) => ({ text: `line number ${from + index}` }));
 
-const open = (job: ScriptedPayload) => page.goto(stage.signedIn(`/jobs/${job.id}`));
+const open = (job: ScriptedPayload) => visit(page, stage.signedIn(`/jobs/${job.id}`));
 const linkBecomes = (state: string, of: Page = page) =>
   eventually(async () => (await of.locator(LINK).getAttribute('data-state')) === state, {
     what: `the page is ${state}`,
@@ -64,7 +65,7 @@ async function cutForTenSeconds(): Promise<LongCut> {
   await using line = await openLine(Number(new URL(stage.resultsUrl).port));
   const own = await (await stage.browser.newContext({ viewport: { width: 1200, height: 900 } })).newPage();
   const job = await runningJob(numbered(3));
-  await own.goto(`${line.url}/jobs/${job.id}#key=${KEY}`);
+  await visit(own, `${line.url}/jobs/${job.id}#key=${KEY}`);
   await linkBecomes('live', own);
   await own.getByText('line number 3').waitFor();
   line.set('cut');
@@ -87,7 +88,7 @@ async function cutForTenSeconds(): Promise<LongCut> {
 
 test('a job is found in the list; its page shows its log with colours, and lines as they are written', async () => {
   const job = await runningJob([{ text: '\u001b[32mhello\u001b[0m world' }], 'find me');
-  await page.goto(stage.signedIn('/jobs?name=FIND'));
+  await visit(page, stage.signedIn('/jobs?name=FIND'));
   await page.getByRole('link', { name: 'find me' }).click();
   await page.getByText('world').waitFor();
   expect(await page.getByText('hello', { exact: true }).getAttribute('style')).toContain('--ansi-2');
@@ -132,7 +133,7 @@ test('where WebSockets are blocked the page polls, and moves all the same', asyn
 test('names and logs are text, whatever they hold', async () => {
   const script = '<script>document.title = "taken"</script><img src=x onerror="document.title=\'taken\'">';
   const job = await runningJob([{ text: script }, { text: `\u001b[31m${script}` }], script);
-  await page.goto(stage.signedIn('/jobs'));
+  await visit(page, stage.signedIn('/jobs'));
   await page.getByText(script).click();
   await page.locator('.log-text', { hasText: script }).nth(1).waitFor();
   expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe(script);
@@ -147,7 +148,7 @@ test('an ended job is retried, a queued one cancelled, through the real producer
     name: 'to be cancelled',
     script: { language: 'bash', source: 'true' },
   });
-  await page.goto(stage.signedIn(`/jobs/${id}`));
+  await visit(page, stage.signedIn(`/jobs/${id}`));
   await page.getByText('Why it waits').waitFor();
   await page.getByRole('button', { name: 'Cancel' }).click();
   await page.getByRole('button', { name: 'Cancel the job' }).click();

@@ -4,6 +4,7 @@ import type { BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { playSample, type Sample } from './sample.ts';
 import { openStage, type Stage } from './stage.ts';
+import { visit } from './visit.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const FIRST_LOAD_BYTES = 200_000;
@@ -25,6 +26,8 @@ const PAGES: Readonly<Record<string, { path: () => string; shows: string }>> = {
   'running job': { path: () => `/jobs/${sample.running.id}`, shows: 'learning rate is high' },
   'failed job': { path: () => `/jobs/${sample.failed.id}`, shows: 'Killed' },
   'trace of a job': { path: () => `/jobs/${sample.succeeded.id}?tab=trace`, shows: 'container start' },
+  artifacts: { path: () => `/jobs/${sample.running.id}?tab=artifacts`, shows: 'models/epoch 1.csv' },
+  'no artifacts': { path: () => `/jobs/${sample.failed.id}?tab=artifacts`, shows: 'No artifacts' },
   attempts: { path: () => `/jobs/${sample.failed.id}?tab=attempts`, shows: 'What happened' },
   spec: { path: () => `/jobs/${sample.failed.id}?tab=spec`, shows: '"language": "bash"' },
   batches: { path: () => '/batches', shows: 'november import' },
@@ -45,6 +48,11 @@ const PAGES: Readonly<Record<string, { path: () => string; shows: string }>> = {
   keys: { path: () => '/settings/keys', shows: 'Make a key' },
   'no such job': { path: () => '/jobs/job_aaaaaaaaaaaa', shows: 'There is no such job' },
 };
+
+const TALLEST_LABEL =
+  "Math.max(0, ...[...document.querySelectorAll('.chip')].map((chip) => chip.getBoundingClientRect().height))";
+/** Three lines of it. */
+const MOST_LABEL_PIXELS = 70;
 
 interface Finding {
   readonly id: string;
@@ -70,9 +78,10 @@ async function openPage(options: BrowserContextOptions): Promise<{ page: Page; c
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => {
-    if (message.type() === 'error' && !message.text().includes('404')) complaints.push(message.text());
+    if (message.type() === 'error' && !/404|NETWORK_CHANGED/.test(message.text()))
+      complaints.push(message.text());
   });
-  await page.goto(stage.signedIn('/workers'));
+  await visit(page, stage.signedIn('/workers'));
   await page.getByText('node-1').first().waitFor();
   return { page, complaints };
 }
@@ -84,11 +93,13 @@ test.each([
   const { page, complaints } = await openPage(options);
   const found: Record<string, string[]> = {};
   for (const [name, { path, shows }] of Object.entries(PAGES)) {
-    await page.goto(`${stage.line.url}${path()}`);
+    await visit(page, `${stage.line.url}${path()}`);
     await page.getByText(shows).first().waitFor();
     const own = await findings(page);
     const wide = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
     if (wide > 0) own.push(`the page is ${wide} pixels too wide`);
+    const label = await page.evaluate<number>(TALLEST_LABEL);
+    if (label > MOST_LABEL_PIXELS) own.push(`a label is ${label} pixels high`);
     if ((await page.locator('main img, main script').count()) > 0) own.push('a name became markup');
     if (own.length > 0) found[name] = own;
   }
@@ -102,14 +113,15 @@ test('under its own policy nothing is refused, and the first load is small', asy
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {
-    if (message.type() === 'error' && !message.text().includes('401')) complaints.push(message.text());
+    if (message.type() === 'error' && !/401|NETWORK_CHANGED/.test(message.text()))
+      complaints.push(message.text());
   });
   const scripts: Promise<number>[] = [];
   page.on('requestfinished', (request) => {
     if (request.url().endsWith('.js'))
       scripts.push(request.sizes().then(({ responseBodySize }) => responseBodySize));
   });
-  await page.goto(stage.signedIn('/'));
+  await visit(page, stage.signedIn('/'));
   await page.getByText('Newest jobs that did not end well').waitFor();
   await page.locator('canvas').first().waitFor();
   const bytes = (await Promise.all(scripts)).reduce((sum, size) => sum + size, 0);
@@ -125,7 +137,7 @@ test('under its own policy nothing is refused, and the first load is small', asy
 
 test('a schedule is paused, resumed and deleted, a flow cancelled, and the audit log says so', async () => {
   const { page } = await openPage(DESKTOP);
-  await page.goto(`${stage.line.url}/schedules`);
+  await visit(page, `${stage.line.url}/schedules`);
   const row = page.getByRole('row', { name: 'nightly-report' });
   const act = async (button: string, sure: string) => {
     await row.getByRole('button', { name: button }).click();
@@ -139,11 +151,11 @@ test('a schedule is paused, resumed and deleted, a flow cancelled, and the audit
   await act('Delete', 'Delete the schedule');
   await row.waitFor({ state: 'detached' });
   expect((await stage.client.schedules.list()).map(({ name }) => name)).toEqual(['sweep']);
-  await page.goto(`${stage.line.url}/flows/${sample.flowId}`);
+  await visit(page, `${stage.line.url}/flows/${sample.flowId}`);
   await page.getByRole('button', { name: 'Cancel' }).click();
   await page.getByRole('button', { name: 'Cancel the flow' }).click();
   await page.getByText('the flow was cancelled by tester').waitFor();
-  await page.goto(`${stage.line.url}/audit?action=schedule.delete`);
+  await visit(page, `${stage.line.url}/audit?action=schedule.delete`);
   await page.getByRole('row', { name: 'tester schedule.delete nightly-report' }).waitFor();
   const download = page.waitForEvent('download');
   await page.getByRole('link', { name: 'Export' }).click();
@@ -154,10 +166,43 @@ test('a schedule is paused, resumed and deleted, a flow cancelled, and the audit
   await page.context().close();
 });
 
+test('a job’s artifacts are downloaded from its page; a row says how long the program itself ran', async () => {
+  const { page } = await openPage(DESKTOP);
+  await visit(page, `${stage.line.url}/jobs/${sample.running.id}?tab=artifacts`);
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('link', { name: 'models/epoch 1.csv' }).click(),
+  ]);
+  expect(download.suggestedFilename()).toBe('epoch 1.csv');
+  expect(readFileSync(await download.path(), 'utf8')).toBe('epoch,loss\n1,0.4821\n');
+  await visit(page, `${stage.line.url}/jobs/${sample.succeeded.id}`);
+  const ran = await page.locator('.facts div:has(dt:text-is("Ran")) dd').textContent();
+  await visit(page, `${stage.line.url}/jobs?name=${encodeURIComponent('send invoices')}`);
+  const row = page.getByRole('row').filter({ hasText: sample.succeeded.id });
+  await expect(row.getByRole('cell').nth(6).textContent()).resolves.toBe(ran);
+  await page.context().close();
+});
+
+test('a page whose file cannot be had says so, and is there when it can', async () => {
+  const { page } = await openPage(DESKTOP);
+  await page.route('**/schedules*.js', (route) => route.abort());
+  await page.getByRole('link', { name: 'Schedules' }).click();
+  await page.getByText('This page could not be loaded.').waitFor();
+  await page.unroute('**/schedules*.js');
+  await Promise.all([
+    page.waitForEvent('framenavigated'),
+    page.getByRole('button', { name: 'Try again' }).click(),
+  ]);
+  expect(page.url()).toBe(`${stage.line.url}/schedules`);
+  await visit(page, page.url());
+  await page.getByText('Europe/Berlin').first().waitFor();
+  await page.context().close();
+});
+
 test('without a key the page asks for one, and says when it is wrong', async () => {
   const context = await stage.browser.newContext({ bypassCSP: true });
   const page = await context.newPage();
-  await page.goto(stage.line.url);
+  await visit(page, stage.line.url);
   await page.getByLabel('API key').fill('wrong');
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByText('does not know that key').waitFor();

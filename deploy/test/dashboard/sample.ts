@@ -42,8 +42,12 @@ export async function playSample(stage: Stage): Promise<Sample> {
   for (let index = 0; index < 120; index++) await playJob(stage, index, index < 40 ? batchId : undefined);
   const failed = await playFailure(stage, batchId);
   const succeeded = await playTraced(stage);
-  const running = node.payload({ name: 'train model', spec: { labels: { team: 'ml', stage: 'prod' } } });
+  const running = node.payload({
+    name: 'train model',
+    spec: { labels: { team: 'ml', stage: 'production-europe' } },
+  });
   await node.report(running);
+  await node.storeArtifact(running.id, 'models/epoch 1.csv', 'epoch,loss\n1,0.4821\n');
   await node.writeLog(running.id, [
     { text: '\u001b[1mEpoch 1/10\u001b[0m' },
     { text: 'loss \u001b[33m0.4821\u001b[0m accuracy \u001b[32m0.871\u001b[0m' },

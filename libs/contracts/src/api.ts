@@ -89,6 +89,8 @@ export const jobSummary = z.object({
   /** When the newest attempt's main phase began. */
   startedAt: time,
   endedAt: time,
+  /** How long that phase took, in milliseconds; null before its end, and when it never began. */
+  runMs: z.number().nullable(),
 });
 export type JobSummary = z.infer<typeof jobSummary>;
 

@@ -1,27 +1,28 @@
 import { QueryClientProvider } from '@tanstack/preact-query';
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import { ErrorBoundary, LocationProvider, lazy, Route, Router, useLocation } from 'preact-iso';
+import { ErrorBoundary, LocationProvider, Route, Router, useLocation } from 'preact-iso';
 import { queries } from './data/client.ts';
 import { lookAgain, session } from './data/session.ts';
 import { JobPage } from './pages/job.tsx';
 import { JobsPage } from './pages/jobs.tsx';
+import { page } from './pages/page.tsx';
 import { Empty, Problem } from './parts/notices.tsx';
 import { Toast } from './parts/toast.tsx';
 import { Side } from './shell/side.tsx';
 import { SignIn } from './shell/sign-in.tsx';
 
-const OverviewPage = lazy(() => import('./pages/overview.tsx'));
-const BatchesPage = lazy(() => import('./pages/batches.tsx'));
-const BatchPage = lazy(() => import('./pages/batch.tsx'));
-const TracesPage = lazy(() => import('./pages/traces.tsx'));
-const TracePage = lazy(() => import('./pages/trace.tsx'));
-const WorkersPage = lazy(() => import('./pages/workers.tsx'));
-const SchedulesPage = lazy(() => import('./pages/schedules.tsx'));
-const FlowsPage = lazy(() => import('./pages/flows.tsx'));
-const FlowPage = lazy(() => import('./pages/flow.tsx'));
-const AuditPage = lazy(() => import('./pages/audit.tsx'));
-const SettingsPage = lazy(() => import('./pages/settings.tsx'));
+const OverviewPage = page(() => import('./pages/overview.tsx'));
+const BatchesPage = page(() => import('./pages/batches.tsx'));
+const BatchPage = page(() => import('./pages/batch.tsx'));
+const TracesPage = page(() => import('./pages/traces.tsx'));
+const TracePage = page(() => import('./pages/trace.tsx'));
+const WorkersPage = page(() => import('./pages/workers.tsx'));
+const SchedulesPage = page(() => import('./pages/schedules.tsx'));
+const FlowsPage = page(() => import('./pages/flows.tsx'));
+const FlowPage = page(() => import('./pages/flow.tsx'));
+const AuditPage = page(() => import('./pages/audit.tsx'));
+const SettingsPage = page(() => import('./pages/settings.tsx'));
 
 /** The dashboard: signing in, or the pages. */
 export function App(): JSX.Element {

@@ -1,7 +1,7 @@
 import { webhookText } from '@cronium/client';
 import type { JobView } from '@cronium/contracts';
 import { type Context, print } from '../context.ts';
-import { between, duration, explainDeath, paintState, plain, waterfall } from '../render/index.ts';
+import { duration, explainDeath, paintState, plain, ran, waterfall } from '../render/index.ts';
 import { drawingWidth } from '../terminal.ts';
 import { writeBatchLogs } from './batch-logs.ts';
 import { writeLog } from './follow.ts';
@@ -129,7 +129,7 @@ function jobLines({ terminal, now }: Context, view: JobView): string[] {
     ['batch', view.batchId],
     ['attempts', String(view.attempts)],
     ['accepted', view.acceptedAt],
-    ['ran', ranFor(view, now())],
+    ['ran', view.startedAt === null ? null : ran(view, now())],
     ['phases', phases(view.timings) || null],
     ['progress', progress(view)],
     ['condition', view.condition === null ? null : String(view.condition)],
@@ -143,14 +143,6 @@ function jobLines({ terminal, now }: Context, view: JobView): string[] {
       value === null ? [] : [`  ${name.padEnd(10)} ${name === 'state' ? value : plain(value)}`],
     ),
   ];
-}
-
-/** The main program's own time, where it is known; the end of a job is the moment when its log is stored too. */
-function ranFor({ startedAt, endedAt, timings }: JobView, nowMs: number): string | null {
-  if (startedAt === null) return null;
-  return endedAt !== null && timings.run !== undefined
-    ? duration(timings.run)
-    : between(startedAt, endedAt, nowMs);
 }
 
 function phases(timings: Readonly<Record<string, number>>): string {

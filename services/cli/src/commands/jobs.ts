@@ -1,6 +1,6 @@
 import type { JobSummary } from '@cronium/contracts';
 import { type Context, note, print } from '../context.ts';
-import { ago, between, type Column, type Paint, paintState, table } from '../render/index.ts';
+import { ago, type Column, type Paint, paintState, ran, table } from '../render/index.ts';
 import { numberOption, type Register } from './register.ts';
 
 interface JobsOptions {
@@ -52,7 +52,7 @@ export function jobColumns(paint: Paint, nowMs: number): Column<JobSummary>[] {
     { title: 'CAUSE', value: ({ cause }) => cause ?? '-' },
     { title: 'TRY', value: ({ attempts }) => String(attempts), align: 'right' },
     { title: 'NODE', value: ({ node }) => node ?? '-', flexible: true },
-    { title: 'RAN', value: ({ startedAt, endedAt }) => between(startedAt, endedAt, nowMs), align: 'right' },
+    { title: 'RAN', value: (job) => ran(job, nowMs), align: 'right' },
     { title: 'ACCEPTED', value: ({ acceptedAt }) => ago(acceptedAt, nowMs), align: 'right' },
   ];
 }

@@ -1,3 +1,5 @@
+import type { JobSummary } from '@cronium/contracts';
+
 /** A duration for people, three digits at most: `0.4 ms`, `12 ms`, `1.24 s`, `3 m 12 s`, `2 h 05 m`. */
 export function duration(milliseconds: number): string {
   const ms = Math.max(0, milliseconds);
@@ -14,6 +16,17 @@ export function duration(milliseconds: number): string {
 
 function pad(value: number): string {
   return String(value).padStart(2, '0');
+}
+
+/**
+ * How long a job's main program ran, or has run so far; `-` when it never began. A job ends later than its program: when its
+ * log is stored. That end counts only where the program's own was not seen.
+ */
+export function ran(
+  { runMs, startedAt, endedAt }: Pick<JobSummary, 'runMs' | 'startedAt' | 'endedAt'>,
+  nowMs: number,
+): string {
+  return runMs === null ? between(startedAt, endedAt, nowMs) : duration(runMs);
 }
 
 /** From one time to another, `-` when the first is missing; to now when only the second is. */

@@ -1,5 +1,5 @@
 export { explainDeath } from './death.ts';
-export { ago, between, duration } from './duration.ts';
+export { ago, between, duration, ran } from './duration.ts';
 export { columnsOf, cut, noPaint, type Paint, padTo, paintAlways, paintState } from './paint.ts';
 export { LiveLine, type Progress, progressLine } from './progress.ts';
 export { queueColumns } from './queues.ts';

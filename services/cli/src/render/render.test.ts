@@ -10,6 +10,7 @@ import {
   plain,
   plainLog,
   progressLine,
+  ran,
   table,
   waterfall,
 } from './index.ts';
@@ -39,6 +40,15 @@ test('times that are missing show as a dash, an end that is missing as now', () 
   expect(between('2026-01-01T00:00:00Z', null, nowMs)).toBe('10.0 s');
   expect(ago('2026-01-01T00:00:09Z', nowMs)).toBe('1.00 s ago');
   expect(ago(null, nowMs)).toBe('-');
+});
+
+test('a job ran for as long as its main program did, and not until its log was stored', () => {
+  const nowMs = Date.parse('2026-01-01T00:00:10Z');
+  const [startedAt, endedAt] = ['2026-01-01T00:00:05Z', '2026-01-01T00:00:07Z'];
+  expect(ran({ runMs: 500, startedAt, endedAt }, nowMs)).toBe('500 ms');
+  expect(ran({ runMs: null, startedAt, endedAt: null }, nowMs)).toBe('5.00 s');
+  expect(ran({ runMs: null, startedAt, endedAt }, nowMs)).toBe('2.00 s');
+  expect(ran({ runMs: null, startedAt: null, endedAt }, nowMs)).toBe('-');
 });
 
 describe('text of jobs', () => {

@@ -20,6 +20,7 @@ const job = (n: number, more: Partial<JobSummary> = {}): JobSummary => ({
   acceptedAt: '2026-01-01T11:59:00.000Z',
   startedAt: '2026-01-01T11:59:50.000Z',
   endedAt: null,
+  runMs: null,
   ...more,
 });
 const worker = (node: string, more: object = {}): TopView['workers'][number] => ({
@@ -53,7 +54,7 @@ const view = (more: Partial<TopView> = {}): TopView => ({
     },
   ],
   running: Array.from({ length: 40 }, (_, n) => job(n)),
-  failed: [job(90, { state: 'failed', cause: 'oom', endedAt: '2026-01-01T11:59:55.000Z' })],
+  failed: [job(90, { state: 'failed', cause: 'oom', endedAt: '2026-01-01T11:59:55.000Z', runMs: 4200 })],
   missing: [],
   ...more,
 });
@@ -67,7 +68,7 @@ test('shows totals, nodes with their reasons, queues, running and failed jobs', 
   );
   expect(text).toMatch(/b +not_ready +█████░░░░░ 2\/4 .*Docker does not answer/);
   expect(text).toMatch(/RUNNING \(40\)/);
-  expect(text).toMatch(/job_000000000090 +resize 90 +failed +oom/);
+  expect(text).toMatch(/job_000000000090 +resize 90 +failed +oom +a +4\.20 s$/m);
 });
 
 test.each([12, 20, 30])('fits a screen of %i lines and says what it leaves out', (height) => {

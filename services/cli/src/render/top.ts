@@ -1,5 +1,5 @@
 import type { JobSummary, QueueCounts, WorkersView } from '@cronium/contracts';
-import { ago, between, duration } from './duration.ts';
+import { ago, duration, ran } from './duration.ts';
 import { columnsOf, type Paint, padTo, paintState } from './paint.ts';
 import { queueColumns } from './queues.ts';
 import { type Column, table } from './table.ts';
@@ -134,7 +134,7 @@ function jobTable(jobs: readonly JobSummary[], { paint, nowMs, width }: TopOptio
     { title: 'STATE', value: ({ state }) => state, paint: ({ state }) => paintState(paint, state) },
     { title: 'CAUSE', value: ({ cause }) => cause ?? '-' },
     { title: 'NODE', value: ({ node }) => node ?? '-', flexible: true },
-    { title: 'RAN', value: ({ startedAt, endedAt }) => between(startedAt, endedAt, nowMs), align: 'right' },
+    { title: 'RAN', value: (job) => ran(job, nowMs), align: 'right' },
   ];
   return table(jobs, columns, { width, paint });
 }

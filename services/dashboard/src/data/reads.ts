@@ -1,4 +1,5 @@
-import type { JobPage } from '@cronium/contracts';
+import type { JobPage, JobState } from '@cronium/contracts';
+import { isTerminal } from '@cronium/contracts/states';
 import { keepPreviousData, useQuery } from '@tanstack/preact-query';
 import { client } from './client.ts';
 import { linkState, onActivity, pollMs, useLive } from './live.ts';
@@ -7,6 +8,8 @@ import { linkState, onActivity, pollMs, useLive } from './live.ts';
 function usePoll(): number | false {
   return linkState.value === 'live' ? false : pollMs();
 }
+
+const ARTIFACTS_MS = 3000;
 
 export function useJob(id: string) {
   useLive({ jobs: [id] });
@@ -49,6 +52,16 @@ export function useDeath(id: string, attempt: number, died: boolean) {
     queryKey: ['death', id, attempt],
     queryFn: ({ signal }) => client.death(id, { attempt, signal }),
     enabled: died,
+  });
+}
+
+/** What an attempt stored. News of the job do not tell of artifacts: while it runs they are looked for again. */
+export function useArtifacts(id: string, attempt: number, state: JobState) {
+  return useQuery({
+    queryKey: ['artifacts', id, attempt, state],
+    queryFn: ({ signal }) => client.explore.artifacts(id, { attempt, signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval: isTerminal(state) ? false : ARTIFACTS_MS,
   });
 }
 

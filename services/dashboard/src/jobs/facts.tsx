@@ -3,6 +3,7 @@ import type { JobView } from '@cronium/contracts';
 import type { ComponentChildren, JSX } from 'preact';
 import { atMs, durationOrDash } from '../format/time.ts';
 import { Elapsed, Time } from '../parts/time.tsx';
+import { Ran } from './ran.tsx';
 
 /** What one wants to know of a job first. */
 export function JobFacts({ job }: { job: JobView }): JSX.Element {
@@ -21,11 +22,7 @@ export function JobFacts({ job }: { job: JobView }): JSX.Element {
         )}
       </Fact>
       <Fact name="Ran">
-        {job.timings.run === undefined ? (
-          <Elapsed from={atMs(job.startedAt)} to={atMs(job.endedAt)} />
-        ) : (
-          durationOrDash(job.timings.run)
-        )}
+        <Ran job={job} />
       </Fact>
       <Fact name="Attempts">{job.attempts}</Fact>
       <Fact name="Exit code">{job.exitCode ?? '–'}</Fact>

@@ -4,6 +4,7 @@ import { nameOf } from '../format/names.ts';
 import { atMs } from '../format/time.ts';
 import { StateBadge } from '../parts/state.tsx';
 import { Elapsed, Time } from '../parts/time.tsx';
+import { Ran } from './ran.tsx';
 
 const LABELS_SHOWN = 3;
 
@@ -22,7 +23,7 @@ export function JobTable({ jobs }: { jobs: readonly JobSummary[] }): JSX.Element
               Attempt
             </th>
             <th scope="col" class="right">
-              Waited
+              Start
             </th>
             <th scope="col" class="right">
               Ran
@@ -43,13 +44,13 @@ export function JobTable({ jobs }: { jobs: readonly JobSummary[] }): JSX.Element
 }
 
 function Row({ job }: { job: JobSummary }): JSX.Element {
-  const [accepted, started, ended] = [atMs(job.acceptedAt), atMs(job.startedAt), atMs(job.endedAt)];
+  const accepted = atMs(job.acceptedAt);
   const labels = Object.entries(job.labels);
   return (
     <tr>
       <td class="name">
         <a href={`/jobs/${job.id}`}>{nameOf(job)}</a>
-        <small class="mono">{job.id}</small>
+        {job.name !== '' && <small class="mono">{job.id}</small>}
       </td>
       <td>
         <StateBadge state={job.state} />
@@ -69,10 +70,10 @@ function Row({ job }: { job: JobSummary }): JSX.Element {
       <td class="muted nowrap">{job.node ?? '–'}</td>
       <td class="right number">{job.attempts === 0 ? '–' : job.attempts}</td>
       <td class="right">
-        <Elapsed from={accepted} to={started ?? ended} />
+        <Elapsed from={accepted} to={atMs(job.startedAt) ?? atMs(job.endedAt)} />
       </td>
       <td class="right">
-        <Elapsed from={started} to={ended} />
+        <Ran job={job} />
       </td>
       <td class="right">
         <Time ms={accepted} age />

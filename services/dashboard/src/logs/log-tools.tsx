@@ -1,8 +1,8 @@
 import type { JobView } from '@cronium/contracts';
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import { useAddressQuery } from '../data/address.ts';
 import { compact } from '../format/numbers.ts';
+import { AttemptChoice } from '../jobs/asked-attempt.tsx';
 import { Icon } from '../parts/icons.tsx';
 import type { LogChoices } from './log-view.tsx';
 import type { Found, Stream } from './use-matches.ts';
@@ -23,23 +23,9 @@ interface LogToolsProps {
 /** Which part of the log to see, and where to go in it. */
 export function LogTools(props: LogToolsProps): JSX.Element {
   const { job, attempt, choices, choose, following, follow } = props;
-  const { set } = useAddressQuery();
   return (
     <div class="log-tools" role="toolbar" aria-label="Log">
-      {job.attemptList.length > 1 && (
-        <select
-          class="input"
-          aria-label="Attempt"
-          value={String(attempt)}
-          onChange={({ currentTarget }) => set({ attempt: currentTarget.value, line: undefined })}
-        >
-          {job.attemptList.map((one) => (
-            <option key={one.id} value={String(one.attempt)}>
-              Attempt {one.attempt}
-            </option>
-          ))}
-        </select>
-      )}
+      <AttemptChoice job={job} attempt={attempt} />
       <select
         class="input"
         aria-label="Stream"

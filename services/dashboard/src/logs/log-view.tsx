@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { useAddressQuery } from '../data/address.ts';
 import { client } from '../data/client.ts';
 import { messageOf } from '../data/session.ts';
+import { useAskedAttempt } from '../jobs/asked-attempt.tsx';
 import { Empty } from '../parts/notices.tsx';
 import { showToast } from '../parts/toast.tsx';
 import { allLines, type Rows } from './line-runs.ts';
@@ -21,9 +22,7 @@ const OVERSCAN = 12;
 
 /** A job's log: live, searchable, however long. */
 export function LogView({ job }: { job: JobView }): JSX.Element {
-  const { query } = useAddressQuery();
-  const asked = Number(query.get('attempt') ?? 0);
-  const attempt = job.attemptList.some((one) => one.attempt === asked) ? asked : Math.max(1, job.attempts);
+  const attempt = useAskedAttempt(job);
   const extent = useExtent(job, attempt);
   useMoment(job, attempt);
   if (extent.lines === 0) return <NoLines job={job} attempt={attempt} extent={extent} />;

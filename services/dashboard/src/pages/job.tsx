@@ -8,6 +8,7 @@ import { useJob } from '../data/reads.ts';
 import { useTitle } from '../data/title.ts';
 import { nameOf } from '../format/names.ts';
 import { JobActions } from '../jobs/actions.tsx';
+import { ArtifactsTab } from '../jobs/artifacts.tsx';
 import { AttemptsTab } from '../jobs/attempts.tsx';
 import { Death } from '../jobs/death.tsx';
 import { JobFacts } from '../jobs/facts.tsx';
@@ -20,7 +21,14 @@ import { Empty, Loading, Problem } from '../parts/notices.tsx';
 import { StateBadge } from '../parts/state.tsx';
 import { TraceTab } from '../trace/trace-tab.tsx';
 
-const TABS = { log: 'Log', output: 'Output', trace: 'Trace', attempts: 'Attempts', spec: 'Spec' } as const;
+const TABS = {
+  log: 'Log',
+  output: 'Output',
+  artifacts: 'Artifacts',
+  trace: 'Trace',
+  attempts: 'Attempts',
+  spec: 'Spec',
+} as const;
 type Tab = keyof typeof TABS;
 
 /** One job: how it stands, how it got there, and what it left. */
@@ -101,6 +109,8 @@ function TabBody({ job, tab }: { job: JobView; tab: Tab }): JSX.Element {
       return <LogView job={job} />;
     case 'output':
       return <Output job={job} />;
+    case 'artifacts':
+      return <ArtifactsTab job={job} />;
     case 'trace':
       return <TraceTab job={job} />;
     case 'attempts':

@@ -44,6 +44,18 @@ test('pages of any size list every job once, newest first', async () => {
   }
 });
 
+test('a row says how long the program ran, which is less than the time until the job’s end', async () => {
+  const [ended, running] = [newJobId(), newJobId()];
+  const payloads = [ended, running].map((id) => payloadOf(id, {}, { pool: 'ran' }));
+  await ingestAttempts(service.deps.db, successOf(ended, 1, payloads[0]));
+  await ingestAttempts(service.deps.db, successOf(running, 1, payloads[1]).slice(0, 3));
+  const { jobs } = await json<JobPage>('/v1/jobs?pool=ran');
+  expect(Object.fromEntries(jobs.map(({ id, runMs }) => [id, runMs]))).toEqual({
+    [ended]: 200,
+    [running]: null,
+  });
+});
+
 test('filters by state, label, name and time', async () => {
   const ids = await someJobs(6, 'filters');
   const list = async (query: string) => {

@@ -28,6 +28,7 @@ export function toSummary(row: ListedJob): JobSummary {
     acceptedAt: isoTime(row.accepted_ms),
     startedAt: isoTime(row.started_ms),
     endedAt: isoTime(row.ended_ms),
+    runMs: row.run_ms,
   };
 }
 
