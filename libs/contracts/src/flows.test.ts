@@ -105,6 +105,36 @@ describe('a flow', () => {
     expect(result.error && fieldErrors(result.error).map((error) => error.path)).toContain(path);
   });
 
+  test('may have steps that wait for 10000 others in all, and each is looked at once', () => {
+    const chain = (length: number) =>
+      Array.from({ length }, (_, n) => ({
+        name: `s${n}`,
+        job,
+        after: Array.from({ length: n }, (_, former) => ({ step: `s${former}` })),
+      })).reverse();
+    const definition = flowInput.parse({ steps: chain(141) });
+    let reads = 0;
+    const counted = definition.steps.map((step) => ({
+      ...step,
+      get after() {
+        reads += 1;
+        return step.after;
+      },
+    }));
+    const facts = counted.map(
+      ({ name }) => ({ name, state: 'waiting', outcome: null, condition: null }) as const,
+    );
+    const ended = facts.map((fact) =>
+      fact.name === 's0' ? ({ ...fact, state: 'ended', outcome: 'failed' } as const) : fact,
+    );
+    expect(decideSteps({ ...definition, steps: counted }, ended)).toHaveLength(140);
+    expect(reads).toBeLessThan(4 * counted.length);
+    const { error } = flowInput.safeParse({ steps: chain(142) });
+    expect(error && fieldErrors(error)).toEqual([
+      { path: 'steps', message: 'wait for 10011 others in all; 10000 at most' },
+    ]);
+  });
+
   test('of any form comes to its end, and no step runs before what it waits for', () => {
     const when = fc.constantFrom<StepWhen>('succeeded', 'failed', 'always', 'condition');
     const outcome = fc.constantFrom<TerminalState>('succeeded', 'failed', 'timed_out', 'cancelled', 'lost');

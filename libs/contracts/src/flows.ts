@@ -5,6 +5,8 @@ import { jobSpec, shortName } from './job.ts';
 import { type JobState, jobState, type TerminalState } from './states.ts';
 
 const MOST_STEPS = 1000;
+/** In all: what is looked at with every step that ends. */
+const MOST_WAITS = 10_000;
 
 /**
  * What a step asks of another: that it succeeded; that it failed, timed out or was lost; that it came to its end in
@@ -24,41 +26,59 @@ const flowStep = z.strictObject({
 });
 export type FlowStep = z.output<typeof flowStep>;
 
+/** A flow whose steps were checked against each other when it was accepted. */
+const flowDefinition = z.strictObject({
+  name: z.string().max(200).default(''),
+  steps: z.array(flowStep).min(1).max(MOST_STEPS),
+});
+
 /** `POST /v1/flows`. Steps must not wait for each other in a circle. */
-export const flowInput = z
-  .strictObject({
-    name: z.string().max(200).default(''),
-    steps: z.array(flowStep).min(1).max(MOST_STEPS),
-  })
-  .superRefine(({ steps }, context) => {
-    const issue = (path: (string | number)[], message: string) =>
-      context.addIssue({ code: 'custom', path, message });
-    const names = new Set<string>();
-    for (const [index, { name }] of steps.entries()) {
-      if (names.has(name)) issue(['steps', index, 'name'], 'is the name of another step too');
-      names.add(name);
+export const flowInput = flowDefinition.superRefine(({ steps }, context) => {
+  const issue = (path: (string | number)[], message: string) =>
+    context.addIssue({ code: 'custom', path, message });
+  const waits = steps.reduce((sum, { after }) => sum + after.length, 0);
+  if (waits > MOST_WAITS) {
+    issue(['steps'], `wait for ${waits} others in all; ${MOST_WAITS} at most`);
+    return;
+  }
+  const names = new Set<string>();
+  for (const [index, { name }] of steps.entries()) {
+    if (names.has(name)) issue(['steps', index, 'name'], 'is the name of another step too');
+    names.add(name);
+  }
+  for (const [index, { after }] of steps.entries()) {
+    for (const [at, { step }] of after.entries()) {
+      if (!names.has(step)) issue(['steps', index, 'after', at, 'step'], 'is not the name of a step');
     }
-    for (const [index, { after }] of steps.entries()) {
-      for (const [at, { step }] of after.entries()) {
-        if (!names.has(step)) issue(['steps', index, 'after', at, 'step'], 'is not the name of a step');
-      }
-    }
-    const circle = circleOf(steps);
-    if (circle !== undefined) issue(['steps'], `wait for each other in a circle: ${circle.join(', ')}`);
-  });
+  }
+  if (context.issues.length > 0) return;
+  const stuck = neverStarting(steps);
+  if (stuck.length > 0) issue(['steps'], `wait for each other in a circle: ${stuck.join(', ')}`);
+});
 export type FlowInput = z.input<typeof flowInput>;
 export type FlowDefinition = z.output<typeof flowInput>;
 
-/** The names of steps that can never start, because each waits for another of them. */
-function circleOf(steps: readonly FlowStep[]): string[] | undefined {
-  let left = steps;
-  for (;;) {
-    const names = new Set(left.map(({ name }) => name));
-    const stuck = left.filter(({ after }) => after.some(({ step }) => names.has(step)));
-    if (stuck.length === 0) return undefined;
-    if (stuck.length === left.length) return stuck.map(({ name }) => name);
-    left = stuck;
+/** The names of steps that can never start, because they wait for each other, or for one that does. */
+function neverStarting(steps: readonly FlowStep[]): string[] {
+  const behind = behindEach(steps);
+  const open = new Map(steps.map(({ name, after }) => [name, after.length]));
+  const starting = steps.filter(({ after }) => after.length === 0);
+  // Grows while it is gone through.
+  for (const { name } of starting) {
+    for (const next of behind.get(name) ?? []) {
+      const left = (open.get(next.name) ?? 0) - 1;
+      open.set(next.name, left);
+      if (left === 0) starting.push(next);
+    }
   }
+  return [...open].flatMap(([name, left]) => (left > 0 ? [name] : []));
+}
+
+/** For each step those that wait for it, as often as they name it. */
+function behindEach(steps: readonly FlowStep[]): ReadonlyMap<string, readonly FlowStep[]> {
+  const behind = new Map<string, FlowStep[]>(steps.map(({ name }) => [name, []]));
+  for (const step of steps) for (const wait of step.after) behind.get(wait.step)?.push(step);
+  return behind;
 }
 
 /** What results needs to know of a flow that was accepted, a value of {@link Keys.flow}. */
@@ -66,7 +86,7 @@ export const flowRecord = z.strictObject({
   flowId: z.string().regex(FLOW_ID),
   tenant: z.string(),
   by: z.string(),
-  definition: flowInput,
+  definition: flowDefinition,
   traceId: z.string().regex(/^[0-9a-f]{32}$/),
   parentSpanId: z
     .string()
@@ -118,17 +138,18 @@ export interface StepDecision {
 /** Decides what it can of the steps that wait. A step that is left out decides others in turn. */
 export function decideSteps(definition: FlowDefinition, facts: readonly StepFacts[]): StepDecision[] {
   const known = new Map(facts.map((fact) => [fact.name, fact]));
+  const behind = behindEach(definition.steps);
   const decisions: StepDecision[] = [];
-  for (let before = -1; before < decisions.length; ) {
-    before = decisions.length;
-    for (const step of definition.steps) {
-      const fact = known.get(step.name);
-      if (fact?.state !== 'waiting') continue;
-      const decision = decideStep(step, known);
-      if (decision === undefined) continue;
-      decisions.push(decision);
-      known.set(step.name, { ...fact, state: decision.state });
-    }
+  const look = [...definition.steps];
+  // Grows while it is gone through.
+  for (const step of look) {
+    const fact = known.get(step.name);
+    if (fact?.state !== 'waiting') continue;
+    const decision = decideStep(step, known);
+    if (decision === undefined) continue;
+    decisions.push(decision);
+    known.set(step.name, { ...fact, state: decision.state });
+    if (decision.state === 'skipped') look.push(...(behind.get(step.name) ?? []));
   }
   return decisions;
 }

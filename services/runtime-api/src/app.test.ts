@@ -97,6 +97,18 @@ test.each([
   expect(received()).toEqual([]);
 });
 
+test.each([
+  'POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n',
+  'POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+  'nonsense\r\n\r\n',
+])('what is no request is told so as a problem too: %j', async (text) => {
+  const socket = connect({ host: fixture.address, port: RUNTIME_PORT }, () => socket.write(text));
+  const answer = Buffer.concat(await Array.fromAsync(socket)).toString();
+  expect(answer).toMatch(
+    /^HTTP\/1.1 400 [\s\S]*content-type: application\/problem\+json[\s\S]*no HTTP\/1.1 request/i,
+  );
+});
+
 test('secrets that came with the attempt are answered here, as they were then', async () => {
   await using own = new Fixture();
   await own.start();

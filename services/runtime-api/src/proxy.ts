@@ -4,6 +4,7 @@ import { send } from './answers.ts';
 import { type Destination, EgressRefusedError, type EgressRules, parseDestination } from './egress.ts';
 import { forward } from './forward.ts';
 import { forbidden, problemAnswer, RefusedError } from './problems.ts';
+import { rawRefusal, refuseUnreadable } from './raw-refusal.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 300_000;
@@ -45,10 +46,7 @@ export function createEgressProxy(deps: ProxyDeps): EgressProxy {
   server.on('connect', (message: IncomingMessage, socket: Socket, head: Buffer) => {
     void tunnel({ message, socket, head, ended: deps.ended() }, open);
   });
-  server.on('clientError', (_, socket) => {
-    if (socket.writable) socket.end(rawRefusal(notUnderstood()));
-    else socket.destroy();
-  });
+  refuseUnreadable(server, notUnderstood());
   server.maxConnections = MAX_CONNECTIONS;
   return {
     server,
@@ -164,11 +162,4 @@ function join(client: Socket, upstream: Socket, ended: AbortSignal): void {
   client.pipe(upstream);
   upstream.pipe(client);
   if (ended.aborted || client.destroyed) close();
-}
-
-function rawRefusal(error: RefusedError): string {
-  const { status, headers = {}, body = '' } = problemAnswer(error);
-  const all = { ...headers, 'content-length': String(Buffer.byteLength(String(body))), connection: 'close' };
-  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
-  return `HTTP/1.1 ${status} Refused\r\n${lines.join('')}\r\n${body}`;
 }

@@ -7,7 +7,9 @@ import { type Binding, BindingHolder, type Settings } from './binding.ts';
 import { Counters, type ServiceState } from './counters.ts';
 import { compileEgress } from './egress.ts';
 import type { Log } from './log.ts';
+import { RefusedError } from './problems.ts';
 import { createEgressProxy, type EgressProxy } from './proxy.ts';
+import { refuseUnreadable } from './raw-refusal.ts';
 import { resultsRelay } from './relay.ts';
 import { type Revocations, valkeyRevocations } from './revocation.ts';
 import { type ServiceEvent, ServiceGate } from './services.ts';
@@ -106,6 +108,7 @@ export class Sidecar {
     });
     const server = createServer(app);
     server.maxConnections = MAX_CONNECTIONS;
+    refuseUnreadable(server, unreadable());
     await this.#listen(server, settings.address, this.#ports.api);
     this.#closers.push(() => closed(server));
     this.#revocations = revocations;
@@ -187,6 +190,12 @@ export class Sidecar {
       this.#log({ level: 'error', msg: 'a server failed', error: String(error) }),
     );
   }
+}
+
+function unreadable(): RefusedError {
+  const detail =
+    'This is no HTTP/1.1 request: check the request line, the headers and the length of the body.';
+  return new RefusedError('bad-request', { status: 400, detail });
 }
 
 function takesConnections(place: { readonly host: string; readonly port: number }): Promise<boolean> {

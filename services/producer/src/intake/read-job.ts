@@ -29,7 +29,7 @@ export function readJob(value: unknown): ReadJob {
 }
 
 /** `runAt` reaches as far as `delaySeconds` does. Not in the schema: what was accepted once stays valid. */
-function tooLate({ runAt }: JobSpec): FieldError | undefined {
+export function tooLate({ runAt }: JobSpec): FieldError | undefined {
   if (runAt === undefined || Date.parse(runAt) <= Date.now() + MAX_DELAY_SECONDS * 1000) return undefined;
   return { path: 'runAt', message: `must be within ${MAX_DELAY_SECONDS / 86_400} days from now` };
 }

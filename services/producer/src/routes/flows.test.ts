@@ -45,6 +45,25 @@ test('one that waits in a circle is refused, with the steps', async () => {
   });
 });
 
+test('a step may wait as long as a job may', async () => {
+  await using app = await startApp();
+  const job = { ...JOB, runAt: '9999-01-01T00:00:00Z' };
+  const answer = await app.post('/v1/flows', {
+    steps: [
+      { name: 'a', job: JOB },
+      { name: 'b', job },
+    ],
+  });
+  expect(answer.status).toBe(422);
+  expect(await answer.json()).toMatchObject({ errors: [{ path: 'steps[1].job.runAt' }] });
+});
+
+test('a key of a flow is no key of a job', async () => {
+  await using app = await startApp();
+  expect((await app.post('/v1/flows', FLOW, { 'idempotency-key': 'k' })).status).toBe(202);
+  expect((await app.post('/v1/jobs', JOB, { 'idempotency-key': 'flow k' })).status).toBe(202);
+});
+
 test('a cancel is told to results', async () => {
   await using app = await startApp();
   const { id } = acceptedFlow.parse(await (await app.post('/v1/flows', FLOW)).json());

@@ -1,8 +1,10 @@
 import {
   type AcceptedFlow,
   acceptedFlow,
+  type FieldError,
   FLOW_ID,
   type FleetEvent,
+  type FlowDefinition,
   type FlowRecord,
   fieldErrors,
   flowIdForKey,
@@ -16,6 +18,7 @@ import type { App, Services } from '../app-env.ts';
 import { auditEvent } from '../http/audit.ts';
 import { type AppContext, mediaType, pathId, withJsonBody } from '../http/request.ts';
 import { idempotencyKey } from '../intake/idempotency.ts';
+import { tooLate } from '../intake/read-job.ts';
 import { problems } from '../problems.ts';
 import { withValkey } from '../valkey/connection.ts';
 import {
@@ -67,6 +70,8 @@ async function submit(context: AppContext, services: Services): Promise<Response
     run: async (value) => {
       const result = flowInput.safeParse(value);
       if (!result.success) throw problems.invalid(fieldErrors(result.error).slice(0, 20), 'flow');
+      const late = lateSteps(result.data);
+      if (late.length > 0) throw problems.invalid(late.slice(0, 20), 'flow');
       return result.data;
     },
   });
@@ -74,7 +79,8 @@ async function submit(context: AppContext, services: Services): Promise<Response
   const { tenant } = caller;
   const id = key === undefined ? newFlowId() : flowIdForKey(tenant, key);
   const own = trace?.traceId ?? traceIdForJob(id);
-  const claim = key && { tenant, key: `flow ${key}`, body: JSON.stringify(definition), traceId: own };
+  // No key of a job begins with a space.
+  const claim = key && { tenant, key: ` flow ${key}`, body: JSON.stringify(definition), traceId: own };
   const before = claim ? await services.idempotency.claim(claim) : { repeat: false, traceId: own };
   const { traceId } = before;
   const parent = trace?.traceId === traceId ? { parentSpanId: trace.spanId } : {};
@@ -87,6 +93,13 @@ async function submit(context: AppContext, services: Services): Promise<Response
   });
   const steps = definition.steps.map(({ name }) => ({ name, jobId: jobIdForStep(id, name) }));
   return context.json({ id, traceId, steps } satisfies AcceptedFlow, 202);
+}
+
+function lateSteps({ steps }: FlowDefinition): FieldError[] {
+  return steps.flatMap(({ job }, index) => {
+    const late = tooLate(job);
+    return late === undefined ? [] : [{ ...late, path: `steps[${index}].job.${late.path}` }];
+  });
 }
 
 /** The definition is in Valkey before results is told of it, and answers for the flow until then. */

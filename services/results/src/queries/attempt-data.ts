@@ -47,7 +47,9 @@ export async function tellOfAttempt(
           job_id: writer.jobId,
           attempt: writer.attempt,
         })
-        .onConflict((conflict) => conflict.column('attempt_id').doUpdateSet(set))
+        .onConflict((conflict) =>
+          conflict.column('attempt_id').doUpdateSet({ attempt: writer.attempt, ...set }),
+        )
         .execute();
       await sql`UPDATE jobs SET changed = pg_current_xact_id() WHERE id = ${writer.jobId}`.execute(trx);
       await notify(trx, [writer.jobId]);

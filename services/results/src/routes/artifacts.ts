@@ -33,7 +33,7 @@ export function artifactRoutes(deps: Deps): Hono<Env> {
     return c.json({ artifacts: rows.map(toView) });
   });
 
-  app.get('/:id/artifacts/:path{.+}', async (c) => {
+  app.get('/:id/artifacts/:path{[^]+}', async (c) => {
     const { attempt } = readQuery(c, attemptQuery);
     const job = await locateJob(deps, c.get('principal').tenant, c.req.param('id'));
     const path = artifactPath(c.req.param('path'));
@@ -85,7 +85,7 @@ function artifactPath(path: string): string {
     throw problems.badQuery([
       {
         path: 'path',
-        message: `must be a relative path of at most ${MAX_PATH} characters, without "." and ".."`,
+        message: `must be a relative path of at most ${MAX_PATH} characters, without ".", ".." and "\\"`,
       },
     ]);
   }

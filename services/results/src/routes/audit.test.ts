@@ -6,6 +6,7 @@ import { EventApplier } from '../ingest/apply-events.ts';
 import { Canceller } from '../ingest/cancel.ts';
 import { keepRetention } from '../retention.ts';
 import { ADMIN_KEY, bodyOf, openService, type TestService } from '../test/service.ts';
+import { cursorOf } from './cursor.ts';
 
 const told = (more: Partial<AuditFact> = {}) =>
   ({
@@ -63,6 +64,10 @@ test('it can be asked by actor, action, target and time, page by page, and expor
   const page = await audit(service, '?limit=3');
   expect(page.entries).toHaveLength(3);
   expect(await targets(`?limit=3&cursor=${page.cursor}`)).toEqual([1000]);
+  for (const id of ['job_000000000001', '1.5', `${2 ** 64}`]) {
+    const other = cursorOf({ ms: 1, id });
+    expect((await service.get(`/v1/audit?cursor=${other}`)).status).toBe(400);
+  }
   const exported = await (await service.get('/v1/audit', { accept: 'application/x-ndjson' })).text();
   const lines = exported.trimEnd().split('\n');
   expect(lines.map((line) => Date.parse(JSON.parse(line).at))).toEqual([1000, 2000, 2500, 3000]);

@@ -6,7 +6,7 @@ import type { Deps } from '../deps.ts';
 import type { Env } from '../http/auth.ts';
 import { readQuery } from '../http/body.ts';
 import { type AuditRow, exportAudit, listAudit } from '../queries/audit.ts';
-import { cursorOf } from './cursor.ts';
+import { cursorOf, isCounted } from './cursor.ts';
 import { paging, time } from './paging.ts';
 import { ndjsonStream } from './streams.ts';
 import { isoTime } from './views.ts';
@@ -17,7 +17,7 @@ export const auditQuery = z.strictObject({
   target: z.string().optional(),
   from: time.optional(),
   to: time.optional(),
-  ...paging(100),
+  ...paging(100, isCounted),
   /** As the Accept header application/x-ndjson: for a link, which cannot send one. */
   format: z.literal('ndjson').optional(),
 });

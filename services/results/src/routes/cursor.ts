@@ -8,6 +8,9 @@ export interface Cursor {
 
 const cursor = z.tuple([z.number(), z.string().max(200)]);
 
+/** Of a list whose ids count up: those that PostgreSQL calls bigint. */
+export const isCounted = ({ id }: Cursor): boolean => /^\d{1,18}$/.test(id);
+
 /** As clients see it: opaque. */
 export function cursorOf({ ms, id }: Cursor): string {
   return Buffer.from(JSON.stringify([ms, id])).toString('base64url');

@@ -8,8 +8,8 @@ export const time = z.iso
 
 const MOST = 1000;
 
-/** Which page of a list: how long, and behind which place. */
-export const paging = (usual: number) => ({
+/** Which page of a list: how long, and behind which place, which must be one of that list. */
+export const paging = (usual: number, isPlace: (cursor: Cursor) => boolean = () => true) => ({
   limit: z
     .string()
     .regex(/^([1-9]\d{0,2}|1000)$/, { error: `must be a whole number from 1 to ${MOST}` })
@@ -19,7 +19,7 @@ export const paging = (usual: number) => ({
     .string()
     .transform((text, context): Cursor => {
       const place = readCursor(text);
-      if (place !== undefined) return place;
+      if (place !== undefined && isPlace(place)) return place;
       context.addIssue({ code: 'custom', message: 'is not one that this service gave' });
       return z.NEVER;
     })

@@ -98,6 +98,7 @@ test('progress, condition and an output of up to 5 MiB show in the job', async (
   expect((await call('POST', 'output', { data: 'x'.repeat(5 * 2 ** 20) })).status).toBe(413);
   await call('POST', 'progress', { percent: 40, message: 'on it' });
   await call('POST', 'progress', { percent: 50 });
+  expect((await call('POST', 'progress', {})).status).toBe(200);
   await call('POST', 'condition', { condition: true });
   const job = await bodyOf<JobView>(service.get(`/v1/jobs/${id}`));
   expect([job.progress, job.condition, String(job.output).length]).toEqual([
@@ -150,6 +151,7 @@ test('artifacts are kept with their hash and served as downloads; paths stay ins
   );
   expect((await bodyOf<Data>(put)).data).toMatchObject({ path: 'out/a b.bin', bytes: 4 });
   expect((await call('PUT', 'artifacts/..%2F..%2Fetc', {})).status).toBe(400);
+  expect((await call('PUT', 'artifacts/a%0A..%2F%2F', {})).status).toBe(400);
   const { artifacts } = await bodyOf<{ artifacts: unknown[] }>(service.get(`/v1/jobs/${id}/artifacts`));
   expect(artifacts).toEqual([expect.objectContaining({ path: 'out/a b.bin', attempt: 1 })]);
   const download = await service.get(`/v1/jobs/${id}/artifacts/out/a%20b.bin`);

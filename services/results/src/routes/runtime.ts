@@ -83,7 +83,7 @@ export function runtimeRoutes(deps: Deps): Hono<Env> {
     return ok(c, { name, value: await secretOf(deps, c.get('claims'), name) });
   });
 
-  app.put('/executions/:id/artifacts/:path{.+}', async (c) =>
+  app.put('/executions/:id/artifacts/:path{[^]+}', async (c) =>
     ok(c, await storeArtifact(deps, c, { writer: c.get('claims'), path: c.req.param('path') })),
   );
 

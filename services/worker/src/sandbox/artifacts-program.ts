@@ -75,6 +75,7 @@ trap - HUP TERM USR1 USR2 INT QUIT
 # A program without libraries cannot look names up.
 pipe=${RUN_PATH}/request
 api=$("$b" sed -n 's/[[:space:]]*${RUNTIME_HOST}$//p' /etc/hosts)
+one=$(printf '\\1')
 say() { printf 'cronium: %s\\n' "$1" >&2; }
 request() {
   path=$(printf %s "\${1#./}" | "$b" od -An -v -tx1 | "$b" tr -d ' \\n' | "$b" sed 's/../%&/g; s/%2f/\\//g')
@@ -105,12 +106,19 @@ store() {
   return 1
 }
 
+# A line break in a name is a 1 here.
 found=$(while IFS= read -r root && IFS= read -r expression; do
-  "$b" find "./$root" -xdev -type f 2>/dev/null | "$b" grep -E "$expression"
+  "$b" find "./$root" -xdev -type f -print0 2>/dev/null | "$b" tr '\\n\\0' '\\1\\n' | "$b" grep -E "$expression"
 done <${RUN_PATH}/${PATTERNS_FILE} | "$b" sed 's/^\\.\\/\\.\\//.\\//' | "$b" sort -u)
 [ -n "$found" ] || say 'no file matches the artifacts of the job'
 lost=
+trap 'say "it was told to stop: $file and what comes behind it was not stored"; exit 143' TERM
 while IFS= read -r file; do
+  case $file in *"$one"*)
+    say "the artifact $(printf %s "\${file#./}" | "$b" tr '\\1' ' ') was not stored: its name has a line break"
+    lost=yes
+    continue;;
+  esac
   [ -f "$file" ] && [ ! -L "$file" ] || continue
   store "$file" || lost=yes
 done <<END

@@ -69,6 +69,15 @@ describe('a script', () => {
     expect(markers.at(-1)).toMatchObject({ phase: 'setup', event: 'ended', exitCode: 3 });
   });
 
+  test('has no artifact with a line break in its name, and is told', async () => {
+    const source = "printf x >$'a\\nb.txt'; printf x >$'c\\nd.log'";
+    const { stderr, exit } = await fixture.run({ ...script('bash', source), artifacts: ['*.txt'] });
+    expect(stderr.toString()).toBe(
+      'cronium: the artifact a b.txt was not stored: its name has a line break\n',
+    );
+    expect(exit).toMatchObject({ exitCode: 74 });
+  });
+
   test('in an image without its interpreter says so', async () => {
     const { stderr, markers } = await fixture.run({
       ...script('python', '1'),

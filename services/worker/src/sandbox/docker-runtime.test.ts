@@ -102,6 +102,11 @@ done 2>/dev/null`;
     expect(ran[0]?.stderr.toString()).toBe('cronium: no-such-program: no such program in the image\n');
   });
 
+  test('may be limited to more processors than there are', async () => {
+    const ran = await fixture.run(fixture.shell('echo on', { resources: { cpus: 1024 } }));
+    expect(ran.stdout.toString()).toBe('on\n');
+  });
+
   test('shows nothing secret in docker inspect', async () => {
     const sandbox = await fixture.prepare(fixture.shell('echo s3cret-script', { env: { A: 's3cret-env' } }));
     await sandbox.launch();

@@ -18,6 +18,8 @@ const OPEN_FILES = 4096;
 /** Under pressure the kernel shall take jobs before the daemon and the fleet. */
 const OOM_SCORE = 500;
 const SPOOL_FILES = 5;
+/** As Docker itself does for NanoCpus. */
+const CPU_PERIOD_US = 100_000;
 
 export interface JobContainerInput {
   readonly request: Pick<SandboxRequest, 'spec'>;
@@ -107,7 +109,9 @@ function limits({ request }: JobContainerInput): HostConfig {
   return {
     Memory: memoryMiB * MIB,
     MemorySwap: memoryMiB * MIB,
-    NanoCpus: Math.round(cpus * 1e9),
+    // Docker refuses NanoCpus beyond what the machine has, but a limit that is out of reach is no reason to refuse a job.
+    CpuPeriod: CPU_PERIOD_US,
+    CpuQuota: Math.round(cpus * CPU_PERIOD_US),
     PidsLimit: pids,
     OomScoreAdj: OOM_SCORE,
     Ulimits: [

@@ -23,6 +23,25 @@ describe('what is kept warm', () => {
     expect(counts(demand, 20, 160_000)).toEqual({ a: 1 });
   });
 
+  test('what could not be made is tried again later and later, until it can be', () => {
+    const demand = new Demand();
+    demand.came(kind('a'), 0);
+    const untilTried = (now: number) => {
+      for (let ms = now; ; ms += 1000) if (!demand.isDoubtful('a', ms)) return ms - now;
+    };
+    expect(untilTried(0)).toBe(0);
+    const waits = [0, 0, 0].map(() => {
+      demand.tried('a', false, 0);
+      demand.came(kind('a'), 0);
+      return untilTried(0);
+    });
+    expect(waits).toEqual([5000, 10_000, 20_000]);
+    demand.tried('a', true, 0);
+    expect(untilTried(0)).toBe(0);
+    demand.tried('a', false, 0);
+    expect(untilTried(0)).toBe(5000);
+  });
+
   test('what the queue holds, within the limit, and no longer than it holds it', () => {
     const demand = new Demand();
     const seven = Array.from({ length: 7 }, () => kind('a'));

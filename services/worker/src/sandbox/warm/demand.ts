@@ -13,6 +13,9 @@ interface Known extends Kind {
   at: number;
   lastUsedAt: number;
   queued: number;
+  /** Tries in a row that made none, and from when on it is tried again. */
+  failures: number;
+  notBefore: number;
 }
 
 const HALF_LIFE_MS = 10_000;
@@ -20,6 +23,8 @@ const HALF_LIFE_MS = 10_000;
 const WEIGHT_OF_ONE_A_SECOND = HALF_LIFE_MS / 1000 / Math.LN2;
 /** How long it takes to have another warm container, with room for bursts. */
 const LEAD_SECONDS = 2;
+/** After a failure; twice as long after each further one, so that what the daemon refuses is not asked for all the time. */
+const PATIENCE_MS = 5000;
 /** A kind that nobody asked for in this time is forgotten. */
 const REMEMBERED_MS = 600_000;
 
@@ -71,8 +76,24 @@ export class Demand {
     return plan;
   }
 
+  /** Could none be made of this kind lately, so that it is better not tried yet? */
+  isDoubtful(key: string, now: number): boolean {
+    return now < (this.#kinds.get(key)?.notBefore ?? now);
+  }
+
+  /** Tells whether one could be made. */
+  tried(key: string, wasMade: boolean, now: number): void {
+    const known = this.#kinds.get(key);
+    if (known === undefined) return;
+    known.failures = wasMade ? 0 : known.failures + 1;
+    known.notBefore = wasMade ? now : now + PATIENCE_MS * 2 ** (known.failures - 1);
+  }
+
   #know({ key, spec }: Kind, now: number): Known {
-    const known = this.#kinds.get(key) ?? { key, spec, weight: 0, at: now, lastUsedAt: now, queued: 0 };
+    const known = this.#kinds.get(key) ?? {
+      ...{ key, spec, weight: 0, at: now, lastUsedAt: now, queued: 0 },
+      ...{ failures: 0, notBefore: now },
+    };
     this.#kinds.set(key, known);
     return known;
   }

@@ -140,6 +140,7 @@ export class WarmPool {
     const plan = this.#demand.wanted(limit, performance.now());
     await this.#removeStale(plan);
     for (const [key, { kind, count }] of plan) {
+      if (this.#demand.isDoubtful(key, performance.now())) continue;
       const have = this.#warm.filter((one) => one.kind.key === key).length + (this.#making.get(key) ?? 0);
       for (let missing = count - have; missing > 0 && this.#mayMake(); missing--) this.#makeOne(kind);
     }
@@ -158,9 +159,11 @@ export class WarmPool {
     const making = this.#make(kind).then(
       (one) => {
         this.#warm.push(one);
+        this.#demand.tried(kind.key, true, performance.now());
         return 0;
       },
       (error: unknown) => {
+        this.#demand.tried(kind.key, false, performance.now());
         this.#options.options.logger.debug({ err: error }, 'no container could be made ready; trying later');
         return TEND_MS;
       },
