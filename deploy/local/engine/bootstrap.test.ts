@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { plannedPackages } from './apt.ts';
 import type { BootstrapContext } from './context.ts';
 import { bootstrapContext } from './context.ts';
-import { ensureDocker } from './docker.ts';
+import { ensureDocker, refusalOf } from './docker.ts';
 import { withLock } from './lock.ts';
 import { parseOsRelease } from './os-release.ts';
 import { ensurePostgres } from './postgres.ts';
@@ -94,6 +94,16 @@ test('an engine that does not answer is named, with what to do', async () => {
     code: 'MISSING',
     message: expect.stringContaining('unset it to use the engine of this machine'),
   });
+});
+
+test.each([
+  ['connect EACCES /var/run/docker.sock', true, /^Your user may not use.*group "docker"/s],
+  ['connect ECONNREFUSED /var/run/docker.sock', true, /^No Docker engine answers.*systemctl start docker/s],
+  ['connect ENOENT /var/run/docker.sock', false, /^No Docker engine answers.*once as root/s],
+])('who is not root is told what to do about %s', (problem, installed, text) => {
+  const machine = { installed, debian: true, name: 'Debian' };
+  expect(refusalOf(problem, { ...machine, root: false })?.message).toMatch(text);
+  expect(refusalOf(problem, { ...machine, root: true })).toBeUndefined();
 });
 
 test('services that the environment names are used as they are', async () => {

@@ -52,22 +52,40 @@ async function whyNot(host: string): Promise<string | undefined> {
   }
 }
 
+const OTHER_ENGINE = 'Or name an engine elsewhere: DOCKER_HOST=unix:///path/docker.sock or tcp://host:2375';
+
 function refuseWhereNotAllowed(context: BootstrapContext, problem: string): void {
-  const distribution = thisDistribution();
   const root = process.getuid?.() === 0;
-  if (root && distribution.debian) return;
   const installed = findCommand('dockerd', context.env.PATH) !== undefined;
-  if (root && installed) return;
-  throw new MissingError(`No Docker engine answers at ${DEFAULT_HOST}: ${problem}`, [
-    ...(installed
-      ? [
-          'Docker is installed: start it (as root: systemctl start docker), and add your user to the group "docker".',
-        ]
-      : [`Install Docker for ${distribution.name}: https://docs.docker.com/engine/install/`]),
-    ...(distribution.debian && !installed
-      ? ['Or run this command once as root: it installs docker.io.']
-      : []),
-    'Or name an engine elsewhere: DOCKER_HOST=unix:///path/docker.sock or tcp://host:2375',
+  const refusal = refusalOf(problem, { root, installed, ...thisDistribution() });
+  if (refusal !== undefined) throw refusal;
+}
+
+/** Who may neither start an engine nor install one is told what to do; undefined for who may. */
+export function refusalOf(
+  problem: string,
+  machine: {
+    readonly root: boolean;
+    readonly installed: boolean;
+    readonly debian: boolean;
+    readonly name: string;
+  },
+): MissingError | undefined {
+  const { root, installed, debian, name } = machine;
+  if (root && (debian || installed)) return undefined;
+  if (problem.includes('EACCES')) {
+    return new MissingError(`Your user may not use the Docker engine at ${DEFAULT_HOST}: ${problem}`, [
+      'Add your user to the group "docker" (as root: usermod -aG docker NAME), and log in again.',
+      'Or run this command as root.',
+      OTHER_ENGINE,
+    ]);
+  }
+  return new MissingError(`No Docker engine answers at ${DEFAULT_HOST}: ${problem}`, [
+    installed
+      ? 'Docker is installed: start it (as root: systemctl start docker), and add your user to the group "docker".'
+      : `Install Docker for ${name}: https://docs.docker.com/engine/install/`,
+    ...(debian && !installed ? ['Or run this command once as root: it installs docker.io.'] : []),
+    OTHER_ENGINE,
   ]);
 }
 

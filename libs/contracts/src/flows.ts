@@ -15,12 +15,22 @@ const MOST_WAITS = 10_000;
 export const stepWhen = z.enum(['succeeded', 'failed', 'always', 'condition']);
 export type StepWhen = z.infer<typeof stepWhen>;
 
+const WHEN = stepWhen.options.map((when) => JSON.stringify(when)).join(', ');
+
 const flowStep = z.strictObject({
   name: shortName,
   job: jobSpec,
   /** All must hold. A step without any starts at once. */
   after: z
-    .array(z.strictObject({ step: shortName, when: stepWhen.default('succeeded') }))
+    .array(
+      z.strictObject(
+        { step: shortName, when: stepWhen.default('succeeded') },
+        {
+          error: ({ code }) =>
+            code === 'invalid_type' ? `must be {"step": NAME}, with "when": ${WHEN} if need be` : undefined,
+        },
+      ),
+    )
     .max(MOST_STEPS)
     .default([]),
 });
@@ -203,6 +213,7 @@ export function flowOutcome(definition: FlowDefinition, facts: readonly StepFact
 const isoTime = z.iso.datetime().nullable();
 
 export const flowState = z.enum(['running', 'succeeded', 'failed', 'cancelled']);
+export type FlowState = z.infer<typeof flowState>;
 
 /** One row of `GET /v1/flows`. */
 export const flowSummary = z.object({

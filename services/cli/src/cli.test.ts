@@ -108,6 +108,11 @@ describe('cronium run', () => {
   });
 });
 
+test('--version is that of the package', async () => {
+  const ran = await cronium(['--version']);
+  expect(ran).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+});
+
 describe('which fleet', () => {
   test('none: says how to start or name one', async () => {
     const ran = await cronium(['jobs'], { cwd: tempFolder() });

@@ -63,6 +63,18 @@ test('top without a terminal is one look, and names what is away', async () => {
   expect(ran.stdout).toMatch(/^0\/0 nodes ready .*\nnodes: .*\n$/);
 });
 
+test('pausing a pool that no node serves says so, for it may be a slip', async () => {
+  const { env } = await fleetThat({
+    'POST /v1/queues/default/pause': { pool: 'default', paused: true },
+    'POST /v1/queues/defualt/pause': { pool: 'defualt', paused: true },
+    'GET /v1/workers': { workers: [{ node: 'a', state: 'ready', busy: 0, pools: ['default'] }] },
+  });
+  expect(await cronium(['pause', 'default'], { env })).toMatchObject({ code: 0, stderr: '' });
+  const slip = await cronium(['pause', 'defualt'], { env });
+  expect(slip).toMatchObject({ code: 0, stdout: 'defualt paused\n' });
+  expect(slip.stderr).toContain('No worker serves defualt now');
+});
+
 test('drain --wait ends when the node is empty', async () => {
   let looks = 0;
   const { env } = await fleetThat({

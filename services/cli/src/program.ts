@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import manifest from '../package.json' with { type: 'json' };
 import { addArtifacts } from './commands/artifacts.ts';
 import { addAudit } from './commands/audit.ts';
 import { addAuditLog } from './commands/audit-log.ts';
@@ -32,6 +33,7 @@ Which fleet: CRONIUM_PRODUCER_URL, CRONIUM_RESULTS_URL and CRONIUM_API_KEY, else
 export function buildProgram(run: Run): Command {
   const program = new Command('cronium')
     .description('Runs jobs on a Cronium fleet and watches them.')
+    .version(manifest.version, '--version', 'print the version of the command line')
     .option('--json', 'print JSON, for programs')
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(what there is: cronium --help)')

@@ -139,9 +139,10 @@ function methodsByPath(app: App): { pattern: RegExp; methods: Set<string> }[] {
 function missing(context: AppContext, allowed: ReturnType<typeof methodsByPath>): HttpProblem {
   const { path, method } = context.req;
   const here = allowed.find(({ pattern }) => pattern.test(path));
-  return here
-    ? problems.methodNotAllowed(method, [...here.methods])
-    : problems.notFound(`address ${JSON.stringify(path.slice(0, 200))} here; see /docs`);
+  if (here !== undefined) return problems.methodNotAllowed(method, [...here.methods]);
+  const asked =
+    method === 'GET' && path.startsWith('/v1/') ? 'what became of jobs is asked of results; ' : '';
+  return problems.notFound(`address ${JSON.stringify(path.slice(0, 200))} here; ${asked}see /docs`);
 }
 
 function problemOf(error: unknown, context: AppContext, log: Logger): HttpProblem {

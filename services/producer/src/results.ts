@@ -1,4 +1,4 @@
-import { type JobState, jobState, queuePayload } from '@cronium/contracts';
+import { type FlowState, flowState, type JobState, jobState, queuePayload } from '@cronium/contracts';
 import { z } from 'zod';
 import { ResultsUnavailableError } from './errors.ts';
 import { linesOf } from './http/lines.ts';
@@ -7,6 +7,7 @@ const ANSWER_MS = 2000;
 const LONGEST_LINE = 64 * 2 ** 20;
 
 const stateOfJob = z.object({ state: jobState });
+const stateOfFlow = z.object({ state: flowState });
 
 /** An ended job, as results has it, ready to be queued again. */
 const endedJob = z.object({
@@ -38,9 +39,10 @@ export class ResultsClient {
     return response !== undefined;
   }
 
-  /** Does results know this flow? */
-  async hasFlow(flowId: string, authorization: string): Promise<boolean> {
-    return (await this.#get(`/v1/flows/${flowId}`, authorization)) !== undefined;
+  /** The state of a flow; `undefined` when results does not know it. */
+  async flowState(flowId: string, authorization: string): Promise<FlowState | undefined> {
+    const response = await this.#get(`/v1/flows/${flowId}`, authorization);
+    return response && stateOfFlow.parse(await response.json()).state;
   }
 
   /** A job with its payload; `undefined` when results does not know it. */

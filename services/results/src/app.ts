@@ -66,8 +66,9 @@ export function createApp(deps: Deps): Hono<Env> {
   app.route('/v1/schedules', scheduleRoutes(deps));
   app.route('/v1/accounts', accountRoutes(deps));
   app.route('/v1/flows', flowRoutes(deps));
-  app.all('/v1/*', () => {
-    throw problems.notFound('such endpoint; see /docs');
+  app.all('/v1/*', ({ req: { method, path } }) => {
+    const asked = method === 'GET' ? '' : 'jobs, batches and flows are sent to the producer; ';
+    throw problems.notFound(`${method} ${path.slice(0, 200)} here; ${asked}see /docs`);
   });
   app.route('/', siteRoutes(deps));
   return app;

@@ -27,7 +27,11 @@ async function audit(context: Context): Promise<number> {
 }
 
 function sum({ accepted, ended, waiting, running, containers, nodes }: AccountsView): string {
-  return `${accepted} accepted = ${ended} ended + ${waiting} waiting + ${running} running; ${containers} containers run on ${nodes.length} nodes`;
+  return `${accepted} accepted = ${ended} ended + ${waiting} waiting + ${running} running; ${counted(containers, 'container runs', 'containers run')} on ${counted(nodes.length, 'node', 'nodes')}`;
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${count} ${count === 1 ? one : many}`;
 }
 
 const COLUMNS: readonly Column<Discrepancy>[] = [

@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { setTimeout as after } from 'node:timers/promises';
 import { type Context, note, print } from '../context.ts';
 import { EXIT, explain } from '../failure.ts';
 import { LiveLine } from '../render/index.ts';
@@ -28,17 +28,22 @@ export const addControl: Register = (program, run) => {
     .description('Lets a drained node take jobs again.')
     .argument('<node>')
     .action(run((context, node: string) => control(context, [node], 'resumed', resumeNode)));
-  program
-    .command('pause')
-    .description('Lets the jobs of a pool wait.')
-    .argument('<pool>')
-    .action(run((context, pool: string) => control(context, [pool], 'paused', pausePool)));
+  program.command('pause').description('Lets the jobs of a pool wait.').argument('<pool>').action(run(pause));
   program
     .command('unpause')
     .description('Lets the jobs of a paused pool go on.')
     .argument('<pool>')
     .action(run((context, pool: string) => control(context, [pool], 'goes on', unpausePool)));
 };
+
+/** A pool has no list of its own: one that no node serves may be about to be, or be a slip of the pen. */
+async function pause(context: Context, pool: string): Promise<number> {
+  const code = await control(context, [pool], 'paused', pausePool);
+  const { workers } = await context.client().workers({ signal: context.signal });
+  if (!workers.some(({ pools, state }) => state !== 'gone' && pools.includes(pool)))
+    await note(context, `No worker serves ${pool} now. Pools stand in: cronium workers`);
+  return code;
+}
 
 const LOOK_EVERY_MS = 1000;
 
@@ -53,7 +58,7 @@ async function drain(context: Context, node: string, { wait }: { wait?: boolean 
     const worker = workers.find((one) => one.node === node);
     if (worker === undefined || worker.busy === 0 || worker.state === 'gone') break;
     line.show(`${worker.busy} of its jobs still run`);
-    await pause(LOOK_EVERY_MS, undefined, { signal: context.signal });
+    await after(LOOK_EVERY_MS, undefined, { signal: context.signal });
   }
   line.clear();
   await note(context, `${node} is empty. Stop it, or let it go on: cronium resume ${node}`);

@@ -10,7 +10,9 @@ export const addFlows: Register = (program, run) => {
   const flow = program.command('flow').description('Jobs that wait for each other.');
   flow
     .command('submit')
-    .description('Submits a file with {name, steps: [{name, job, after}]} (JSON) and watches it to its end.')
+    .description(
+      'Submits a file with {name, steps: [{name, job, after: [{step, when}]}]} (JSON) and watches it to its end.',
+    )
     .argument('<file>', 'a JSON file; "-" for standard input')
     .option('--idempotency-key <key>', 'sent again with the same key, it is the same flow')
     .option('-d, --detach', 'do not wait for its end')

@@ -1,6 +1,7 @@
 import { acceptedFlow, flowRecord, jobIdForStep } from '@cronium/contracts';
 import { expect, test } from 'vitest';
 import { JOB, startApp } from '../test/harness.ts';
+import { scriptedResults } from '../test/scripted-results.ts';
 
 const FLOW = {
   name: 'release',
@@ -69,4 +70,24 @@ test('a cancel is told to results', async () => {
   const { id } = acceptedFlow.parse(await (await app.post('/v1/flows', FLOW)).json());
   expect((await app.post(`/v1/flows/${id}/cancel`, {})).status).toBe(202);
   expect((await app.events()).at(-1)).toMatchObject({ type: 'cancel-flow', flowId: id, by: 'tests' });
+});
+
+test('a flow that has ended is not cancelled, and one that nobody knows is not found', async () => {
+  await using results = await scriptedResults({
+    '/v1/flows/flow_000000000001': { state: 'failed' },
+    '/v1/flows/flow_000000000002': { state: 'running' },
+  });
+  await using app = await startApp({ resultsUrl: results.url });
+  const cancel = async (n: number) => (await app.post(`/v1/flows/flow_00000000000${n}/cancel`, {})).status;
+  expect([await cancel(1), await cancel(2), await cancel(3)]).toEqual([409, 202, 404]);
+});
+
+test('a step that is named alone is told how to say it', async () => {
+  await using app = await startApp();
+  const answer = await app.post('/v1/flows', {
+    steps: [FLOW.steps[0], { name: 'deploy', job: JOB, after: ['build'] }],
+  });
+  expect(await answer.json()).toMatchObject({
+    errors: [{ path: 'steps[1].after[0]', message: expect.stringContaining('must be {"step": NAME}') }],
+  });
 });

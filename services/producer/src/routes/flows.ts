@@ -51,7 +51,7 @@ const CANCEL: RouteDescription = {
   description: 'Steps that wait are left out; jobs that have not ended are cancelled.',
   request: { params: [pathParameter('id', 'The flow.')] },
   success: { status: 202, ...json('The flow will end as cancelled.', cancelling) },
-  problems: [404, 503],
+  problems: [404, 409, 503],
 };
 
 /** `/v1/flows`. */
@@ -114,11 +114,11 @@ async function cancel(context: AppContext, { queues, results }: Services): Promi
   const id = pathId(context, 'id', { pattern: FLOW_ID, what: 'flow' });
   const { name: by, tenant } = context.var.caller;
   const waiting = await withValkey(() => queues.valkey.get(queues.keys.flow(id)));
-  const exists =
-    waiting === null
-      ? await results.hasFlow(id, context.req.header('authorization') ?? '')
-      : flowRecord.parse(JSON.parse(waiting)).tenant === tenant;
-  if (!exists) throw problems.notFound(`flow ${id}`);
+  if (waiting === null) {
+    const state = await results.flowState(id, context.req.header('authorization') ?? '');
+    if (state === undefined) throw problems.notFound(`flow ${id}`);
+    if (state !== 'running') throw problems.conflict(`The flow ${id} has ended: ${state}.`, { state });
+  } else if (flowRecord.parse(JSON.parse(waiting)).tenant !== tenant) throw problems.notFound(`flow ${id}`);
   await queues.announce([
     { type: 'cancel-flow', flowId: id, tenant, by, at: Date.now() },
     auditEvent(context, { action: 'flow.cancel', target: id }),

@@ -120,7 +120,7 @@ test('says why a job waits: busy, paused, delayed, taken', async () => {
   await service.fleet.heartbeat({ state: 'not_ready', reasons: ['no runtime image'] });
   expect(await why(id)).toContain('n1 is not_ready (no runtime image)');
   await valkey.sadd(keys.pausedPools, 'default');
-  expect(await why(id)).toContain('paused');
+  expect(await why(id)).toContain('paused; let it go on with: cronium unpause default');
   expect(await why(delayed)).toContain('delayed until');
   await valkey.del(keys.pausedPools);
   await service.fleet.heartbeat();

@@ -51,7 +51,10 @@ async function explainWait(deps: Deps, job: JobRow): Promise<Explanation> {
   }
   if (place === 'delayed') return explainDelay(deps, job, facts);
   if ((await valkey.sismember(keys.pausedPools, record.pool)) === 1) {
-    return { explanation: `The pool ${record.pool} is paused; resume it.`, facts };
+    return {
+      explanation: `The pool ${record.pool} is paused; let it go on with: cronium unpause ${record.pool}`,
+      facts,
+    };
   }
   const nodes = await knownNodes(valkey, keys);
   return explainNodes(

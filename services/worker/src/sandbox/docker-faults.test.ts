@@ -219,7 +219,9 @@ describe('images', () => {
     for (const error of refused) {
       expect(error).toMatchObject({
         code: 'image',
-        message: expect.stringMatching(/^the image localhost:1\/no\/such:1 cannot be had: .*localhost:1/),
+        message: expect.stringMatching(
+          /^the image localhost:1\/no\/such:1 cannot be had: .*localhost:1.* Is its name right/,
+        ),
       });
     }
     expect(await fixture.runtime.observe()).toEqual([]);

@@ -125,8 +125,12 @@ export class ImageStore {
   }
 }
 
+const WHAT_TO_DO =
+  'Is its name right, does the node reach the registry, and may it pull there (CRONIUM_REGISTRY_AUTH_FILE)?';
+
 function unavailable(reference: string, detail: string, cause?: unknown): SandboxError {
-  return new SandboxError('image', `the image ${reference} cannot be had: ${detail}`, { cause });
+  const why = detail.replace(/\.?\s*$/, '.');
+  return new SandboxError('image', `the image ${reference} cannot be had: ${why} ${WHAT_TO_DO}`, { cause });
 }
 
 function factsOf(reference: string, { Id, Config }: ImageInspectInfo): ImageFacts {
