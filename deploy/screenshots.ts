@@ -113,16 +113,22 @@ async function take(pages: BrowserContext, name: string, path: string): Promise<
 
 const context = bootstrapContext({ env: process.env, report });
 const browserFiles = await ensureChromium(context);
-await using fleet = await startFleet({ env: process.env, report, portBase: PORT_BASE, workers: 2 });
+// process.exit() would leave what `await using` holds; so the stack is closed before it.
+await using stack = new AsyncDisposableStack();
+const fleet = stack.use(await startFleet({ env: process.env, report, portBase: PORT_BASE, workers: 2 }));
 const { producerUrl, resultsUrl, apiKey, dashboardUrl } = fleet.local;
 const client = new CroniumClient({ producerUrl, resultsUrl, apiKey });
 const jobs = await playJobs();
-await using browser = await chromium.launch({
-  executablePath: browserFiles.path,
-  args: FLAGS,
-  chromiumSandbox: false,
-  env: { ...process.env, ...browserFiles.env } as Record<string, string>,
-});
+stack.defer(async () => void (await client.cancel(jobs.running.id)));
+const browser = stack.use(
+  await chromium.launch({
+    executablePath: browserFiles.path,
+    args: FLAGS,
+    chromiumSandbox: false,
+    env: { ...process.env, ...browserFiles.env } as Record<string, string>,
+  }),
+);
 await mkdir(FOLDER, { recursive: true });
 await takeAll();
+await stack.disposeAsync();
 process.exit(0);

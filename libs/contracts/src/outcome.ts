@@ -26,6 +26,7 @@ export type DeathPhase = (typeof DEATH_PHASES)[number];
 export const deathEvidence = z.looseObject({
   oomKilled: z.boolean().optional(),
   oomKills: z.int().optional(),
+  /** As it was last read while the container lived: it may have been more at the end. */
   memoryPeakBytes: z.number().optional(),
   memoryLimitBytes: z.number().optional(),
   events: z.array(z.json()).default([]),

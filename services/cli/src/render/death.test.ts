@@ -43,7 +43,7 @@ test('an out-of-memory kill is explained: what happened, what to do, how that is
     '  - the exit code was 137, which stands for SIGKILL',
     "  - the main program's parent process saw it die of a signal",
     '  - the kernel killed 1 of its processes for want of memory (the 32 MiB that it may use)',
-    '  - it used at most 32 MiB of the 32 MiB that it may use',
+    '  - it had used up to 32 MiB of the 32 MiB that it may use when that was last read',
     '  - Docker, 12:00:00.000: die (exitCode 137)',
     '  - its host had a load of 2.3, 1024 MiB of 8192 MiB free, memory pressure of 12.5 %',
     `  - all this was recorded at ${at}`,

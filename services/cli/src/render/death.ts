@@ -88,9 +88,10 @@ function exitLine({ exitCode, signal }: DeathRecord): string[] {
 }
 
 function memoryLine({ oomKilled, oomKills = 0, memoryPeakBytes, memoryLimitBytes }: Evidence): string[] {
-  const peak = memoryPeakBytes === undefined ? '' : `it used at most ${mebibytes(memoryPeakBytes)}`;
+  const peak = memoryPeakBytes === undefined ? '' : `it had used up to ${mebibytes(memoryPeakBytes)}`;
   const limit = memoryLimitBytes === undefined ? '' : `of the ${mebibytes(memoryLimitBytes)} that it may use`;
-  const used = peak === '' ? [] : [`${peak} ${limit}`.trim()];
+  // The kernel's figure goes with the container: what is known is the last reading, up to half a second old.
+  const used = peak === '' ? [] : [`${`${peak} ${limit}`.trim()} when that was last read`];
   if (oomKills > 0)
     return [`the kernel killed ${oomKills} of its processes for want of memory${of(limit)}`, ...used];
   if (oomKilled) return [`Docker says that it was killed for want of memory${of(limit)}`, ...used];

@@ -38,7 +38,7 @@ function Evidence({ death }: { death: DeathRecord }): JSX.Element {
     <>
       {peak !== undefined && limit !== undefined && limit > 0 && (
         <p class="muted">
-          Memory: {bytes(peak)} of {bytes(limit)} at the most
+          Memory: up to {bytes(peak)} of {bytes(limit)} when it was last read
           {evidence.oomKills !== undefined &&
             evidence.oomKills > 0 &&
             `, ${evidence.oomKills} out-of-memory ${evidence.oomKills === 1 ? 'kill' : 'kills'}`}
