@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { playSample, type Sample } from './sample.ts';
-import { openStage, type Stage } from './stage.ts';
+import { KEY, openStage, type Stage } from './stage.ts';
 import { visit } from './visit.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -199,7 +199,7 @@ test('a page whose file cannot be had says so, and is there when it can', async 
   await page.context().close();
 });
 
-test('without a key the page asks for one, and says when it is wrong', async () => {
+test('without a key the page asks for one, says when it is wrong, and takes one from its address; an unknown address says so', async () => {
   const context = await stage.browser.newContext({ bypassCSP: true });
   const page = await context.newPage();
   await visit(page, stage.line.url);
@@ -207,5 +207,13 @@ test('without a key the page asks for one, and says when it is wrong', async () 
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByText('does not know that key').waitFor();
   expect(await findings(page)).toEqual([]);
+  await page.evaluate(`location.hash = '#key=${KEY}'`);
+  await page
+    .getByRole('link', { name: 'Sign out' })
+    .or(page.getByRole('button', { name: 'Sign out' }))
+    .waitFor();
+  expect(page.url()).not.toContain('key=');
+  await visit(page, `${stage.line.url}/nowhere`);
+  await page.getByText('There is no such page').waitFor();
   await context.close();
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
@@ -200,4 +201,12 @@ test('waitForBatch waits for lines that are still to come', async () => {
   );
   await client.waitForBatch('b', { everyMs: 10 });
   expect(seen).toHaveLength(3);
+});
+
+test('the example of the documentation calls what the client has', () => {
+  const page = readFileSync(new URL('../../../docs/jobs.md', import.meta.url), 'utf8');
+  const called = [...page.matchAll(/\bclient\.(\w+)\(/g)].map(([, name = '']) => name);
+  const client = new CroniumClient({ producerUrl: 'http://p', resultsUrl: 'http://r', apiKey: 'k' });
+  expect(called).toContain('submit');
+  expect(called.filter((name) => typeof Reflect.get(client, name) !== 'function')).toEqual([]);
 });

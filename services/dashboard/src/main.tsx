@@ -12,4 +12,8 @@ import { openSession } from './data/session.ts';
 
 const root = document.getElementById('app');
 if (root !== null) render(<App />, root);
+// An address with a key that is pasted into the open page only changes what is behind the #.
+window.addEventListener('hashchange', () => {
+  if (window.location.hash.startsWith('#key=')) void openSession();
+});
 void openSession();

@@ -51,6 +51,16 @@ test.each(['/assets/missing.js', '/nowhere', '/..%2fsecret.txt', '/assets/..%2f.
   async (path) => expect((await site.request(path)).status).toBe(404),
 );
 
+test('a browser at an address that there is not gets the page that says so, a program a problem', async () => {
+  const ask = async (path: string, accept: string) => {
+    const response = await site.request(path, { headers: { accept } });
+    return [response.status, (await response.text()).includes('<title>Cronium Fleet')];
+  };
+  expect(await ask('/nowhere', 'text/html,*/*;q=0.8')).toEqual([404, true]);
+  expect(await ask('/nowhere', '*/*')).toEqual([404, false]);
+  expect(await ask('/assets/missing.js', 'text/html')).toEqual([404, false]);
+});
+
 test('without a build the page says how to make one', async () => {
   const empty = siteRoutes({ dashboardDir: join(folder, 'none') });
   expect(await (await empty.request('/jobs')).text()).toContain('npm run dashboard');

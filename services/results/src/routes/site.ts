@@ -62,6 +62,11 @@ export function siteRoutes({ dashboardDir }: Pick<Deps, 'dashboardDir'>): Hono<E
     const file = await encoded.get(path, c.req.header('accept-encoding') ?? '');
     if (file !== undefined) return send(c, file, path);
     if (path === '/index.html') return c.html(NO_DASHBOARD, 200, SECURITY);
+    // Who mistyped an address in a browser gets the page that says so.
+    const page = isForPeople(c)
+      ? await encoded.get('/index.html', c.req.header('accept-encoding') ?? '')
+      : undefined;
+    if (page !== undefined) return send(c, page, '/index.html', 404);
     throw problems.notFound(`${c.req.method} ${c.req.path.slice(0, 200)}`);
   });
   return app;
@@ -124,8 +129,17 @@ function isHashed(path: string): boolean {
   return path.startsWith('/assets/');
 }
 
-function send(c: Context<Env>, { bytes, encoding }: EncodedFile, path: string): Response {
-  return c.body(bytes, 200, {
+function isForPeople({ req }: Context<Env>): boolean {
+  return extname(req.path) === '' && (req.header('accept') ?? '').includes('text/html');
+}
+
+function send(
+  c: Context<Env>,
+  { bytes, encoding }: EncodedFile,
+  path: string,
+  status: 200 | 404 = 200,
+): Response {
+  return c.body(bytes, status, {
     ...SECURITY,
     'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream',
     'Cache-Control': isHashed(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
