@@ -103,6 +103,18 @@ test.each([
   expect(await listens(fixture.address, EGRESS_PORT)).toBe(false);
 });
 
+test('a sidecar that was taken off a network says so', async () => {
+  const addresses = ['10.0.0.2', '172.18.0.9'];
+  await using fixture = new Fixture({ addresses: () => [...addresses] });
+  await fixture.start();
+  expect(await fixture.sidecar.carryOut({ type: 'health' })).toEqual({ type: 'health' });
+  addresses.pop();
+  expect(await fixture.sidecar.carryOut({ type: 'health' })).toEqual({
+    type: 'health',
+    problem: 'it has lost its address 172.18.0.9: it was taken off a network',
+  });
+});
+
 test('a sidecar whose API takes no connections says so', async () => {
   await using fixture = new Fixture();
   await fixture.start();

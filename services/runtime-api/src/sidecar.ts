@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { EGRESS_PORT, RUNTIME_PORT, type SidecarCommand, type SidecarReply } from '@cronium/contracts';
 import type { JWK } from 'jose';
 import { createApp, type Limits } from './app.ts';
@@ -28,6 +29,8 @@ export interface SidecarOptions {
   readonly log: Log;
   readonly ports?: { readonly api: number; readonly egress: number };
   readonly limits?: Partial<Limits>;
+  /** The container's addresses, those of the job's network and of the shared one. */
+  readonly addresses?: () => readonly string[];
 }
 
 /** Carries out the worker's commands: it configures the sidecar once, then binds and unbinds attempts. */
@@ -39,12 +42,21 @@ export class Sidecar {
   readonly #limits: Limits;
   readonly #closers: (() => unknown)[] = [];
   #settings: Settings | undefined;
+  /** Those that it had when it was configured: one on the job's network, one on the shared one. */
+  #addresses: readonly string[] = [];
+  readonly #ownAddresses: () => readonly string[];
   #api: Server | undefined;
   #proxy: EgressProxy | undefined;
   #gate: ServiceGate | undefined;
   #revocations: Revocations | undefined;
 
-  constructor({ log, ports = { api: RUNTIME_PORT, egress: EGRESS_PORT }, limits }: SidecarOptions) {
+  constructor({
+    log,
+    ports = { api: RUNTIME_PORT, egress: EGRESS_PORT },
+    limits,
+    addresses = ownAddresses,
+  }: SidecarOptions) {
+    this.#ownAddresses = addresses;
     this.#log = log;
     this.#ports = ports;
     this.#limits = { ...LIMITS, ...limits };
@@ -83,6 +95,9 @@ export class Sidecar {
 
   async #problem(): Promise<string | undefined> {
     if (this.#settings === undefined) return 'it was not configured';
+    const present = this.#ownAddresses();
+    const gone = this.#addresses.filter((address) => !present.includes(address));
+    if (gone.length > 0) return `it has lost its address ${gone.join(', ')}: it was taken off a network`;
     const place = { host: this.#settings.address, port: this.#ports.api };
     if (await takesConnections(place)) return undefined;
     return `its API takes no connections at ${place.host}:${place.port}`;
@@ -114,6 +129,7 @@ export class Sidecar {
     this.#revocations = revocations;
     this.#api = server;
     this.#settings = settings;
+    this.#addresses = this.#ownAddresses();
   }
 
   async #bind(binding: Binding, { address, valkeyUrl, resultsUrl }: Settings): Promise<void> {
@@ -196,6 +212,11 @@ function unreadable(): RefusedError {
   const detail =
     'This is no HTTP/1.1 request: check the request line, the headers and the length of the body.';
   return new RefusedError('bad-request', { status: 400, detail });
+}
+
+function ownAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return all.filter(({ family, internal }) => family === 'IPv4' && !internal).map(({ address }) => address);
 }
 
 function takesConnections(place: { readonly host: string; readonly port: number }): Promise<boolean> {

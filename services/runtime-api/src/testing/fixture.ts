@@ -50,6 +50,12 @@ export interface Request {
   readonly token?: string;
 }
 
+interface FixtureOptions {
+  readonly valkeyUrl?: string;
+  readonly limits?: Partial<Limits>;
+  readonly addresses?: () => readonly string[];
+}
+
 /** A sidecar in this process, on a loopback address of its own, between real Valkey and a scripted results service. */
 export class Fixture implements AsyncDisposable {
   readonly prefix = testPrefix();
@@ -62,11 +68,12 @@ export class Fixture implements AsyncDisposable {
   #key: NodeKey | undefined;
   #token = '';
 
-  constructor({ valkeyUrl, limits }: { valkeyUrl?: string; limits?: Partial<Limits> } = {}) {
+  constructor({ valkeyUrl, limits, addresses }: FixtureOptions = {}) {
     this.#valkeyUrl = valkeyUrl ?? testEnvironment().valkeyUrl;
     this.sidecar = new Sidecar({
       log: (entry) => this.log.push(entry),
       limits: { patienceMs: 5000, ...limits },
+      ...(addresses && { addresses }),
     });
   }
 

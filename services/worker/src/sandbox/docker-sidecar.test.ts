@@ -1,3 +1,4 @@
+import { TOOLKIT_SOURCE } from '@cronium/contracts';
 import { eventually } from '@cronium/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Sandbox } from './runtime.ts';
@@ -89,4 +90,16 @@ test('the sidecar of a container that serves a batch is started again, and that 
   const next = await fixture.runtime.prepare(of(1), SILENT, signal());
   expect(next.binding.containerId).not.toBe(sandbox.binding.containerId);
   await next.release();
+});
+
+test('a sidecar that is not well when its job has ended serves no other', async () => {
+  const sandbox = await fixture.prepare(fixture.shell('true'));
+  await sandbox.launch();
+  await sandbox.exit(signal());
+  const sidecar = sidecarOf(sandbox);
+  const falls = await sidecar.exec({ Cmd: [`${TOOLKIT_SOURCE}/busybox`, 'touch', '/tmp/ill'] });
+  await falls.start({ Detach: true });
+  await eventually(async () => (await falls.inspect()).ExitCode === 0, { what: 'it is ill' });
+  await sandbox.release();
+  await expect(sidecar.inspect()).rejects.toMatchObject({ statusCode: 404 });
 });

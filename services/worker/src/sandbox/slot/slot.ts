@@ -18,7 +18,7 @@ import type { ImageFacts } from '../images.ts';
 import { HARDENED, JOB_USER, NO_FORWARDING } from '../job-container.ts';
 import type { DockerRuntimeOptions } from '../options.ts';
 import { listLabelled, remainsOf, removeRemains } from '../removal.ts';
-import type { SandboxRequest } from '../runtime.ts';
+import { SandboxError, type SandboxRequest } from '../runtime.ts';
 import { serviceHosts, serviceRoutes } from '../services.ts';
 import { createSlotNetwork, type SlotNetwork } from './network.ts';
 import { bindCommand, type Sidecar, startSidecar } from './sidecar.ts';
@@ -108,12 +108,17 @@ export class Slot {
     await line.ask(bindCommand({ request, options, services }), 'bound', limit);
   }
 
-  /** Takes the slot back: when this resolves, the sidecar has forgotten the attempt and closed its connections. */
+  /**
+   * Takes the slot back: when this resolves, the sidecar has forgotten the attempt and closed its connections, and is well.
+   * @throws SandboxError `sidecar` when it can serve no other attempt
+   */
   async unbind(): Promise<void> {
     const { line } = await this.#sidecar;
     if (!this.#isBound) return;
     using limit = deadline(UNBIND_MS, 'the sidecar was not unbound in time');
     await line.ask({ type: 'unbind' }, 'unbound', limit);
+    const problem = await line.health(limit);
+    if (problem !== undefined) throw new SandboxError('sidecar', `it serves no other attempt: ${problem}`);
     this.#isBound = false;
   }
 

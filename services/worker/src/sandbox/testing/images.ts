@@ -7,7 +7,7 @@ import { tarArchive } from './tar.ts';
 
 /** Images of one static program each: sixty sandboxes of them fit on a small machine. */
 export interface MinimalImages {
-  /** Stands for the sidecar's: speaks its protocol and takes connections, does nothing else. */
+  /** Stands for the sidecar's: speaks its protocol and takes connections, does nothing else. It is ill where /tmp/ill exists. */
   readonly runtime: string;
   /** Busybox with all its applets, no interpreter of any job language. */
   readonly job: string;
@@ -24,7 +24,7 @@ while read -r line; do
     '{"type":"configure"'*) echo '{"type":"ready"}';;
     '{"type":"bind"'*) echo '{"type":"bound","attemptId":"-"}';;
     '{"type":"unbind"'*) echo '{"type":"unbound"}';;
-    '{"type":"health"'*) echo '{"type":"health"}';;
+    '{"type":"health"'*) if [ -e /tmp/ill ]; then echo '{"type":"health","problem":"ill"}'; else echo '{"type":"health"}'; fi;;
   esac
 done
 exec "$b" sleep 1000000`;
