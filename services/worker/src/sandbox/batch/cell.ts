@@ -60,7 +60,8 @@ export class Cell {
   #isSpoiled = false;
   #isOpen = true;
   readonly #closed = Promise.withResolvers<void>();
-  readonly #unused = Promise.withResolvers<void>();
+  #unused = Promise.withResolvers<void>();
+  readonly #letGo = Promise.withResolvers<void>();
 
   constructor(tools: JobTools, parts: CellParts) {
     this.parts = parts;
@@ -127,6 +128,7 @@ export class Cell {
 
   /** An attempt has the cell; its log may be wanted until it leaves. */
   enter(attemptId: string): void {
+    if (!this.isUsed) this.#unused = Promise.withResolvers<void>();
     this.#users.add(attemptId);
     this.#turns += 1;
   }
@@ -160,21 +162,27 @@ export class Cell {
     await signalContainer(this.#tools.context.client, this.parts.containerId, 'SIGKILL');
   }
 
-  /** Lets go of it: it ends by itself after its present turn. */
+  /** Lets go of it: it ends by itself after its present turn. Idempotent. */
   detach(): void {
+    this.#letGo.resolve();
     this.#over.abort(new Error('the container was let go of'));
     this.parts.socket.destroy();
     this.#tools.context.events.forget(this.parts.containerId);
   }
 
-  /** Removes the container, when no log is wanted of it any more. Its slot is the caller's. */
-  async remove(): Promise<void> {
+  /**
+   * Removes the container, when no log is wanted of it any more. Its slot is the caller's.
+   * @returns false when it was let go of before: it is its successor's
+   */
+  async remove(): Promise<boolean> {
     this.spoil();
     const { client, limits } = this.#tools.context;
     // Stdin's end is the supervisor's; a turn that runs is ended by who wants that.
-    if (this.#users.size > 0) await this.#unused.promise;
+    if (this.isUsed) await Promise.race([this.#unused.promise, this.#letGo.promise]);
+    if (this.isUsed) return false;
     this.detach();
     await removeRemains(client, { containers: [this.parts.containerId], networks: [] }, limits.releaseMs);
+    return true;
   }
 
   #take(data: Buffer): void {

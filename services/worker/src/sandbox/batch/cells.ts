@@ -109,9 +109,8 @@ export class Cells {
   async close(): Promise<void> {
     this.#closing.abort(new SandboxError('aborted', 'the worker stops'));
     clearTimeout(this.#sweep);
-    const cells = [...this.#all.keys()];
-    for (const cell of cells.filter(({ isUsed }) => isUsed)) cell.detach();
-    for (const cell of cells.filter(({ isUsed }) => !isUsed)) void this.drop(cell);
+    for (const cell of this.#removals.keys()) if (cell.isUsed) cell.detach();
+    for (const cell of [...this.#all.keys()]) void this.drop(cell);
     // What ends may begin a removal.
     await this.#work.ended();
   }
@@ -162,8 +161,8 @@ export class Cells {
     const { slots, options } = this.#options;
     const { slot, containerId } = cell.parts;
     try {
-      await cell.remove();
-      await slots.release(slot);
+      if (this.#closing.signal.aborted && cell.isUsed) cell.detach();
+      if (await cell.remove()) await slots.release(slot);
     } catch (error) {
       const container = short(containerId);
       options.logger.warn({ err: error, container }, 'a container that served a batch stays');

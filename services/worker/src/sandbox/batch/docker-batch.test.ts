@@ -238,6 +238,40 @@ describe('jobs of a batch', () => {
     await expect(container.inspect()).rejects.toMatchObject({ statusCode: 404 });
   });
 
+  test('whose container ended before their logs were read do not keep their worker from stopping, and are taken back', async () => {
+    const { input, batchId } = batch()('echo kept; exit 4');
+    const stopping = fixture.anotherRuntime();
+    const prepare = () => {
+      const request = fixture.request(input);
+      return stopping.prepare({ ...request, payload: { ...request.payload, batchId } }, SILENT, signal());
+    };
+    // One that was read and left before does not make its container free to go.
+    const first = await prepare();
+    await first.launch();
+    await fixture.follow(first);
+    await first.release();
+    const sandbox = await prepare();
+    expect(sandbox.binding.containerId).toBe(first.binding.containerId);
+    await sandbox.launch();
+    await sandbox.exit(signal());
+    const container = fixture.docker.getContainer(sandbox.binding.containerId);
+    await container.kill();
+    await container.wait();
+    // The next one gets another container: the first one's is given up from then on.
+    const next = await prepare();
+    expect(next.binding.containerId).not.toBe(sandbox.binding.containerId);
+    await next.release();
+    // Nobody releases it: its end could not be reported.
+    await stopping.close();
+    const successor = fixture.anotherRuntime();
+    const adopted = await successor.adopt(sandbox.binding, fixture.served);
+    if (adopted === undefined) throw new Error('the turn is gone');
+    const { stdout, exit } = await fixture.follow(adopted);
+    expect([stdout.toString(), exit]).toMatchObject(['kept\n', { exitCode: 4 }]);
+    await adopted.release();
+    await successor.close();
+  });
+
   test('are shared by nobody else: another batch, other limits, a job of its own', async () => {
     const [one, other] = [batch(), batch()];
     const first = await run(one('true'));
