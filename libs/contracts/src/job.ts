@@ -131,15 +131,18 @@ const retry = z.strictObject({
 });
 
 const HOST_PORT = /^(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?:[0-9]{1,5}$/;
-const egress = z.union([
-  z.enum(['none', 'internet']),
-  z.strictObject({
-    allow: z
-      .array(z.string().regex(HOST_PORT, { error: 'must be host:port, such as api.example.com:443' }))
-      .min(1)
-      .max(100),
-  }),
-]);
+const egress = z.union(
+  [
+    z.enum(['none', 'internet']),
+    z.strictObject({
+      allow: z
+        .array(z.string().regex(HOST_PORT, { error: 'must be host:port, such as api.example.com:443' }))
+        .min(1)
+        .max(100),
+    }),
+  ],
+  { error: 'must be "none", "internet" or {"allow": ["HOST:PORT"]}' },
+);
 
 const artifactPattern = text(500).min(1).refine(isRelativePath, {
   error: 'must be relative to the job’s folder, without "..", empty parts or control characters',

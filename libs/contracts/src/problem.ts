@@ -25,8 +25,33 @@ function pathOf(path: readonly PropertyKey[]): string {
   }, '');
 }
 
-/** What zod says of a field that is not there. */
-const MISSING = /^Invalid input: expected (\w+), received undefined$/;
+/** What zod says by itself, and what it says here: in words, with what is allowed. */
+const WORDS: readonly (readonly [RegExp, string])[] = [
+  [/^Invalid input: expected (\w+), received undefined$/, 'is missing: $1 is expected'],
+  [/^Invalid input: expected int, received number$/, 'must be a whole number'],
+  [/^Invalid input: expected boolean, received \w+$/, 'must be true or false'],
+  [/^Invalid input: expected record, received (\w+)$/, 'must be of type object, not $1'],
+  [/^Invalid input: expected (\w+), received (\w+)$/, 'must be of type $1, not $2'],
+  [/^Invalid input: expected (.+)$/, 'must be $1'],
+  [/^Invalid (?:option: expected one of|discriminator value\. Expected) (.+)$/, 'must be one of $1'],
+  [/^Too (?:small|big): expected \w+ to have >=1 (\w+)$/, 'must not be empty'],
+  [/^Too small: expected \w+ to have >=(\d+) (\w+)$/, 'must have at least $1 $2'],
+  [/^Too big: expected \w+ to have <=(\d+) (\w+)$/, 'must have at most $1 $2'],
+  [/^Too small: expected \w+ to be >=(.+)$/, 'must be at least $1'],
+  [/^Too big: expected \w+ to be <=(.+)$/, 'must be at most $1'],
+  [/^Too small: expected \w+ to be >(.+)$/, 'must be more than $1'],
+  [/^Too big: expected \w+ to be <(.+)$/, 'must be less than $1'],
+  [/^Invalid ISO datetime$/, 'must be a time such as 2026-01-31T12:00:00Z'],
+];
+
+function inWords(message: string): string {
+  const [pattern, words] = WORDS.find(([of]) => of.test(message)) ?? [];
+  if (pattern === undefined || words === undefined) return message;
+  const text = message.replace(pattern, words);
+  return text.startsWith('must be one of')
+    ? text.replaceAll(/["'] ?\| ?["']/g, ', ').replaceAll(/["']/g, '')
+    : text;
+}
 
 /** Zod's issues as field errors; an unknown field is named by its own path. */
 export function fieldErrors(error: z.ZodError): FieldError[] {
@@ -36,7 +61,7 @@ export function fieldErrors(error: z.ZodError): FieldError[] {
     }
     const message =
       issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
-    return [{ path: pathOf(issue.path), message: message.replace(MISSING, 'is missing: $1 is expected') }];
+    return [{ path: pathOf(issue.path), message: inWords(message) }];
   });
 }
 

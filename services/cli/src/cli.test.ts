@@ -113,6 +113,15 @@ test('--version is that of the package', async () => {
   expect(ran).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
 });
 
+test.each([
+  [['flow', 'show'], 'cronium flow show --help'],
+  [['run', '-l', 'ruby', 'x'], 'cronium run --help'],
+  [['trce', 'x'], 'cronium --help'],
+])('a wrong call leads to the help of its command: %j', async (args, help) => {
+  const ran = await cronium(args);
+  expect(ran).toMatchObject({ code: 2, stderr: expect.stringContaining(`(what there is: ${help})`) });
+});
+
 describe('which fleet', () => {
   test('none: says how to start or name one', async () => {
     const ran = await cronium(['jobs'], { cwd: tempFolder() });

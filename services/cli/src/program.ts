@@ -36,7 +36,6 @@ export function buildProgram(run: Run): Command {
     .version(manifest.version, '--version', 'print the version of the command line')
     .option('--json', 'print JSON, for programs')
     .configureHelp({ showGlobalOptions: true })
-    .showHelpAfterError('(what there is: cronium --help)')
     .exitOverride()
     .addHelpText('after', EXAMPLES);
   for (const add of [
@@ -57,5 +56,12 @@ export function buildProgram(run: Run): Command {
     addCompletion,
   ])
     add(program, run);
+  leadToHelp(program, 'cronium');
   return program;
+}
+
+/** A wrong call leads to the help of the command that was called. */
+function leadToHelp(command: Command, name: string): void {
+  command.showHelpAfterError(`(what there is: ${name} --help)`);
+  for (const own of command.commands) leadToHelp(own, `${name} ${own.name()}`);
 }
