@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DockerClient } from './docker.ts';
 
@@ -10,23 +11,31 @@ export interface DaemonRun {
   readonly bridgeMadeAt: string | undefined;
 }
 
-/** When a container started, and in which run of the daemon as far as that is known. */
-export interface ContainerStart {
-  readonly in: DaemonRun | undefined;
-  readonly at: string;
+/** When a container started, in which run of the daemon as far as that is known, and how it ended. */
+export interface ContainerLife {
+  readonly startedIn: DaemonRun | undefined;
+  readonly startedAt: string;
+  readonly exitCode: number;
 }
+
+/** SIGKILL and SIGTERM: what a daemon that stops leaves of its containers. */
+const TAKEN_ALONG: ReadonlySet<number> = new Set([137, 143]);
 
 /**
  * Which run of the daemon this is. A daemon makes its default bridge network anew at each start, unless containers lived
  * on through it, so that network's time of creation tells two runs apart. Where it does not, the daemon's memory does:
- * one that remembers few events, and none from before a container's start, was not there then.
+ * one that remembers few events, and none from before a container's start, was not there then. Of one that remembers
+ * many, and none that is old enough, its socket's age tells.
  */
 export class DaemonEpoch {
   /** A connection for each question: a daemon that is stopping takes no new ones, but still answers on old ones. */
   readonly #fresh: DockerClient;
+  readonly #socketPath: string | undefined;
   #known: Promise<DaemonRun> | undefined;
 
   constructor(dockerHost: string, callMs: number) {
+    const { protocol, pathname } = new URL(dockerHost);
+    this.#socketPath = protocol === 'unix:' ? pathname : undefined;
     this.#fresh = new DockerClient(dockerHost, { callMs, keepAlive: false });
   }
 
@@ -50,15 +59,20 @@ export class DaemonEpoch {
    * Was the container started by a former run of the daemon, which took it along when it ended?
    * @returns what shows it, or `undefined` when this is the same run as far as can be known
    */
-  async former(start: ContainerStart): Promise<string | undefined> {
+  async former({ startedIn, startedAt, exitCode }: ContainerLife): Promise<string | undefined> {
     const run = await this.#confirm();
     const made = run.bridgeMadeAt;
+    const startedMs = Date.parse(startedAt);
     // Not the time of its end: a daemon under load may kill what it finds only after it has made its networks.
-    if (made !== undefined && made !== start.in?.bridgeMadeAt && Date.parse(start.at) <= Date.parse(made))
+    if (made !== undefined && made !== startedIn?.bridgeMadeAt && startedMs <= Date.parse(made))
       return `it runs since ${made}`;
     // Over one connection it is one run.
-    if (run === start.in) return undefined;
-    return (await this.#hasMissed(start.at)) ? `it does not know of the start at ${start.at}` : undefined;
+    if (run === startedIn) return undefined;
+    const remembered = await this.#remembers(startedMs);
+    const isFormer =
+      remembered === 'no' ||
+      (remembered === 'unclear' && TAKEN_ALONG.has(exitCode) && startedMs < (await this.#socketMadeMs()));
+    return isFormer ? `it was not there at ${startedAt}, when the container started` : undefined;
   }
 
   /**
@@ -90,18 +104,27 @@ export class DaemonEpoch {
     return { bridgeMadeAt: bridge?.Created };
   }
 
-  /** Is this run younger than that, for sure? Where a proxy withholds the events it cannot be known. */
-  async #hasMissed(time: string): Promise<boolean> {
+  /** Was this run there then? Where a proxy withholds the events, or too much has happened since, it cannot be known so. */
+  async #remembers(timeMs: number): Promise<'yes' | 'no' | 'unclear'> {
     const info = await this.#fresh.call<{ LiveRestoreEnabled: boolean; SystemTime: string }>({
       operation: 'ask the daemon about itself',
       method: 'GET',
       path: '/info',
     });
     // One with live-restore takes over what a former one had started.
-    if (info.LiveRestoreEnabled) return false;
+    if (info.LiveRestoreEnabled) return 'yes';
     const events = await this.#eventsUntil(info.SystemTime).catch(() => undefined);
-    if (events === undefined || events.length >= EVENTS_KEPT) return false;
-    return events.every(({ timeNano }) => timeNano / 1e6 > Date.parse(time));
+    if (events?.some(({ timeNano }) => timeNano / 1e6 <= timeMs)) return 'yes';
+    return events !== undefined && events.length < EVENTS_KEPT ? 'no' : 'unclear';
+  }
+
+  /** A daemon makes its socket when it starts, unless the host's init holds it for the daemon. Unix ms; long ago if unknown. */
+  async #socketMadeMs(): Promise<number> {
+    if (this.#socketPath === undefined) return 0;
+    return await stat(this.#socketPath).then(
+      ({ birthtimeMs }) => birthtimeMs,
+      () => 0,
+    );
   }
 
   /** @param time by the daemon's clock: it would wait for what is still to come */

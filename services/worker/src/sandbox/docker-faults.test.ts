@@ -43,38 +43,45 @@ const reconciled = ({ runtime }: SandboxFixture) =>
 
 describe('a daemon that goes away', { timeout: 2 * LIMIT_MS }, () => {
   test.each([
-    ['SIGTERM', []],
-    ['SIGKILL', []],
+    ['SIGTERM', [], 0],
+    ['SIGKILL', [], 0],
     // No default network tells its runs apart then, as when one outlived the daemon.
-    ['SIGTERM', ['--bridge=none']],
-  ] as const)('by %s takes its jobs along, and that is what is said of them %j', async (how, flags) => {
-    await using engine = await OwnEngine.start([...flags]);
-    await using fixture = await fixtureOn(engine);
-    const sandbox = await fixture.prepare(fixture.shell(FOREVER));
-    await sandbox.launch();
-    const output = await reading(sandbox);
-    const before = await fixture.prepare(fixture.shell('echo fine; exit 6'));
-    await before.launch();
-    expect(await before.exit(signal())).toMatchObject({ type: 'exited', exitCode: 6 });
+    ['SIGTERM', ['--bridge=none'], 0],
+    // And its memory is full of later events.
+    ['SIGTERM', ['--bridge=none'], 300],
+  ] as const)(
+    'by %s takes its jobs along, and that is what is said of them: %j, %i events',
+    async (how, flags, events) => {
+      await using engine = await OwnEngine.start([...flags]);
+      await using fixture = await fixtureOn(engine);
+      const sandbox = await fixture.prepare(fixture.shell(FOREVER));
+      await sandbox.launch();
+      const output = await reading(sandbox);
+      const before = await fixture.prepare(fixture.shell('echo fine; exit 6'));
+      await before.launch();
+      expect(await before.exit(signal())).toMatchObject({ type: 'exited', exitCode: 6 });
 
-    await engine.down(how);
-    expect(await fixture.runtime.blockers(signal())).toMatchObject([
-      { name: 'docker', message: expect.stringContaining(engine.dockerHost) },
-    ]);
-    await expect(fixture.prepare(fixture.shell('true'))).rejects.toMatchObject({ code: 'docker' });
-    await engine.up();
+      await engine.down(how);
+      expect(await fixture.runtime.blockers(signal())).toMatchObject([
+        { name: 'docker', message: expect.stringContaining(engine.dockerHost) },
+      ]);
+      await expect(fixture.prepare(fixture.shell('true'))).rejects.toMatchObject({ code: 'docker' });
+      await engine.up();
+      for (let made = 0; made < events; made += 2)
+        await fixture.docker.createVolume().then((volume) => volume.remove());
 
-    expect(await sandbox.exit(signal())).toMatchObject({ type: 'daemon' });
-    expect(bytesOf(await output.all, 'stdout').toString()).toBe('up\n');
-    // What ended before is known, and a reader who comes late gets its whole log.
-    expect(await before.exit(signal())).toMatchObject({ type: 'exited', exitCode: 6 });
-    expect(bytesOf(await collect(before.output(ZERO, signal())), 'stdout').toString()).toBe('fine\n');
-    const adopted = await fixture.anotherRuntime().adopt(sandbox.binding, fixture.served);
-    expect(await adopted?.exit(signal())).toMatchObject({ type: 'daemon' });
-    await Promise.all([sandbox.release(), before.release()]);
-    await reconciled(fixture);
-    await fixture.docker.getNetwork(fixture.options.sharedNetwork).inspect();
-  });
+      expect(await sandbox.exit(signal())).toMatchObject({ type: 'daemon' });
+      expect(bytesOf(await output.all, 'stdout').toString()).toBe('up\n');
+      // What ended before is known, and a reader who comes late gets its whole log.
+      expect(await before.exit(signal())).toMatchObject({ type: 'exited', exitCode: 6 });
+      expect(bytesOf(await collect(before.output(ZERO, signal())), 'stdout').toString()).toBe('fine\n');
+      const adopted = await fixture.anotherRuntime().adopt(sandbox.binding, fixture.served);
+      expect(await adopted?.exit(signal())).toMatchObject({ type: 'daemon' });
+      await Promise.all([sandbox.release(), before.release()]);
+      await reconciled(fixture);
+      await fixture.docker.getNetwork(fixture.options.sharedNetwork).inspect();
+    },
+  );
 
   test('with live-restore leaves its jobs alone: their end and all their output are known', async () => {
     await using engine = await OwnEngine.start(['--live-restore']);

@@ -59,8 +59,9 @@ export async function watchExit(watch: ExitWatch): Promise<ExitReport> {
  * 137 as if they had failed, and after a crash it may not know. So a new connection must show the same run of the daemon.
  */
 async function confirm(watch: ExitWatch, { State }: ContainerInspectInfo): Promise<ExitReport> {
-  const start = { in: watch.startedIn, at: State.StartedAt };
-  const shown = await whenAnswered(watch, () => watch.epoch.former(start));
+  const { StartedAt: startedAt, ExitCode: exitCode } = State;
+  const life = { startedIn: watch.startedIn, startedAt, exitCode };
+  const shown = await whenAnswered(watch, () => watch.epoch.former(life));
   if (shown !== undefined) {
     const detail = `the Docker daemon was restarted (${shown}); the container stopped at ${State.FinishedAt} with code ${State.ExitCode}, which may be the daemon's doing`;
     return { type: 'daemon', detail };
