@@ -23,7 +23,7 @@ test(
   async () => {
     // The first jobs open what is kept: connections, slots, prepared statements.
     await soak(fleet, 4);
-    const { moments, succeeded, charts } = await soak(fleet, jobs);
+    const { moments, succeeded, endless, charts } = await soak(fleet, jobs);
     expect(succeeded).toBe(jobs);
     await mkdir(join(PICTURE, '..'), { recursive: true });
     await writeFile(PICTURE, plot(charts()));
@@ -33,6 +33,7 @@ test(
       expect(after?.handles, `${name}: handles`).toBeLessThanOrEqual(before.handles + HANDLES_MORE);
       expect(after?.sockets, `${name}: sockets`).toBeLessThanOrEqual(before.sockets + HANDLES_MORE);
     }
+    expect(endless).toEqual([]);
     expect(last?.keys).toBeLessThanOrEqual((first?.keys ?? 0) + 5);
   },
   Math.max(3 * WAIT_MS, jobs * 5000),

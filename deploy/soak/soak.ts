@@ -16,13 +16,18 @@ interface Moment {
 export interface Soak {
   readonly moments: readonly Moment[];
   readonly succeeded: number;
+  /** Keys in Valkey that ought to expire by themselves and have no time for it. */
+  readonly endless: readonly string[];
   charts(): Record<string, Series[]>;
 }
 
 const EVERY_MS = 1000;
 const BATCH = 500;
-/** What each run of a program leaves in Valkey for as long as its token would be good: a revocation, which expires by itself. */
-const EXPIRING = /:revoked:/;
+/**
+ * What expires by itself: each run of a program leaves a revocation for as long as its token would be good, each batch whose
+ * it is for a week.
+ */
+const EXPIRING = /:(?:revoked|batch):/;
 
 /** Runs so many jobs and looks every second at what the fleet's processes and stores hold, from before the first to after the last. */
 export async function soak(fleet: TestFleet, jobs: number): Promise<Soak> {
@@ -41,7 +46,8 @@ export async function soak(fleet: TestFleet, jobs: number): Promise<Soak> {
     const succeeded = await runAll(fleet, jobs);
     over.abort();
     await looking;
-    return { moments, succeeded, charts: () => chartsOf(moments) };
+    const endless = await endlessKeys(valkey, prefixOf(fleet));
+    return { moments, succeeded, endless, charts: () => chartsOf(moments) };
   } finally {
     over.abort();
     valkey.disconnect();
@@ -77,8 +83,19 @@ async function look(fleet: TestFleet, valkey: Redis): Promise<Moment> {
   return {
     processes,
     dockerObjects: own.length,
-    keys: await countKeys(valkey, fleet.facts.env.CRONIUM_PREFIX ?? ''),
+    keys: await countKeys(valkey, prefixOf(fleet)),
   };
+}
+
+const prefixOf = ({ facts }: TestFleet) => facts.env.CRONIUM_PREFIX ?? '';
+
+async function endlessKeys(valkey: Redis, prefix: string): Promise<string[]> {
+  const endless: string[] = [];
+  for await (const keys of valkey.scanStream({ match: `${prefix}*`, count: 1000 })) {
+    for (const key of (keys as string[]).filter((one) => EXPIRING.test(one)))
+      if ((await valkey.pttl(key)) === -1) endless.push(key);
+  }
+  return endless;
 }
 
 async function countKeys(valkey: Redis, prefix: string): Promise<number> {
@@ -98,6 +115,6 @@ function chartsOf(moments: readonly Moment[]): Record<string, Series[]> {
     'Open handles': of('handles'),
     Sockets: of('sockets'),
     'Docker objects': [{ name: 'all', values: moments.map(({ dockerObjects }) => dockerObjects) }],
-    'Keys in Valkey (without revocations)': [{ name: 'all', values: moments.map(({ keys }) => keys) }],
+    'Keys in Valkey (without those that expire)': [{ name: 'all', values: moments.map(({ keys }) => keys) }],
   };
 }
