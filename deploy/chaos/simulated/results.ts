@@ -133,12 +133,12 @@ export class SimulatedResults {
 export function simulatedResultsClient(results: SimulatedResults, wire: Wire): ResultsClient {
   return {
     // As it stood when it was sent.
-    sendUpdates: (updates) => {
+    sendUpdates: (updates, signal) => {
       const sent = JSON.parse(JSON.stringify(updates)) as typeof updates;
-      return wire.ask(() => results.ingest(sent));
+      return wire.ask(() => results.ingest(sent), { signal });
     },
-    sendLogs: (frames) => wire.ask(() => results.store(frames)),
-    logPosition: (attemptId) => wire.ask(() => results.position(attemptId)),
+    sendLogs: (frames, signal) => wire.ask(() => results.store(frames), { signal }),
+    logPosition: (attemptId, signal) => wire.ask(() => results.position(attemptId), { signal }),
     secrets: () => wire.ask(() => ({})),
     ping: () => wire.ask(() => undefined),
   };

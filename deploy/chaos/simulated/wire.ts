@@ -1,4 +1,4 @@
-import { pause } from '@cronium/lifecycle';
+import { pause, waitFor } from '@cronium/lifecycle';
 import type { Random } from '../random.ts';
 import type { SimProcess, VirtualTime } from './virtual-time.ts';
 
@@ -17,6 +17,8 @@ export interface WireOptions {
 export interface Asking {
   /** Waits for a server that is away, and repeats what was not answered; without it the question fails. */
   readonly patient?: boolean;
+  /** The question is given up; what was asked for may be done all the same. */
+  readonly signal?: AbortSignal;
 }
 
 /** A question that nobody answers fails after this time. */
@@ -61,7 +63,8 @@ export class Wire {
   /** Asks; the server acts in one moment. @throws the error of an unanswered question, or what the server throws */
   ask<T>(act: () => T, asking: Asking = {}): Promise<T> {
     const { time, process } = this.#options;
-    return process.receive(time.outside(() => this.#carry(act, asking)));
+    const answer = process.receive(time.outside(() => this.#carry(act, asking)));
+    return asking.signal === undefined ? answer : waitFor(answer, asking.signal);
   }
 
   /** Waits for something that happens at the server; its answer waits for the way. */
