@@ -10,6 +10,7 @@ export function plot(charts: Readonly<Record<string, readonly Series[]>>): strin
   const entries = Object.entries(charts);
   const parts = entries.map(([title, series], index) => chart(title, series, index * HEIGHT));
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${entries.length * HEIGHT}" font-family="sans-serif" font-size="12">
+<title>What each process and store held over the run</title>
 <rect width="100%" height="100%" fill="white"/>
 ${parts.join('\n')}
 </svg>
