@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { Queue, testEnvironment } from '@cronium/testing';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
@@ -12,8 +13,10 @@ const IDS = ['a', 'b', 'c', 'd'].map((name) => `job_00000000000${name}`);
 const TOKENS = ['t1', 't2'];
 
 let connection: Redis;
-beforeAll(() => {
+beforeAll(async () => {
   connection = new Redis(testEnvironment().valkeyUrl, { maxRetriesPerRequest: null });
+  // Its questions do not wait for a connection.
+  if (connection.status !== 'ready') await once(connection, 'ready');
 });
 afterAll(() => connection.disconnect());
 
