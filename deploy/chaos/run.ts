@@ -1,5 +1,4 @@
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { runTest } from '../run-test.ts';
 import { numberOf, runScript } from '../script-options.ts';
 import { CHAOS_VARIABLES, LOADS, type LoadName } from './options.ts';
 import { simulateMany } from './simulated/many.ts';
@@ -52,20 +51,13 @@ await runScript({
 });
 
 function run({ minutes, seeds, rounds, load }: Rounds): number {
-  const env = {
-    ...process.env,
+  process.stdout.write(`chaos: ${rounds} x ${minutes} minutes from seed ${seeds.join()}\n`);
+  return runTest('deploy/chaos/round.test.ts', {
     // The rounds have stores of their own.
     CRONIUM_TEST_NEEDS: 'docker,images',
     [CHAOS_VARIABLES.minutes]: String(minutes),
     [CHAOS_VARIABLES.seed]: seeds.join(),
     [CHAOS_VARIABLES.rounds]: String(rounds),
     [CHAOS_VARIABLES.load]: load,
-  };
-  process.stdout.write(`chaos: ${rounds} x ${minutes} minutes from seed ${seeds.join()}\n`);
-  const script = join(import.meta.dirname, '../local/test.ts');
-  const { status } = spawnSync(process.execPath, [script, 'deploy/chaos/round.test.ts'], {
-    env,
-    stdio: 'inherit',
   });
-  return status ?? 1;
 }

@@ -1,5 +1,4 @@
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { runTest } from '../run-test.ts';
 import { numberOf, runScript } from '../script-options.ts';
 
 const USAGE = `Runs many jobs through a fleet and draws what its processes hold meanwhile: memory, handles, sockets, Docker
@@ -15,13 +14,9 @@ await runScript({
   options: { jobs: { type: 'string', default: '10000' } },
   run: ({ jobs }) => {
     const SOAK_JOBS = String(numberOf('jobs', jobs, 10));
-    const env = { ...process.env, SOAK_JOBS, CRONIUM_TEST_NEEDS: 'valkey,postgres,docker,images' };
-    const script = join(import.meta.dirname, '../local/test.ts');
-    const { status } = spawnSync(process.execPath, [script, 'deploy/soak/soak.test.ts'], {
-      env,
-      stdio: 'inherit',
-    });
+    const needs = { CRONIUM_TEST_NEEDS: 'valkey,postgres,docker,images' };
+    const exitCode = runTest('deploy/soak/soak.test.ts', { SOAK_JOBS, ...needs });
     process.stdout.write('The picture is .cronium/soak.svg\n');
-    return status ?? 1;
+    return exitCode;
   },
 });

@@ -91,19 +91,19 @@ const prefixOf = ({ facts }: TestFleet) => facts.env.CRONIUM_PREFIX ?? '';
 
 async function endlessKeys(valkey: Redis, prefix: string): Promise<string[]> {
   const endless: string[] = [];
-  for await (const keys of valkey.scanStream({ match: `${prefix}*`, count: 1000 })) {
-    for (const key of (keys as string[]).filter((one) => EXPIRING.test(one)))
-      if ((await valkey.pttl(key)) === -1) endless.push(key);
-  }
+  for await (const key of keysOf(valkey, prefix))
+    if (EXPIRING.test(key) && (await valkey.pttl(key)) === -1) endless.push(key);
   return endless;
 }
 
 async function countKeys(valkey: Redis, prefix: string): Promise<number> {
   let count = 0;
-  for await (const keys of valkey.scanStream({ match: `${prefix}*`, count: 1000 })) {
-    count += (keys as string[]).filter((key) => !EXPIRING.test(key)).length;
-  }
+  for await (const key of keysOf(valkey, prefix)) if (!EXPIRING.test(key)) count++;
   return count;
+}
+
+async function* keysOf(valkey: Redis, prefix: string): AsyncGenerator<string> {
+  for await (const keys of valkey.scanStream({ match: `${prefix}*`, count: 1000 })) yield* keys as string[];
 }
 
 function chartsOf(moments: readonly Moment[]): Record<string, Series[]> {

@@ -30,12 +30,9 @@ const TAKEN_ALONG: ReadonlySet<number> = new Set([137, 143]);
 export class DaemonEpoch {
   /** A connection for each question: a daemon that is stopping takes no new ones, but still answers on old ones. */
   readonly #fresh: DockerClient;
-  readonly #socketPath: string | undefined;
   #known: Promise<DaemonRun> | undefined;
 
   constructor(dockerHost: string, callMs: number) {
-    const { protocol, pathname } = new URL(dockerHost);
-    this.#socketPath = protocol === 'unix:' ? pathname : undefined;
     this.#fresh = new DockerClient(dockerHost, { callMs, keepAlive: false });
   }
 
@@ -120,8 +117,8 @@ export class DaemonEpoch {
 
   /** A daemon makes its socket when it starts, unless the host's init holds it for the daemon. Unix ms; long ago if unknown. */
   async #socketMadeMs(): Promise<number> {
-    if (this.#socketPath === undefined) return 0;
-    return await stat(this.#socketPath).then(
+    if (!this.#fresh.isLocal) return 0;
+    return await stat(new URL(this.#fresh.address).pathname).then(
       ({ birthtimeMs }) => birthtimeMs,
       () => 0,
     );

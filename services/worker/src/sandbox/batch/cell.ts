@@ -61,7 +61,6 @@ export class Cell {
   #isOpen = true;
   readonly #closed = Promise.withResolvers<void>();
   #unused = Promise.withResolvers<void>();
-  readonly #letGo = Promise.withResolvers<void>();
 
   constructor(tools: JobTools, parts: CellParts) {
     this.parts = parts;
@@ -164,7 +163,6 @@ export class Cell {
 
   /** Lets go of it: it ends by itself after its present turn. Idempotent. */
   detach(): void {
-    this.#letGo.resolve();
     this.#over.abort(new Error('the container was let go of'));
     this.parts.socket.destroy();
     this.#tools.context.events.forget(this.parts.containerId);
@@ -172,15 +170,16 @@ export class Cell {
 
   /**
    * Removes the container, when no log is wanted of it any more. Its slot is the caller's.
-   * @returns false when it was let go of before: it is its successor's
+   * @param signal ends the wait for that, and lets go of the container
+   * @returns false when it was let go of: it is its successor's
    */
-  async remove(): Promise<boolean> {
+  async remove(signal: AbortSignal): Promise<boolean> {
     this.spoil();
     const { client, limits } = this.#tools.context;
     // Stdin's end is the supervisor's; a turn that runs is ended by who wants that.
-    if (this.isUsed) await Promise.race([this.#unused.promise, this.#letGo.promise]);
-    if (this.isUsed) return false;
+    while (this.isUsed && !signal.aborted) await waitFor(this.#unused.promise, signal).catch(() => undefined);
     this.detach();
+    if (this.isUsed) return false;
     await removeRemains(client, { containers: [this.parts.containerId], networks: [] }, limits.releaseMs);
     return true;
   }

@@ -109,7 +109,6 @@ export class Cells {
   async close(): Promise<void> {
     this.#closing.abort(new SandboxError('aborted', 'the worker stops'));
     clearTimeout(this.#sweep);
-    for (const cell of this.#removals.keys()) if (cell.isUsed) cell.detach();
     for (const cell of [...this.#all.keys()]) void this.drop(cell);
     // What ends may begin a removal.
     await this.#work.ended();
@@ -161,8 +160,7 @@ export class Cells {
     const { slots, options } = this.#options;
     const { slot, containerId } = cell.parts;
     try {
-      if (this.#closing.signal.aborted && cell.isUsed) cell.detach();
-      if (await cell.remove()) await slots.release(slot);
+      if (await cell.remove(this.#closing.signal)) await slots.release(slot);
     } catch (error) {
       const container = short(containerId);
       options.logger.warn({ err: error, container }, 'a container that served a batch stays');
