@@ -1,7 +1,6 @@
 import {
   type FleetEvent,
   type Keys,
-  QUEUED_NAME,
   type QueuePayload,
   type QueueRecord,
   queueKey,
@@ -14,6 +13,7 @@ import type { NewJob } from '../intake/new-job.ts';
 import { problems } from '../problems.ts';
 import { replies, withValkey } from '../valkey/connection.ts';
 import { ValkeyRoom } from '../valkey/room.ts';
+import { addAll } from './bulk.ts';
 
 const REGISTERED_MS = 10_000;
 const COUNTED_MS = 1000;
@@ -216,7 +216,7 @@ export class FleetQueues {
   }
 
   async #addGroup({ name, jobs }: Group): Promise<void> {
-    await this.open(name).backend.addJobs(jobs.map(entryOf));
+    await addAll(this.open(name), { valkey: this.valkey, jobs });
   }
 }
 
@@ -230,28 +230,3 @@ function groupByQueue(jobs: readonly NewJob[]): Group[] {
   }
   return [...groups.values()];
 }
-
-/** What `Queue.addBulk` makes of a job before it goes to Valkey. It would make a `Job` of each, and its data a text again. */
-function entryOf({ id, data, options }: NewJob) {
-  return {
-    jobId: id,
-    parentKeyOpts: { parentDependenciesKey: '' },
-    job: {
-      id,
-      name: QUEUED_NAME,
-      data,
-      opts: options,
-      timestamp: Date.now(),
-      ...NOT_STARTED,
-    },
-  };
-}
-
-const NOT_STARTED = {
-  progress: 0,
-  attemptsMade: 0,
-  attemptsStarted: 0,
-  stalledCounter: 0,
-  failedReason: '',
-  returnvalue: '',
-};
