@@ -96,7 +96,7 @@ export function programCommands({ env, phases, main, runner }: EntryPlan): strin
     ...phases.flatMap(({ phase, argv }) => runPhase(phase, argv)),
     `find_program main ${quote(main[0] ?? '')}`,
     `runner=${quote(runner.join(' '))}`,
-    'mark main start 0',
+    'mark main start "${pid:-0}"',
     `job ${main.map(quote).join(' ')}`,
   ].join('\n');
 }
@@ -143,7 +143,7 @@ find_program() {
 function runPhase(phase: EntryPhase['phase'], argv: readonly string[]): string[] {
   return [
     `find_program ${phase} ${quote(argv[0] ?? '')}`,
-    `mark ${phase} start 0`,
+    `mark ${phase} start "\${pid:-0}"`,
     `(job ${argv.map(quote).join(' ')})`,
     'c=$?',
     `mark ${phase} exit "$c"`,

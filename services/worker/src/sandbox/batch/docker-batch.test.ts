@@ -202,6 +202,38 @@ describe('jobs of a batch', () => {
     expect((await run(job('echo alive'))).text).toBe('alive\n');
   });
 
+  test('find nothing of the scripts before them, whatever those made of their own files', async () => {
+    const job = batch();
+    const script = (source: string) => {
+      const { batchId, more } = job('');
+      const input = { type: 'script', script: { language: 'bash', source, setup: 'echo "$0"' } };
+      return { batchId, more, input: { ...input, resources: LIMITS, isolation: 'batch' } as JobInput };
+    };
+    const sources = [
+      'rm "$0"; mkdir -p "$0/a"; echo in >"$0/a/b"',
+      'chmod 0 "$0"; ln -s / "${0%main.sh}setup.sh2"; cd "${0%/main.sh}"; mkfifo a; touch -- -rf',
+      'ls -A "${0%/main.sh}" /tmp /workspace; cat "$0"',
+    ];
+    const runs: Run[] = [];
+    for (const source of sources) runs.push(await run(script(source)));
+    const [first, , last] = runs;
+    const listed = '/.cronium-run:\nmain.sh\nsetup.sh\n\n/tmp:\n\n/workspace:\n';
+    expect(last?.text).toBe(`/.cronium-run/setup.sh\n${listed}${sources[2]}`);
+    expect(last?.markers).toMatchObject([
+      { phase: 'setup' },
+      { phase: 'setup', exitCode: 0 },
+      { phase: 'main' },
+    ]);
+    expect(last?.binding).toMatchObject({ containerId: first?.binding.containerId, batch: { turn: 3 } });
+    for (const object of ['-M 1024', '-S 1', '-Q']) {
+      const left = await run(script(`ipcmk ${object} >/dev/null`));
+      expect(left.exit).toMatchObject({ exitCode: 0 });
+      const next = await run(script('awk "FNR > 1" /proc/sysvipc/*'));
+      expect(next.text).toBe('/.cronium-run/setup.sh\n');
+      expect(next.binding.containerId).not.toBe(left.binding.containerId);
+    }
+  });
+
   test('of a worker that died are taken back: one that ran, and one before it whose log was not read', async () => {
     const job = batch();
     const dying = fixture.anotherRuntime();

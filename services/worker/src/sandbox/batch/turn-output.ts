@@ -136,7 +136,7 @@ class Finder {
   #state: 'start' | 'before' | 'in' = 'start';
 
   constructor({ nonce, hello }: TurnSource) {
-    this.#mark = Buffer.concat([markerPrefix(nonce), Buffer.from('boot ')]);
+    this.#mark = markerPrefix(nonce);
     this.#hello = markerPrefix(hello);
   }
 

@@ -42,22 +42,17 @@ describe('a turn', () => {
         feed(
           turn,
           'stdout',
-          Buffer.concat([
-            mark('boot start 7'),
-            mark('main start 0'),
-            out,
-            mark('turn oom 2'),
-            end,
-            mark('turn clean 0'),
-          ]),
+          Buffer.concat([mark('main start 7'), out, mark('turn oom 2'), end, mark('turn clean 0')]),
           lengths,
         );
+        expect(turn.pid).toBe(7);
         expect([turn.end, turn.isClean]).toEqual([undefined, false]);
         expect(written(turn, 'stdout').equals(out)).toBe(true);
         feed(turn, 'stderr', Buffer.concat([mark('boot start 0'), err, end]), lengths);
         expect(written(turn, 'stderr').equals(err)).toBe(true);
         expect(turn.end).toEqual({ exitCode: code, how: 'exited', oomKills: 2, at: 1 });
         expect([turn.isForeign, turn.isClean, turn.isComplete]).toEqual([false, true, true]);
+        expect(turn.pid).toBeUndefined();
       }),
     );
   });
@@ -66,7 +61,7 @@ describe('a turn', () => {
     const turn = () => {
       const begun = new Turn(NONCE);
       begun.take('stderr', mark('boot start 0'), 1);
-      begun.take('stdout', mark('boot start 7'), 1);
+      begun.take('stdout', mark('main start 7'), 1);
       return begun;
     };
     const after = turn();
@@ -78,9 +73,18 @@ describe('a turn', () => {
     expect(turn().isForeign).toBe(false);
   });
 
+  test('ends also when its program never came to a beginning', () => {
+    const turn = new Turn(NONCE);
+    turn.take('stderr', mark('boot start 0'), 1);
+    turn.take('stdout', Buffer.concat([mark('turn exit 125'), mark('turn clean 0')]), 2);
+    turn.take('stderr', mark('turn exit 125'), 3);
+    expect(turn.end).toEqual({ exitCode: 125, how: 'exited', oomKills: 0, at: 2 });
+    expect([turn.isForeign, turn.isClean, turn.drain()]).toEqual([false, true, []]);
+  });
+
   test('that nobody reads is cut, without a hole', async () => {
     const turn = new Turn(NONCE, 10);
-    turn.take('stdout', Buffer.concat([mark('boot start 7'), Buffer.from('12345')]), 1);
+    turn.take('stdout', Buffer.concat([mark('main start 7'), Buffer.from('12345')]), 1);
     turn.take('stdout', Buffer.from('678901'), 1);
     turn.take('stdout', Buffer.from('2'), 1);
     expect(written(turn, 'stdout').toString()).toBe('12345');

@@ -37,7 +37,7 @@ export type TurnPiece =
  * its last, and gives out what is the job's:
  *
  * ```text
- * waiting -> running (stdout's first marker) -> ended (the last marker on both streams) -> clean
+ * waiting -> running (a stream's first marker) -> ended (the last marker on both streams) -> clean
  * ```
  *
  * Nothing between the marks is anybody else's: the supervisor prints them when no process is left that could write.
@@ -159,12 +159,11 @@ export class Turn {
   }
 
   #takeMarker(stream: StreamName, marker: RawMarker, at: number): void {
+    this.#hasBegun[stream] = true;
+    if (marker.event === 'start' && marker.code > 0) this.#pid = marker.code;
     const phase = phaseMarker(marker, at);
     if (phase !== undefined) this.#keep({ marker: phase }, 0);
-    else if (marker.phase === 'boot') {
-      this.#hasBegun[stream] = true;
-      if (stream === 'stdout') this.#pid = marker.code;
-    } else if (marker.phase === 'turn') this.#takeEnd(stream, marker, at);
+    else if (marker.phase === 'turn') this.#takeEnd(stream, marker, at);
   }
 
   #takeEnd(stream: StreamName, { event, code }: RawMarker, at: number): void {
