@@ -86,7 +86,7 @@ async function sign(key: NodeKey, typ: string, claims: Record<string, unknown>):
 }
 
 /** Signs an attempt's execution token. */
-export function signExecutionToken(key: NodeKey, claims: ExecutionClaims): Promise<string> {
+export async function signExecutionToken(key: NodeKey, claims: ExecutionClaims): Promise<string> {
   return sign(key, EXECUTION_TYP, executionClaims.parse(claims));
 }
 

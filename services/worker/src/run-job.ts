@@ -10,7 +10,7 @@ import { follow } from './attempt/follow.ts';
 import { keepFenced } from './attempt/freezer.ts';
 import { giveUp } from './attempt/give-up.ts';
 import { openLog } from './attempt/log.ts';
-import { prepare, setupDeadline } from './attempt/prepare.ts';
+import { askForNeeds, type Needs, prepare, setupDeadline } from './attempt/prepare.ts';
 import { type Claim, isReportable } from './claim/claim.ts';
 import type { Lease } from './claim/leases.ts';
 import type { AttemptLog } from './logs/attempt-log.ts';
@@ -43,7 +43,8 @@ export async function runJob(attempt: Attempt, deps: AttemptDeps): Promise<void>
   const log = openLog(attempt, deps);
   try {
     if (isReportable(attempt.claim)) attempt.tell();
-    const end = (await endedBefore(attempt, deps)) ?? (await runAlone(attempt, log, deps));
+    const needs = askForNeeds(attempt, deps);
+    const end = (await endedBefore(attempt, deps)) ?? (await runAlone(attempt, { log, needs }, deps));
     deps.onExit(attempt.id);
     await finish(attempt, { ...end, log }, deps);
   } catch (error) {
@@ -73,18 +74,24 @@ async function cancelOf(jobId: string, deps: AttemptDeps): Promise<CancelRequest
   }
 }
 
+/** What an attempt has from its beginning on. */
+interface Begun {
+  readonly log: AttemptLog;
+  readonly needs: Needs;
+}
+
 /** Runs the attempt when no other job runs under its concurrency key. */
-async function runAlone(attempt: Attempt, log: AttemptLog, deps: AttemptDeps): Promise<End> {
+async function runAlone(attempt: Attempt, begun: Begun, deps: AttemptDeps): Promise<End> {
   await holdConcurrencyKey(attempt, deps);
-  return run(attempt, log, deps);
+  return run(attempt, begun, deps);
 }
 
 /** Makes the sandbox, sends the program, follows it to its end. */
-async function run(attempt: Attempt, log: AttemptLog, deps: AttemptDeps): Promise<End> {
+async function run(attempt: Attempt, { log, needs }: Begun, deps: AttemptDeps): Promise<End> {
   let isAsking = false;
   using setup = setupDeadline(attempt, deps, () => log.isHeldBack || isAsking);
   attempt.enter('preparing');
-  const sandbox = await prepare(attempt, deps);
+  const sandbox = await prepare(attempt, needs, deps);
   if ('type' in sandbox) return { ending: sandbox, teardown: NOTHING_STANDS };
   const teardown = () => sandbox.release();
   using _fenced = keepFenced(attempt, sandbox, { isFrozen: false, deps });

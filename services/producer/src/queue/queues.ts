@@ -94,8 +94,8 @@ export class FleetQueues {
   async #put(jobs: readonly NewJob[]): Promise<Group[]> {
     const groups = groupByQueue(jobs);
     await withValkey(async () => {
-      await this.#takeRoom(jobs);
-      for (const group of groups) await this.#prepare(group);
+      // Each asks Valkey now and then: at a low rate every time, so they ask at once.
+      await Promise.all([this.#takeRoom(jobs), ...groups.map((group) => this.#prepare(group))]);
       await Promise.all(groups.map((group) => this.#addGroup(group)));
     });
     return groups;

@@ -17,17 +17,33 @@ export function tokenSeconds(attempt: Attempt, { limits }: AttemptDeps): number 
   );
 }
 
+/** What an attempt needs before its sandbox is made, already asked for. */
+export interface Needs {
+  readonly executionToken: Promise<string>;
+  readonly tenantPreTask: Promise<string | undefined>;
+}
+
+/** Asks for what an attempt will need. As soon as it is claimed: one answer after the other is a part of a warm start. */
+export function askForNeeds(attempt: Attempt, deps: AttemptDeps): Needs {
+  const executionToken = deps.signToken(claimsOf(attempt, deps));
+  const tenantPreTask = deps.store.preTask(attempt.claim.payload.tenant);
+  // Whoever comes to need them gets the failure.
+  for (const need of [executionToken, tenantPreTask]) need.catch(() => undefined);
+  return { executionToken, tenantPreTask };
+}
+
 /**
  * Makes the attempt's sandbox.
  * @returns the sandbox, or the attempt's ending when there can be none
  * @throws NoCapacityError, or why the attempt was dropped
  */
-export async function prepare(attempt: Attempt, deps: AttemptDeps): Promise<Sandbox | Ending> {
+export async function prepare(attempt: Attempt, needs: Needs, deps: AttemptDeps): Promise<Sandbox | Ending> {
   const { claim, dropped, stopping } = attempt;
   const signal = AbortSignal.any([dropped, stopping]);
-  const executionToken = await deps.signToken(claimsOf(attempt, deps));
+  const { tenantPreTask } = needs;
+  const executionToken = await needs.executionToken;
   try {
-    const provisions = await provisionsOf(attempt, { executionToken, signal }, deps);
+    const provisions = await provisionsOf(attempt, { executionToken, tenantPreTask, signal }, deps);
     const request = {
       jobId: claim.jobId,
       attempt: claim.attempt,

@@ -25,16 +25,21 @@ export type Provisions = Pick<SandboxRequest, 'secrets' | 'tenantPreTask'>;
 
 /**
  * Fetches the values of the secrets that the job names, and the script that its tenant runs before all jobs.
+ * @param tenantPreTask the first look at that script, which was begun before
  * @throws NoCapacityError when they can't be had for some seconds, or the signal's reason
  */
 export async function provisionsOf(
   attempt: Attempt,
-  { executionToken, signal }: { executionToken: string; signal: AbortSignal },
+  request: { executionToken: string; tenantPreTask: Promise<string | undefined>; signal: AbortSignal },
   { results, store, log }: AttemptDeps,
 ): Promise<Provisions> {
   const { attemptId, payload } = attempt.claim;
+  const { executionToken, signal } = request;
+  let look = () => request.tenantPreTask;
   const fetched = async () => {
-    const tenantPreTask = await store.preTask(payload.tenant);
+    const looked = look();
+    look = () => store.preTask(payload.tenant);
+    const tenantPreTask = await looked;
     const named = payload.spec.secrets.length > 0;
     const secrets = named ? await results.secrets({ attemptId, executionToken }, signal) : {};
     return { secrets, ...(tenantPreTask !== undefined && { tenantPreTask }) };

@@ -4,8 +4,7 @@ import { isContainerRunning, setPaused, signalContainer } from './containers.ts'
 import type { DaemonEpoch, DaemonRun } from './daemon-epoch.ts';
 import type { DockerClient } from './docker.ts';
 import { endsAfterKill, endsWithin, letGoOf } from './ending.ts';
-import type { EntryPlan } from './entry-program.ts';
-import { entryProgram } from './entry-program.ts';
+import type { EntryProgram } from './entry-program.ts';
 import type { ContainerEvents } from './events.ts';
 import { watchExit } from './exit.ts';
 import type { LiveOutput } from './log/live.ts';
@@ -46,10 +45,10 @@ export interface SandboxContext {
   losesNewlines(): boolean;
 }
 
-/** A prepared sandbox's own side: its connection, and what to send over it. */
+/** A prepared sandbox's own side: its connection, over which all of its program but the word to begin was sent. */
 export interface Fresh {
   readonly live: LiveOutput;
-  readonly plan: EntryPlan;
+  readonly go: EntryProgram['go'];
 }
 
 export interface SandboxOptions {
@@ -78,7 +77,7 @@ export class DockerSandbox implements Sandbox {
   readonly #guard: SidecarGuard;
   #isReleased = false;
   #live: LiveOutput | undefined;
-  #plan: EntryPlan | undefined;
+  #go: Buffer | undefined;
   #exit: Promise<ExitReport> | undefined;
   readonly #isFresh: boolean;
 
@@ -100,24 +99,24 @@ export class DockerSandbox implements Sandbox {
       isFresh: this.#isFresh,
     });
     this.#live = options.fresh?.live;
-    this.#plan = options.fresh?.plan;
+    this.#go = options.fresh?.go;
     this.#startedIn = options.startedIn;
     if (!options.fresh) void this.#watch();
   }
 
   async launch(): Promise<void> {
-    const plan = this.#plan;
-    if (plan === undefined || this.#live === undefined) {
+    const go = this.#go;
+    if (go === undefined || this.#live === undefined) {
       throw new SandboxError(
         'docker',
         `the sandbox of ${this.binding.attemptId} was launched before, or by a former process`,
       );
     }
-    this.#plan = undefined;
+    this.#go = undefined;
     void this.#watch();
     using limit = deadline(SEND_MS, 'send the program');
     try {
-      await waitFor(this.#live.send(entryProgram(plan)), limit);
+      await waitFor(this.#live.send(go), limit);
       this.#onLaunched?.();
     } catch (error) {
       const message = `the program could not be sent to the container of ${this.binding.attemptId}`;

@@ -73,7 +73,11 @@ async function boot(stdin: Buffer): Promise<Ran> {
 }
 
 const run = (plan: Partial<EntryPlan> & Pick<EntryPlan, 'main'>) =>
-  boot(entryProgram({ nonce: NONCE, env: { PATH }, phases: [], files: [], runner: [], ...plan }));
+  boot(whole({ nonce: NONCE, env: { PATH }, phases: [], files: [], runner: [], ...plan }));
+const whole = (plan: EntryPlan) => {
+  const { ahead, go } = entryProgram(plan);
+  return Buffer.concat([ahead, go]);
+};
 const file = (name: string, text: string) => ({ name, bytes: Buffer.from(text) });
 const shell = (name: string) => ['/bin/sh', `${RUN_PATH}/${name}`];
 
@@ -196,18 +200,16 @@ describe('the program of a job container', () => {
   });
 
   test('does nothing when it arrived in part, or not at all', async () => {
-    const whole = entryProgram({
-      nonce: NONCE,
-      env: { PATH },
-      runner: [],
-      phases: [],
-      files: [file('a', 'x'.repeat(2000))],
-      main: ['echo', 'ran'],
-    });
-    expect(await boot(whole)).toMatchObject({ stdout: Buffer.from('ran\n'), exitCode: 0 });
-    const nothing = { stdout: Buffer.alloc(0), stderr: '', markers: [], exitCode: 125 };
-    for (const length of [0, 1, 512, 600, 2560, 3000, 3100])
-      expect(await boot(whole.subarray(0, length))).toEqual(nothing);
+    const plan = { nonce: NONCE, env: { PATH }, runner: [], phases: [], main: ['echo', 'ran'] };
+    const { ahead, go } = entryProgram({ ...plan, files: [file('a', 'x'.repeat(2000))] });
+    const all = Buffer.concat([ahead, go]);
+    expect(await boot(all)).toMatchObject({ stdout: Buffer.from('ran\n'), exitCode: 0 });
+    const nothing = { stdout: Buffer.alloc(0), stderr: '', exitCode: 125 };
+    for (const length of [0, 1, 512, 600, 2560, 3000, ahead.length - 2])
+      expect(await boot(all.subarray(0, length))).toEqual({ ...nothing, markers: [] });
+    // All but the word to begin.
+    for (let length = ahead.length; length < all.length - 2; length++)
+      expect(await boot(all.subarray(0, length))).toEqual({ ...nothing, markers: ['boot start 0'] });
   });
 });
 

@@ -10,8 +10,8 @@ export const NO_PROGRAM_EXIT_CODE = 125;
 export const EMPTY_SHELL: readonly string[] = [TOOLKIT_BUSYBOX, 'env', '-i', TOOLKIT_BUSYBOX, 'sh'];
 
 /**
- * What every job container is created with. It waits for its program on stdin: one compound command, which the shell runs
- * only when it has all of it, and then becomes. It shows in `docker inspect`, so it holds no secret.
+ * What every job container is created with. It waits for its program on stdin: two compound commands, each of which the
+ * shell runs only when it has all of it, the second of which it becomes. It shows in `docker inspect`, so it holds no secret.
  */
 export const BOOT_ENTRYPOINT: readonly string[] = [
   ...EMPTY_SHELL,
@@ -43,20 +43,27 @@ export interface EntryPlan {
   readonly files: readonly ProgramFile[];
 }
 
-/**
- * The bytes that a job container gets on stdin. Then stdin must be closed.
- * @throws RangeError when an environment value or an argument holds a NUL byte, which no program can be given
- */
-export function entryProgram(plan: EntryPlan): Buffer {
+/** What a job container gets on stdin. */
+export interface EntryProgram {
+  /** Writes the scripts and defines what is to be done. Nothing of the job's runs. May be sent before it is sure that it will. */
+  readonly ahead: Buffer;
+  /** Begins. Then stdin must be closed. */
+  readonly go: Buffer;
+}
+
+/** @throws RangeError when an environment value or an argument holds a NUL byte, which no program can be given */
+export function entryProgram(plan: EntryPlan): EntryProgram {
   const before = [
-    'trap - EXIT; exec 2>&3 3>&-',
     `b=${TOOLKIT_BUSYBOX}`,
     `mark() { printf ${quote(markerFormat(plan.nonce))} "$1" "$2" "$3"; }`,
+    FIND_PROGRAM,
+    // A container whose worker dies before it says so ends without a word.
+    `go() {\ntrap - EXIT; exec 2>&3 3>&-\n${programCommands(plan)}\n}`,
     // Each stream begins with a marker: a reader that doesn't find it knows that the log was rotated.
-    'mark boot start 0; mark boot start 0 >&2',
+    'mark boot start 0; mark boot start 0 >&3',
   ];
-  const after = [FIND_PROGRAM, programCommands(plan), '}\n'];
-  return Buffer.concat([lines(['{']), fileCommands(plan.files), lines([...before, ...after])]);
+  const ahead = Buffer.concat([lines(['{']), fileCommands(plan.files), lines([...before, '}'])]);
+  return { ahead, go: Buffer.from('{ go\n}\n') };
 }
 
 /** Writes the files of a program; the shell does it alone, and their bytes are quoted. One that does not fit ends it. */

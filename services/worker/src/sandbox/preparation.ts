@@ -11,7 +11,7 @@ import {
   type SandboxRequest,
 } from './runtime.ts';
 import { openedServices } from './services.ts';
-import { type OccupyTools, occupy } from './slot/occupy.ts';
+import { type OccupyTools, occupy, sendAhead } from './slot/occupy.ts';
 import type { Slot } from './slot/slot.ts';
 import { together } from './together.ts';
 
@@ -70,6 +70,7 @@ export class Preparation {
     this.#check();
     return occupy(this.#tools, this.#request, {
       ...{ slot, startedIn, ...job },
+      program: sendAhead(job.live, this.#request, job.image),
       network: await slot.network,
       holderId: await slot.holder,
       sidecarId: await slot.sidecarId(),

@@ -45,6 +45,11 @@ export class LiveOutput {
     return this.#state === 'ended' ? this.#total : undefined;
   }
 
+  /** Sends bytes to the container, of which {@link send} sends the rest; that one also fails when these did not arrive. */
+  sendAhead(bytes: Uint8Array): void {
+    this.#socket.write(bytes);
+  }
+
   /** Sends bytes to the container and then the end of its stdin. */
   async send(bytes: Uint8Array): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();

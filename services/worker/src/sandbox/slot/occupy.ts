@@ -3,11 +3,12 @@ import { jobContainerName } from '@cronium/contracts';
 import { renameContainer } from '../containers.ts';
 import type { DaemonRun } from '../daemon-epoch.ts';
 import { DockerSandbox } from '../docker-sandbox.ts';
+import { type EntryProgram, entryProgram } from '../entry-program.ts';
 import type { ImageFacts } from '../images.ts';
 import { jobProgram } from '../job-program.ts';
 import type { JobTools } from '../job-start.ts';
 import type { LiveOutput } from '../log/live.ts';
-import type { SandboxBinding, SandboxRequest } from '../runtime.ts';
+import { type SandboxBinding, SandboxError, type SandboxRequest } from '../runtime.ts';
 import { bindingOf } from './binding.ts';
 import { Naming } from './naming.ts';
 import type { SlotNetwork } from './network.ts';
@@ -25,8 +26,37 @@ export interface Occupied {
   readonly image: ImageFacts;
   readonly live: LiveOutput;
   readonly startedIn: DaemonRun | undefined;
+  /** What the container was sent all of but the word to begin. */
+  readonly program: SentProgram;
   /** The container was made before there was a job: it has the slot's name. */
   readonly isUnnamed: boolean;
+}
+
+export interface SentProgram extends Pick<EntryProgram, 'go'> {
+  /** Begins its phase markers. */
+  readonly nonce: string;
+}
+
+/**
+ * Sends a container that waits all of the attempt's program but the word to begin.
+ * @throws SandboxError when the job has something that no program can be given
+ */
+export function sendAhead(live: LiveOutput, request: SandboxRequest, image: ImageFacts): SentProgram {
+  const nonce = randomBytes(16).toString('hex');
+  const { ahead, go } = programOf(request, image, nonce);
+  live.sendAhead(ahead);
+  return { nonce, go };
+}
+
+function programOf(request: SandboxRequest, image: ImageFacts, nonce: string): EntryProgram {
+  try {
+    return entryProgram(jobProgram(request, image, nonce));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new SandboxError('docker', `${request.attemptId} has no program: ${error.message}`, {
+      cause: error,
+    });
+  }
 }
 
 export interface OccupyTools extends JobTools {
@@ -37,12 +67,13 @@ export interface OccupyTools extends JobTools {
 
 /** The sandbox of an attempt, when all that belongs to it stands. */
 export function occupy(tools: OccupyTools, request: SandboxRequest, parts: Occupied): DockerSandbox {
-  const { slot, image, live, startedIn } = parts;
-  const binding = bindingOf(tools.options, request, { nonce: randomBytes(16).toString('hex'), parts });
+  const { slot, live, startedIn } = parts;
+  const { nonce, go } = parts.program;
+  const binding = bindingOf(tools.options, request, { nonce, parts });
   const naming = new Naming(() => rename(tools, binding, parts));
   return new DockerSandbox(tools.context, binding, {
     duty: { ...dutyOf(binding, request, tools.options), line: slot.line },
-    fresh: { live, plan: jobProgram(request, image, binding.nonce) },
+    fresh: { live, go },
     startedIn,
     onLaunched: () => naming.begin(),
     onExited: () => tools.slots.comesBack(slot),

@@ -1,7 +1,7 @@
 import type { DockerSandbox } from '../docker-sandbox.ts';
 import type { PreparationObserver, SandboxRequest } from '../runtime.ts';
 import { openedServices } from '../services.ts';
-import { type OccupyTools, occupy } from '../slot/occupy.ts';
+import { type OccupyTools, occupy, sendAhead } from '../slot/occupy.ts';
 import type { WarmSandbox } from './warm-pool.ts';
 
 /**
@@ -12,18 +12,19 @@ export async function startWarm(
   tools: OccupyTools,
   { request, warm, observer, signal }: WarmStart,
 ): Promise<DockerSandbox> {
-  const { slot, network, image } = warm;
+  const { slot, network, image, live } = warm;
   observer.begin('network');
   observer.end('network', { subnet: network.cidr, slot: slot.id, recycled: slot.uses > 0 });
   observer.begin('image');
   observer.end('image', { reference: image.reference, id: image.id });
   observer.begin('sidecar');
+  const program = sendAhead(live, request, image);
   await slot.bind(request, signal);
   observer.end('sidecar', openedServices(request.spec));
   observer.begin('start');
   observer.end('start', { start: 'warm' });
   signal.throwIfAborted();
-  return occupy(tools, request, { ...warm, isUnnamed: true });
+  return occupy(tools, request, { ...warm, program, isUnnamed: true });
 }
 
 export interface WarmStart {
