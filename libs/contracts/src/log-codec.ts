@@ -117,10 +117,17 @@ export function decodeRecords(buffer: Buffer): LogRecord[] {
 }
 
 export function compressRecords(raw: Uint8Array): Buffer {
+  if (raw.length === 0) {
+    nothing ??= zstdCompressSync(raw);
+    return nothing;
+  }
   // Told the size, it makes no tables for megabytes: most chunks have some hundred bytes.
   const chunkSize = Math.min(MOST_AT_ONCE, Math.max(LEAST_AT_ONCE, raw.length));
   return zstdCompressSync(raw, { pledgedSrcSize: raw.length, chunkSize });
 }
+
+/** Most logs end with a chunk that holds nothing. */
+let nothing: Buffer | undefined;
 
 /** What is compressed comes in pieces of so many bytes. */
 const LEAST_AT_ONCE = 1024;

@@ -48,6 +48,10 @@ test('the signer and the verifier share one set of claims', async () => {
   ).resolves.toEqual(claims);
 });
 
+test('a token is the JWT that a library makes of the same claims', async () => {
+  expect(await signExecutionToken(key, claims)).toBe(await forged({}));
+});
+
 test('the public key holds nothing private', () => {
   expect(Object.keys(key.publicJwk)).not.toContain('d');
 });

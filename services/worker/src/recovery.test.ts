@@ -114,17 +114,15 @@ test('an outcome that was told but not settled when the worker died is settled b
   await using fleet = new TestFleet(testEnvironment().valkeyUrl);
   const reached = Promise.withResolvers<void>();
   const first = await fleet.worker({ settings: { lockMs: 4000 } });
-  fleet.results.onCall = (call) => {
-    if (call === 'updates' && fleet.results.updates.some(({ final }) => final)) {
-      reached.resolve();
-      return new Promise<never>(() => undefined);
-    }
-    return undefined;
+  fleet.results.onStored = () => {
+    if (!fleet.results.updates.some(({ final }) => final)) return undefined;
+    reached.resolve();
+    return new Promise<never>(() => undefined);
   };
   const jobId = await fleet.submit({ name: 'job' });
   await reached.promise;
   await first.crash();
-  fleet.results.onCall = undefined;
+  fleet.results.onStored = undefined;
   const second = await fleet.worker({ successorOf: first });
   const queue = await fleet.queue();
   await eventually(async () => (await queue.getJob(jobId)) === undefined, {

@@ -45,14 +45,17 @@ export async function bringHome(
   deps: AttemptDeps,
 ): Promise<void> {
   const tornDown = tearDown(attempt, teardown, deps);
-  const answer = await deps.reporter.confirm(update, attempt.dropped);
+  // A sandbox that others go on with is let go of at once, and nothing is left to tell after the outcome.
+  const isQuick = await settlesSoon(tornDown);
+  const told = isQuick ? { ...update, timeline: attempt.update().timeline } : update;
+  const answer = await deps.reporter.confirm(told, attempt.dropped);
   if (answer !== 'stored') throw new SupersededError(attempt.id, answer);
   await settle(attempt, settlement, deps);
   // The job may be taken again from here on, also by this node: the old lock must not be renewed beside the new one.
   attempt.lease.release();
   deps.onOutcome(update);
   await tornDown;
-  deps.reporter.tell({ ...update, timeline: attempt.update().timeline });
+  if (!isQuick) deps.reporter.tell({ ...update, timeline: attempt.update().timeline });
   deps.journal.forget(attempt.id);
   deps.log.info(
     {
@@ -63,6 +66,13 @@ export async function bringHome(
     },
     'attempt ended',
   );
+}
+
+/** Does the promise resolve in this turn of the event loop? */
+async function settlesSoon(promise: Promise<void>): Promise<boolean> {
+  const turn = Promise.withResolvers<boolean>();
+  setImmediate(() => turn.resolve(false));
+  return Promise.race([promise.then(() => true), turn.promise]);
 }
 
 /** A job of another kind, which no producer of this fleet made, leaves the queue; nobody can be told of it. */

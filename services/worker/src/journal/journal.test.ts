@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { attemptUpdate, jobSpec } from '@cronium/contracts';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type Claim, readClaim } from '../claim/claim.ts';
 import type { SandboxBinding } from '../sandbox/runtime.ts';
 import { Journal } from './journal.ts';
@@ -84,6 +84,42 @@ test('what was written is there for the next process, phase by phase', () => {
   second.forget(attemptId);
   expect(second.entries()).toEqual([]);
   second.close();
+});
+
+test('what is forgotten is gone when its attempt begins anew, and when the process ends', () => {
+  const claim = claimOf();
+  const first = new Journal(folder);
+  first.open(claim, 'jti');
+  first.bind(claim.attemptId, BINDING);
+  first.forget(claim.attemptId);
+  first.saveTimeline(claim.attemptId, [{ moment: 'claimed', at: 1 }]);
+  first.open(claim, 'next');
+  expect(first.entries()).toMatchObject([
+    { phase: 'claimed', jti: 'next', binding: undefined, timeline: [] },
+  ]);
+  first.forget(claim.attemptId);
+  first.close();
+  const second = new Journal(folder);
+  expect(second.entries()).toEqual([]);
+  second.close();
+});
+
+test('many timelines and forgotten attempts are one write, a moment later', () => {
+  vi.useFakeTimers();
+  const claims = Array.from({ length: 20 }, (_, index) => claimOf(`job_${String(index).padStart(12, '0')}`));
+  const journal = new Journal(folder);
+  const written = () => statSync(join(folder, 'node.db-wal')).size;
+  for (const claim of claims) journal.open(claim, 'jti');
+  const before = written();
+  for (const { attemptId } of claims) {
+    journal.saveTimeline(attemptId, [{ moment: 'claimed', at: 1 }]);
+    journal.forget(attemptId);
+  }
+  expect(written()).toBe(before);
+  vi.runAllTimers();
+  vi.useRealTimers();
+  expect(written()).toBeGreaterThan(before);
+  journal.close();
 });
 
 test('a record that cannot be read is forgotten, and the others are not', () => {

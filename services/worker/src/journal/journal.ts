@@ -30,6 +30,9 @@ export const settlement = z.discriminatedUnion('type', [
 ]);
 export type Settlement = z.infer<typeof settlement>;
 
+/** How long what need not be durable at once waits for more of it. */
+const GATHER_MS = 50;
+
 /** An outcome that results has not acknowledged, or that the queue does not know yet. */
 export interface Unsettled {
   readonly update: AttemptUpdate;
@@ -51,17 +54,20 @@ export interface JournalEntry {
 
 /**
  * What this node must remember over its own death: which containers belong to which attempts and lock tokens, and which
- * outcomes are not told yet. Every call is durable when it returns, but for timelines: those are written, together, at
- * the end of the event loop's turn. One process per state directory.
+ * outcomes are not told yet. Every call is durable when it returns, but for timelines and what is forgotten: those are
+ * written a moment later, together, as many attempts of a batch come and go in that time. What is not forgotten yet is
+ * told and settled once more by a successor, which changes nothing. One process per state directory.
  */
 export class Journal {
   readonly #database: DatabaseSync;
   readonly #statements: Readonly<Record<keyof typeof SQL, StatementSync>>;
-  /** Timelines that have grown in this turn of the event loop. */
+  /** Timelines that have grown since the last write. */
   readonly #grown = new Map<string, readonly TimelineEntry[]>();
+  /** Attempts that are over, and still stand here. */
+  readonly #over = new Set<string>();
   readonly #isOwn: boolean;
   #isOpen = true;
-  #saving: NodeJS.Immediate | undefined;
+  #saving: NodeJS.Timeout | undefined;
 
   /**
    * @param kept where to write instead, as {@link openJournal} gave it: it stays open, and a successor gets it again
@@ -88,6 +94,7 @@ export class Journal {
 
   /** An attempt was claimed. */
   open(claim: Claim, jti: string): void {
+    if (this.#over.has(claim.attemptId)) this.#save();
     this.#write('open', claim.attemptId, JSON.stringify(claim), jti);
   }
 
@@ -107,8 +114,9 @@ export class Journal {
 
   /** @param timeline is read when it is written */
   saveTimeline(attemptId: string, timeline: readonly TimelineEntry[]): void {
+    if (this.#over.has(attemptId)) return;
     this.#grown.set(attemptId, timeline);
-    this.#saving ??= setImmediate(() => this.#saveSoon());
+    this.#saveLater();
   }
 
   /** How long the attempt's container was held still. */
@@ -123,19 +131,16 @@ export class Journal {
 
   /** The outcome is durable from here on; it is sent until results acknowledges it. */
   end(update: AttemptUpdate, settlement: Settlement): void {
-    this.#transaction(() => {
-      this.#write('end', update.attemptId, JSON.stringify(update), JSON.stringify(settlement));
-      this.#write('phase', 'ended', update.attemptId);
-    });
+    this.#write('end', update.attemptId, JSON.stringify(update), JSON.stringify(settlement));
+    // The update has it.
+    this.#grown.delete(update.attemptId);
   }
 
   /** Nothing of the attempt is left to do. */
   forget(attemptId: string): void {
     this.#grown.delete(attemptId);
-    this.#transaction(() => {
-      this.#write('forgetOutcome', attemptId);
-      this.#write('forget', attemptId);
-    });
+    this.#over.add(attemptId);
+    this.#saveLater();
   }
 
   /**
@@ -143,7 +148,7 @@ export class Journal {
    * container is removed as one that nobody knows, and its job is run again.
    */
   entries(): JournalEntry[] {
-    this.#saveTimelines();
+    this.#save();
     return this.#statements.all.all().flatMap((raw) => {
       try {
         return [entryFrom(raw)];
@@ -156,29 +161,36 @@ export class Journal {
 
   close(): void {
     if (!this.#isOpen) return;
-    this.#saveTimelines();
+    this.#save();
     this.#isOpen = false;
     if (this.#isOwn) this.#database.close();
   }
 
-  #saveSoon(): void {
-    try {
-      this.#saveTimelines();
-    } catch {
-      // Kept for the next turn. What must not be lost is written by calls that say so to their caller.
-    }
+  #saveLater(): void {
+    this.#saving ??= setTimeout(() => {
+      try {
+        this.#save();
+      } catch {
+        // Kept for the next time. What must not be lost is written by calls that say so to their caller.
+      }
+    }, GATHER_MS);
   }
 
-  #saveTimelines(): void {
-    clearImmediate(this.#saving);
+  #save(): void {
+    clearTimeout(this.#saving);
     this.#saving = undefined;
-    if (this.#grown.size === 0 || !this.#isOpen) return;
+    if (this.#grown.size + this.#over.size === 0 || !this.#isOpen) return;
     this.#transaction(() => {
       for (const [attemptId, timeline] of this.#grown) {
         this.#statements.timeline.run(JSON.stringify(timeline), attemptId);
       }
+      for (const attemptId of this.#over) {
+        this.#statements.forgetOutcome.run(attemptId);
+        this.#statements.forget.run(attemptId);
+      }
     });
     this.#grown.clear();
+    this.#over.clear();
   }
 
   /** A closed journal takes nothing any more, as if the process had died: what is under way then is the successor's. */
@@ -233,7 +245,7 @@ function entryFrom(raw: unknown): JournalEntry {
   return {
     // Claim, binding, standstill and stop were written by this program under this schema version.
     claim: JSON.parse(claim) as Claim,
-    phase,
+    phase: body === null ? phase : 'ended',
     binding: binding === null ? undefined : (JSON.parse(binding) as SandboxBinding),
     jti: jti ?? undefined,
     timeline: z.array(timelineEntry).parse(JSON.parse(timeline)),

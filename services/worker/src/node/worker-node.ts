@@ -18,7 +18,7 @@ import { Queues } from '../claim/queues.ts';
 import { type Slot, Slots } from '../claim/slots.ts';
 import type { Journal } from '../journal/journal.ts';
 import { Shipper } from '../logs/shipper.ts';
-import { type HostFacts, hostFacts } from '../outcome/host.ts';
+import { type HostFacts, recentHostFacts } from '../outcome/host.ts';
 import { Reporter } from '../report/reporter.ts';
 import { isRefusal, type ResultsClient } from '../report/results-client.ts';
 import { openAttempt, runJob } from '../run-job.ts';
@@ -79,12 +79,14 @@ export class WorkerNode {
   readonly #claiming = new AbortController();
   readonly #living = new AbortController();
   readonly #loops: Promise<void>[] = [];
+  readonly #hostFacts: () => HostFacts;
   readonly #startedAt = Date.now();
   #stopped: Promise<void> | undefined;
 
   constructor(parts: WorkerNodeParts) {
     const { settings, runtime } = parts;
     this.#parts = parts;
+    this.#hostFacts = parts.hostFacts ?? recentHostFacts();
     setMaxListeners(0, this.#claiming.signal, this.#living.signal);
     this.slots = new Slots(settings.slots);
     this.running = new Running(() => this.gate.changed());
@@ -120,7 +122,7 @@ export class WorkerNode {
         journal,
         results,
         signToken,
-        hostFacts: this.#parts.hostFacts ?? hostFacts,
+        hostFacts: this.#hostFacts,
         log,
         reporter,
         shipper,

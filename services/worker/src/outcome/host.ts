@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { freemem, loadavg, totalmem } from 'node:os';
 
+const RECENT_MS = 100;
 const PRESSURES = ['cpu', 'memory', 'io'] as const;
 
 /** How busy a host is: load, free memory, and the kernel's pressure where it says so. */
@@ -17,6 +18,18 @@ export function hostFacts(): HostFacts {
     freeBytes: freemem(),
     totalBytes: totalmem(),
     ...Object.fromEntries(pressures),
+  };
+}
+
+/** This host as it was a moment ago: many jobs may end in one. */
+export function recentHostFacts(
+  read: () => HostFacts = hostFacts,
+  now = () => performance.now(),
+): () => HostFacts {
+  let known: { readonly facts: HostFacts; readonly at: number } | undefined;
+  return () => {
+    if (known === undefined || now() - known.at > RECENT_MS) known = { facts: read(), at: now() };
+    return known.facts;
   };
 }
 

@@ -61,10 +61,33 @@ test('only the latest of an attempt is sent, and many attempts go together', asy
     set.reporter.tell(update(String(job), { state: 'claimed' }));
     set.reporter.tell(update(String(job), { state: 'preparing' }));
   }
-  await set.reporter.confirm(update('0', { state: 'running' }), never);
+  await eventually(() => set.reporter.pending === 0, { what: 'all is told' });
   expect(set.sent).toEqual([50]);
   expect(set.results.updates).toHaveLength(50);
-  expect(set.results.updates[0]?.state).toBe('running');
+  expect(set.results.updates[0]?.state).toBe('preparing');
+});
+
+test('what is only told waits for what comes after it, and goes in the end without anybody’s waiting', async () => {
+  await using set = reporting();
+  set.reporter.tell(update('1', { state: 'claimed' }));
+  expect(await set.reporter.confirm(update('2'), never)).toBe('stored');
+  expect(await set.reporter.confirm(update('1', { state: 'succeeded', final: true }), never)).toBe('stored');
+  set.reporter.tell(update('3', { state: 'running' }));
+  await eventually(() => set.reporter.pending === 0, { what: 'all is told' });
+  const told = set.results.updates.map(({ jobId, state }) => [Number(jobId.slice(-1)), state]);
+  expect(told).toEqual([
+    [2, 'running'],
+    [1, 'succeeded'],
+    [3, 'running'],
+  ]);
+});
+
+test('all that is untold is told at the end', async () => {
+  const set = reporting();
+  set.reporter.tell(update('1', { state: 'claimed' }));
+  await set[Symbol.asyncDispose]();
+  await set.reporter.flush(never);
+  expect(set.results.updates).toHaveLength(1);
 });
 
 test('results being away is no failure: it is asked again until it answers', async () => {
@@ -83,10 +106,14 @@ test('an update that is refused for its content holds no other up', async () => 
     if (updates.some(({ node }) => node === 'wrong'))
       throw new ResultsError('REFUSED', 'wrong', { status: 422 });
   });
-  set.reporter.tell(update('1', { node: 'wrong' }));
+  const stop = new AbortController();
+  const refused = set.reporter.confirm(update('1', { node: 'wrong' }), stop.signal);
   expect(await set.reporter.confirm(update('2'), never)).toBe('stored');
+  await eventually(() => set.errors.length > 0, { what: 'the refusal is known' });
   expect(set.errors[0]).toMatchObject({ code: 'REFUSED' });
   expect(set.reporter.pending).toBe(1);
+  stop.abort(new Error('the test is over'));
+  await expect(refused).rejects.toThrow('the test is over');
 });
 
 test('a newer attempt’s existence is passed on', async () => {

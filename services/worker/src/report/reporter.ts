@@ -16,11 +16,16 @@ const MAX_UPDATES = 500;
 const MAX_BYTES = 4 * 1024 * 1024;
 /** What an update has beside its payload, about. */
 const TIMELINE_BYTES = 4000;
-/** Updates wait this long for others of the same node: those that someone waits for, and those that only tell. */
+/**
+ * Updates wait this long for others of the same node: those that someone waits for, and those that only tell, of which
+ * most are out of date by then: a short job is told of once.
+ */
 const GATHER_MS = 20;
 const GATHER_TOLD_MS = 150;
 /** An update whose content is refused is tried again this seldom: results may be newer tomorrow. */
 const REFUSED_PAUSE_MS = 30_000;
+
+const NO_LONGER = new Error('no longer waited for');
 
 interface Pending {
   update: AttemptUpdate;
@@ -28,6 +33,7 @@ interface Pending {
   bytes: number;
   /** Set while a sender waits for the answer. */
   readonly waiters: ((answer: Answer) => void)[];
+  /** Monotonic; it goes earlier with a waiter. */
   notBefore: number;
   alone: boolean;
 }
@@ -69,9 +75,11 @@ export class Reporter {
     if (known) {
       known.update = update;
       known.bytes = bytes;
-      known.notBefore = 0;
+      // What was refused may be well now.
+      known.notBefore = Math.min(known.notBefore, performance.now() + GATHER_TOLD_MS);
     } else {
-      this.#pending.set(update.attemptId, { update, bytes, waiters: [], notBefore: 0, alone: false });
+      const notBefore = performance.now() + GATHER_TOLD_MS;
+      this.#pending.set(update.attemptId, { update, bytes, waiters: [], notBefore, alone: false });
     }
     this.#wake.resolve();
   }
@@ -84,7 +92,9 @@ export class Reporter {
     signal.throwIfAborted();
     this.tell(update);
     const answered = Promise.withResolvers<Answer>();
-    this.#pending.get(update.attemptId)?.waiters.push(answered.resolve);
+    const pending = this.#pending.get(update.attemptId);
+    pending?.waiters.push(answered.resolve);
+    if (pending) pending.notBefore = 0;
     this.#urgent.resolve();
     return waitFor(answered.promise, signal);
   }
@@ -114,6 +124,7 @@ export class Reporter {
 
   /** One last attempt to tell what is untold, when the process stops. */
   async flush(signal: AbortSignal): Promise<void> {
+    for (const one of this.#pending.values()) if (!one.alone) one.notBefore = 0;
     while (this.#pending.size > 0 && !signal.aborted) await this.#round(signal);
   }
 
@@ -122,11 +133,16 @@ export class Reporter {
     if (this.#pending.size === 0) await waitFor(this.#wake.promise, signal);
   }
 
+  /** Until the first update is due or waited for, and a moment longer. */
   async #gather(signal: AbortSignal): Promise<void> {
-    const over = new AbortController();
-    await Promise.race([pause(GATHER_TOLD_MS, AbortSignal.any([signal, over.signal])), this.#urgent.promise]);
-    over.abort(new Error('no longer waited for'));
-    signal.throwIfAborted();
+    const first = Math.min(...[...this.#pending.values()].map(({ notBefore }) => notBefore));
+    const leftMs = Math.min(GATHER_TOLD_MS, first - performance.now());
+    if (leftMs > 0) {
+      const over = new AbortController();
+      await Promise.race([pause(leftMs, AbortSignal.any([signal, over.signal])), this.#urgent.promise]);
+      over.abort(NO_LONGER);
+      signal.throwIfAborted();
+    }
     this.#urgent = Promise.withResolvers();
     await pause(GATHER_MS, signal);
   }
@@ -138,7 +154,8 @@ export class Reporter {
     try {
       const { results } = await this.#options.results.sendUpdates(sent, signal);
       this.#failingSince = undefined;
-      for (const { attemptId, result } of results) this.#answered(attemptId, result, sent);
+      const known = new Set(sent);
+      for (const { attemptId, result } of results) this.#answered(attemptId, result, known);
     } catch (error) {
       if (!isRefusal(error)) throw error;
       this.#isolate(batch, error);
@@ -158,11 +175,15 @@ export class Reporter {
     return end < 0 ? due : due.slice(0, end);
   }
 
-  #answered(attemptId: string, answer: Answer, sent: readonly AttemptUpdate[]): void {
+  #answered(attemptId: string, answer: Answer, sent: ReadonlySet<AttemptUpdate>): void {
     const known = this.#pending.get(attemptId);
     if (answer !== 'stored') this.#options.onRefusedEpoch(attemptId, answer);
-    // An update that came while this one was on its way is still to be sent.
-    if (!known || !sent.includes(known.update)) return;
+    if (!known) return;
+    if (!sent.has(known.update)) {
+      // One that came while this one was on its way is still to be sent.
+      if (known.waiters.length === 0) known.notBefore = performance.now() + GATHER_TOLD_MS;
+      return;
+    }
     this.#pending.delete(attemptId);
     for (const resolve of known.waiters) resolve(answer);
   }

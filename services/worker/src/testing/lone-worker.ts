@@ -15,7 +15,7 @@ const { node } = await fleet.worker({
   settings: { lockMs: Number(lockMs), stalledCheckMs: 200 },
   at: (point, attemptId) => say(point, attemptId),
 });
-fleet.results.onCall = () => {
+fleet.results.onStored = () => {
   for (const { attemptId, outcome } of fleet.results.updates)
     if (outcome) say('reported', attemptId, outcome.state);
 };

@@ -44,12 +44,16 @@ export class ScriptedResults implements ResultsClient {
   readonly answers = new Map<string, AttemptUpdateResults['results'][number]['result']>();
   /** Called before each call is answered. */
   onCall: ((call: 'updates' | 'logs') => Promise<void> | void) | undefined;
+  /** Called when updates are stored and their sender has no answer yet. */
+  onStored: (() => Promise<void> | void) | undefined;
 
   async sendUpdates(updates: readonly AttemptUpdate[], signal: AbortSignal): Promise<AttemptUpdateResults> {
     await waitFor(Promise.resolve(this.onCall?.('updates')), signal);
     this.#throwIfAway();
     const parsed = attemptUpdates.parse(JSON.parse(JSON.stringify(updates)));
-    return { results: parsed.map((update) => ({ attemptId: update.attemptId, result: this.#take(update) })) };
+    const results = parsed.map((update) => ({ attemptId: update.attemptId, result: this.#take(update) }));
+    await waitFor(Promise.resolve(this.onStored?.()), signal);
+    return { results };
   }
 
   #take(update: AttemptUpdate): AttemptUpdateResults['results'][number]['result'] {
