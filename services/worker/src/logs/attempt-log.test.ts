@@ -1,7 +1,8 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CHUNK_TARGET_BYTES, type LogRecord } from '@cronium/contracts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { CHUNK_TARGET_BYTES, decodeChunks, type LogRecord } from '@cronium/contracts';
 import { eventually } from '@cronium/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -194,6 +195,33 @@ test('answers that are lost cost a repeat and change nothing', async () => {
   for (let line = 0; line < 100; line++) await log.write(record(`line ${line}`), never);
   await log.close(never);
   expect(results.logs.get(ID)?.records).toHaveLength(100);
+});
+
+test('the ends of logs go together while others are under way, and what someone may read goes at once', async () => {
+  const sent: number[] = [];
+  await using ship = shipping({
+    send: async (frames) => {
+      const headers = decodeChunks(frames).map(({ header }) => header);
+      sent.push(headers.length);
+      return { acks: headers.map(({ attemptId, chunk }) => ({ attemptId, nextChunk: chunk + 1 })) };
+    },
+  });
+  const logs = Array.from({ length: 10 }, (_, index) =>
+    ship.log(1000, { attemptId: `job_${String(index).padStart(12, '0')}.1` }),
+  );
+  const ended: Promise<void>[] = [];
+  for (const log of logs.slice(0, 8)) {
+    ended.push(log.close(never));
+    await nextTurn();
+  }
+  await Promise.all(ended);
+  expect(sent.length).toBeLessThan(8);
+  const [reading, last] = logs.slice(8);
+  const ending = last?.close(never);
+  await reading?.write(record('seen'), never);
+  await reading?.claim(never);
+  expect(sent.at(-1)).toBe(2);
+  await Promise.all([ending, reading?.close(never)]);
 });
 
 test('a chunk that results refuses for good ends that log and holds no other up', async () => {

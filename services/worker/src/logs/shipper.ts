@@ -16,6 +16,13 @@ export interface ShipperOptions {
 
 const REQUEST_BYTES = 2 * 1024 * 1024;
 const REQUEST_CHUNKS = 500;
+/**
+ * The end of a log waits this long for those of other attempts that are under way: nobody reads on there, and each request
+ * is a transaction.
+ */
+const GATHER_ENDS_MS = 20;
+
+const NO_LONGER = new Error('no longer waited for');
 
 /** The way of one attempt's chunks to results. */
 export interface LogStream {
@@ -177,11 +184,10 @@ export class Shipper {
     let failures = 0;
     while (!signal.aborted) {
       try {
+        await this.#idle(signal);
+        await this.#gatherEnds(signal);
         const batch = this.#nextBatch();
-        if (batch.length === 0) {
-          await this.#idle(signal);
-          continue;
-        }
+        if (batch.length === 0) continue;
         failures = (await this.#ship(batch, signal)) ? 0 : failures + 1;
       } catch (error) {
         if (signal.aborted) return;
@@ -196,8 +202,31 @@ export class Shipper {
 
   async #idle(signal: AbortSignal): Promise<void> {
     this.#wake = Promise.withResolvers();
-    if (this.#nextBatch().length > 0) return;
+    if ([...this.#streams].some(({ chunks }) => chunks.length > 0)) return;
     await waitFor(this.#wake.promise, signal);
+  }
+
+  /** Until something comes that someone may read at once, or it is time. */
+  async #gatherEnds(signal: AbortSignal): Promise<void> {
+    if (!this.#hasOnlyEnds) return;
+    const until = performance.now() + GATHER_ENDS_MS;
+    const over = new AbortController();
+    const passed = pause(GATHER_ENDS_MS, AbortSignal.any([signal, over.signal])).catch(() => undefined);
+    while (this.#hasOnlyEnds && performance.now() < until && !signal.aborted) {
+      this.#wake = Promise.withResolvers();
+      await Promise.race([passed, this.#wake.promise]);
+    }
+    over.abort(NO_LONGER);
+  }
+
+  /** Is there more to come, and nothing there but the last chunks of logs? */
+  get #hasOnlyEnds(): boolean {
+    let isMoreToCome = false;
+    for (const { chunks } of this.#streams) {
+      if (chunks.length === 0) isMoreToCome = true;
+      else if (!chunks[0]?.header.last) return false;
+    }
+    return isMoreToCome;
   }
 
   /** @returns was anything acknowledged? */
