@@ -12,6 +12,7 @@ import {
 import type { AttemptFacts, JobFacts } from '../../../services/results/src/ingest/fold.ts';
 import { Fold } from '../../../services/results/src/ingest/fold-updates.ts';
 import { takeInOrder } from '../../../services/results/src/ingest/log-order.ts';
+import type { KnownJob } from '../../../services/results/src/queries/attempts-write.ts';
 import type { ResultsClient } from '../../../services/worker/src/report/results-client.ts';
 import type { SimulatedValkey } from './valkey.ts';
 import type { Wire } from './wire.ts';
@@ -47,15 +48,16 @@ export class SimulatedResults {
   ingest(updates: readonly AttemptUpdate[]): AttemptUpdateResults {
     for (const { jobId, payload } of updates) this.accept(jobId, payload);
     const fold = new Fold(this.#known(updates));
-    for (const { jobId } of updates) {
-      const job = this.jobs.get(jobId);
-      if (job !== undefined) fold.jobs.set(jobId, job);
-    }
     const results = updates.map((update) => fold.apply(update));
-    for (const facts of fold.changedAttempts()) this.attempts.set(facts.id, facts);
-    for (const { id } of fold.changedJobs()) {
-      const job = fold.jobs.get(id);
-      if (job !== undefined) this.#change(id, job);
+    const { attempts, changes } = fold.written();
+    for (const facts of attempts) this.attempts.set(facts.id, facts);
+    for (const { id, state, attempt, settled_attempt, stay_ms } of changes) {
+      this.#change(id, {
+        state: state as JobFacts['state'],
+        attempt,
+        settledAttempt: settled_attempt,
+        stayMs: stay_ms,
+      });
     }
     return { results };
   }
@@ -100,13 +102,19 @@ export class SimulatedResults {
     );
   }
 
-  #known(updates: readonly AttemptUpdate[]): Map<string, AttemptFacts> {
+  #known(updates: readonly AttemptUpdate[]): KnownJob[] {
     const ids = updates.flatMap(({ attemptId, jobId, attempt, lostAttempts }) => [
       ...[attemptId, attemptIdOf(jobId, this.jobs.get(jobId)?.attempt ?? attempt)],
       ...lostAttempts.map((lost) => attemptIdOf(jobId, lost)),
     ]);
-    const known = ids.map((id) => [id, this.attempts.get(id)] as const);
-    return new Map(known.flatMap(([id, facts]) => (facts === undefined ? [] : [[id, facts]])));
+    const attempts = [...new Set(ids)].flatMap((id) => this.attempts.get(id) ?? []);
+    return [...new Set(updates.map(({ jobId }) => jobId))].flatMap((id) => {
+      const job = this.jobs.get(id);
+      if (job === undefined) return [];
+      const { state, attempt, settledAttempt: settled_attempt, stayMs: stay_ms } = job;
+      const own = attempts.filter(({ jobId }) => jobId === id);
+      return [{ id, state, attempt, settled_attempt, stay_ms, changed: '0', attempts: own }];
+    });
   }
 
   #change(jobId: string, job: JobFacts): void {

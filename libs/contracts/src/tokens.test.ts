@@ -106,7 +106,9 @@ test('a flipped bit anywhere in the signature or the claims is refused', async (
 });
 
 test('a node token names its node and is refused as an execution token', async () => {
-  await expect(verifyNodeToken(await signNodeToken(key, 'node-1'), [key.publicJwk])).resolves.toBe('node-1');
+  const now = Date.now();
+  const verified = await verifyNodeToken(await signNodeToken(key, 'node-1', now), [key.publicJwk]);
+  expect(verified).toEqual({ node: 'node-1', untilMs: 1000 * (Math.floor(now / 1000) + 300) });
   await expect(
     verifyNodeToken(await signExecutionToken(key, claims), [key.publicJwk]),
   ).rejects.toBeInstanceOf(TokenRefusedError);

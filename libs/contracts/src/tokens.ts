@@ -142,10 +142,15 @@ export async function verifyExecutionToken(
 
 /**
  * Verifies a node's token.
- * @returns the node's name
+ * @returns the node's name, and until when the token is good
  * @throws TokenRefusedError
  */
-export async function verifyNodeToken(token: string, jwks: readonly JWK[]): Promise<string> {
-  const claims = z.object({ iss: z.string().min(1) }).parse(await verify(token, jwks, NODE_TYP, 'results'));
-  return claims.iss;
+export async function verifyNodeToken(
+  token: string,
+  jwks: readonly JWK[],
+): Promise<{ readonly node: string; readonly untilMs: number }> {
+  const { iss, exp } = nodeClaims.parse(await verify(token, jwks, NODE_TYP, 'results'));
+  return { node: iss, untilMs: exp * 1000 };
 }
+
+const nodeClaims = z.object({ iss: z.string().min(1), exp: z.number() });

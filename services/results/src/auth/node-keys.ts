@@ -22,6 +22,16 @@ const FRESH_MS = 10_000;
 /** An unknown key asks Valkey again, but not for every token of a flood. */
 const ASK_AGAIN_MS = 500;
 const KEEP_MS = 86_400_000;
+/** A node sends the same token for minutes. */
+const VERIFIED_MAX = 1000;
+
+/** A node's token whose signature was found good, by the key that it was then. */
+interface Verified {
+  readonly kid: string;
+  readonly jwks: KnownKey['jwks'];
+  readonly node: string;
+  readonly untilMs: number;
+}
 
 /**
  * The public keys of the fleet's nodes, from their heartbeats. Keys of nodes that are gone stay good for a day: their
@@ -34,6 +44,7 @@ export class NodeKeys {
   #known = new Map<string, KnownKey>();
   #readAtMs = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
+  readonly #verified = new Map<string, Verified>();
 
   constructor(valkey: Redis, keys: Keys, now: () => number = Date.now) {
     this.#valkey = valkey;
@@ -46,22 +57,26 @@ export class NodeKeys {
    * @throws TokenRefusedError
    */
   async verifyNode(token: string): Promise<string> {
-    const key = await this.#keyOf(token);
-    const node = await verifyNodeToken(token, key.jwks);
-    if (node !== key.node) throw new TokenRefusedError('TOKEN_INVALID', 'the token names another node');
+    const known = this.#verified.get(token);
+    const kid = known?.kid ?? kidOf(token);
+    const { jwks, node } = await this.#keyOf(kid);
+    if (known?.jwks === jwks && known.node === node && this.#now() < known.untilMs) return node;
+    const verified = await verifyNodeToken(token, jwks);
+    if (verified.node !== node) throw new TokenRefusedError('TOKEN_INVALID', 'the token names another node');
+    if (this.#verified.size >= VERIFIED_MAX) this.#verified.clear();
+    this.#verified.set(token, { ...verified, kid, jwks });
     return node;
   }
 
   /** @throws TokenRefusedError */
   async verifyExecution(token: string): Promise<ExecutionClaims> {
-    const key = await this.#keyOf(token);
+    const key = await this.#keyOf(kidOf(token));
     const claims = await verifyExecutionToken(token, key.jwks, 'results');
     if (claims.iss !== key.node) throw new TokenRefusedError('TOKEN_INVALID', 'the token names another node');
     return claims;
   }
 
-  async #keyOf(token: string): Promise<KnownKey> {
-    const kid = kidOf(token);
+  async #keyOf(kid: string): Promise<KnownKey> {
     const age = this.#now() - this.#readAtMs;
     if (age > FRESH_MS || (!this.#known.has(kid) && age > ASK_AGAIN_MS))
       await this.#read(this.#known.has(kid));

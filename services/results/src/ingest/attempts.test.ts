@@ -1,7 +1,10 @@
 import { newJobId } from '@cronium/contracts';
+import { eventually } from '@cronium/testing';
 import fc from 'fast-check';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { attemptsOf, getJob } from '../queries/jobs-read.ts';
+import { markCancelled } from '../queries/jobs-write.ts';
 import { failureOf, payloadOf, successOf, updateOf } from '../test/fleet.ts';
 import { openService, type TestService } from '../test/service.ts';
 import { ingestAttempts } from './attempts.ts';
@@ -60,6 +63,26 @@ test('many requests for the same jobs at once neither deadlock nor differ', asyn
   });
   await Promise.all(requests);
   for (const id of ids) expect(await stateOf(id)).toBe('succeeded');
+});
+
+test('a report that was read before another change of its job counts as one that came after it', async () => {
+  const { db } = service.deps;
+  const id = newJobId();
+  await ingest([updateOf(id, 1, { state: 'queued' })]);
+  const waits = () =>
+    sql`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`.execute(
+      db,
+    );
+  const told = await db.transaction().execute(async (trx) => {
+    await markCancelled(trx, [id], { by: 'someone', atMs: Date.now() });
+    const report = ingest([updateOf(id, 2)]);
+    await eventually(async () => (await waits()).rows.length > 0, { what: 'the report waits for the job' });
+    return { report };
+  });
+  expect(await told.report).toEqual([{ attemptId: `${id}.2`, result: 'ended' }]);
+  const { job, attempts } = await storedOf(id);
+  expect(job).toMatchObject({ state: 'cancelled', attempt: 1 });
+  expect(attempts).toHaveLength(1);
 });
 
 test('an older attempt is told that it is stale and changes only its own row', async () => {

@@ -1,10 +1,9 @@
-import { attemptIdOf, type JobState } from '@cronium/contracts';
+import { attemptIdOf } from '@cronium/contracts';
 import type { Kysely } from 'kysely';
-import { withRetry } from '../db/retry.ts';
+import { isAway, isCollision, withRetry } from '../db/retry.ts';
 import type { Database } from '../db/schema.ts';
-import { readAttempts, writeAttempts } from '../queries/attempts-write.ts';
-import { byId, insertJobs, lockJobs, updateJobs } from '../queries/jobs-write.ts';
-import { notify } from '../queries/notify.ts';
+import { type KnownJob, knownToIntake, putAttempts } from '../queries/attempts-write.ts';
+import { insertJobs, lockJobs } from '../queries/jobs-write.ts';
 import { putDeliveries } from '../queries/webhooks.ts';
 import { Fold, type IngestUpdate, type Result } from './fold-updates.ts';
 import { newJob } from './payload.ts';
@@ -14,6 +13,9 @@ export type OnEnded = (trx: Kysely<Database>, jobIds: readonly string[]) => Prom
 
 /**
  * Stores what workers say of attempts: one transaction, idempotent, in any order. When this resolves it is on disk.
+ *
+ * As a rule nobody else writes of these jobs meanwhile: they are read without a lock, and the statement that writes sees
+ * whether that was so. Where it was not, all is done again under locks.
  * @param onEnded told of the jobs that end by it, in its transaction
  * @returns an answer for each update, in their order
  */
@@ -23,44 +25,57 @@ export async function ingestAttempts(
   onEnded?: OnEnded,
 ): Promise<Result[]> {
   if (updates.length === 0) return [];
-  return await withRetry(() => db.transaction().execute((trx) => store(trx, updates, onEnded)));
+  try {
+    const known = await knownToIntake(db, jobIdsOf(updates), idsOf(updates));
+    if (missingFrom(known, updates).length === 0) return await store(db, known, { updates, onEnded });
+  } catch (error) {
+    if (!isCollision(error) && !isAway(error)) throw error;
+  }
+  return await withRetry(() =>
+    db.transaction().execute(async (trx) => store(trx, await holdJobs(trx, updates), { updates, onEnded })),
+  );
 }
 
 async function store(
-  trx: Kysely<Database>,
-  updates: readonly IngestUpdate[],
-  onEnded: OnEnded | undefined,
+  db: Kysely<Database>,
+  known: readonly KnownJob[],
+  { updates, onEnded }: { updates: readonly IngestUpdate[]; onEnded: OnEnded | undefined },
 ): Promise<Result[]> {
-  const jobs = await holdJobs(trx, updates);
-  const known = await readAttempts(trx, idsOf(updates));
   const fold = new Fold(known);
-  for (const row of jobs) {
-    const state = row.state as JobState;
-    fold.jobs.set(row.id, {
-      state,
-      attempt: row.attempt,
-      settledAttempt: row.settled_attempt,
-      stayMs: row.stay_ms,
-    });
-  }
   const results = updates.map((update) => fold.apply(update));
-  await writeAttempts(trx, [...fold.changedAttempts()]);
-  await updateJobs(trx, fold.changedJobs().sort(byId));
   const ended = fold.endedJobs();
-  await onEnded?.(trx, ended);
-  await putDeliveries(trx, withWebhook(updates, ended));
-  await notify(trx, [...fold.touched]);
+  const told = withWebhook(updates, ended);
+  if (ended.length > 0 && (onEnded !== undefined || told.length > 0)) {
+    await within(db, async (trx) => {
+      await putAttempts(trx, fold.written());
+      await onEnded?.(trx, ended);
+      await putDeliveries(trx, told);
+    });
+  } else await putAttempts(db, fold.written());
   return results;
 }
 
-/** The rows of the updates' jobs, locked. Nearly all are known by then: only those that are not are inserted. */
-async function holdJobs(trx: Kysely<Database>, updates: readonly IngestUpdate[]) {
-  const jobs = await lockJobs(trx, [...new Set(updates.map(({ jobId }) => jobId))]);
-  const known = new Set(jobs.map(({ id }) => id));
-  const missing = updates.filter(({ jobId }) => !known.has(jobId));
-  if (missing.length === 0) return jobs;
+/** In the transaction that there is, or in a new one. */
+async function within(db: Kysely<Database>, work: (trx: Kysely<Database>) => Promise<void>): Promise<void> {
+  if (db.isTransaction) await work(db);
+  else await db.transaction().execute(work);
+}
+
+/** What is stored of the updates' jobs, locked. Those that are not known are inserted. */
+async function holdJobs(trx: Kysely<Database>, updates: readonly IngestUpdate[]): Promise<KnownJob[]> {
+  const ids = jobIdsOf(updates);
+  await lockJobs(trx, ids);
+  const known = await knownToIntake(trx, ids, idsOf(updates));
+  const missing = missingFrom(known, updates);
+  if (missing.length === 0) return known;
   await insertJobs(trx, uniqueById(missing.map(({ jobId, payload }) => newJob(jobId, payload))));
-  return [...jobs, ...(await lockJobs(trx, [...new Set(missing.map(({ jobId }) => jobId))]))];
+  await lockJobs(trx, jobIdsOf(missing));
+  return [...known, ...(await knownToIntake(trx, jobIdsOf(missing), idsOf(missing)))];
+}
+
+function missingFrom(known: readonly KnownJob[], updates: readonly IngestUpdate[]): IngestUpdate[] {
+  const ids = new Set(known.map(({ id }) => id));
+  return updates.filter(({ jobId }) => !ids.has(jobId));
 }
 
 /** Those of the jobs that have a webhook. Most have none, and cost nothing. */
@@ -69,6 +84,10 @@ function withWebhook(updates: readonly IngestUpdate[], jobIds: readonly string[]
     updates.flatMap(({ jobId, payload }) => (payload.spec.webhook === undefined ? [] : [jobId])),
   );
   return jobIds.filter((id) => ids.has(id));
+}
+
+function jobIdsOf(updates: readonly IngestUpdate[]): string[] {
+  return [...new Set(updates.map(({ jobId }) => jobId))].sort();
 }
 
 function idsOf(updates: readonly IngestUpdate[]): string[] {

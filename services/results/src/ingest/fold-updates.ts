@@ -1,7 +1,14 @@
-import { type AttemptUpdateResults, attemptIdOf, attemptUpdate, isTerminal } from '@cronium/contracts';
+import {
+  type AttemptUpdateResults,
+  attemptIdOf,
+  attemptUpdate,
+  isTerminal,
+  type JobState,
+} from '@cronium/contracts';
 import { z } from 'zod';
 import { pgText } from '../db/bulk.ts';
-import type { JobChange } from '../queries/jobs-write.ts';
+import type { IntakeWrite, JobChange, KnownJob } from '../queries/attempts-write.ts';
+import { byId } from '../queries/jobs-write.ts';
 import {
   type AttemptFacts,
   type AttemptReport,
@@ -25,22 +32,26 @@ export type Result = AttemptUpdateResults['results'][number];
 
 /** The updates of one request, put onto what was known: all that results decides about attempts. Pure. */
 export class Fold {
-  readonly jobs = new Map<string, JobFacts>();
-  /** Ids of jobs of which anything changed. */
-  readonly touched = new Set<string>();
+  readonly #jobs: Map<string, JobFacts>;
   readonly #attempts: Map<string, AttemptFacts>;
+  /** What was known of the jobs was of these changes. */
+  readonly #seen: ReadonlyMap<string, string>;
+  /** Ids of jobs of which anything changed. */
+  readonly #touched = new Set<string>();
   readonly #changed = new Set<string>();
   readonly #before = new Map<string, JobFacts>();
 
-  constructor(attempts: Map<string, AttemptFacts>) {
-    this.#attempts = attempts;
+  constructor(known: readonly KnownJob[]) {
+    this.#jobs = new Map(known.map((row) => [row.id, factsOf(row)]));
+    this.#attempts = new Map(known.flatMap(({ attempts }) => attempts.map((one) => [one.id, one])));
+    this.#seen = new Map(known.map(({ id, changed }) => [id, changed]));
   }
 
   apply(update: IngestUpdate): Result {
     const told = reportOf(update);
     const answer = (result: Result['result']): Result => ({ attemptId: told.id, result });
-    const job = this.jobs.get(told.jobId);
-    // Cannot be: the row was inserted and locked before.
+    const job = this.#jobs.get(told.jobId);
+    // Cannot be: the row was inserted before.
     if (job === undefined) throw new Error(`job ${told.jobId} has no row`);
     if (isOver(job, told, this.#attempts.get(told.id)) && told.attempt > job.attempt) return answer('ended');
     const { stayMs: _, attemptBase: __, ...facts } = told;
@@ -51,21 +62,21 @@ export class Fold {
       this.#merge(lostAttempt(told, attempt, this.#attempts.get(attemptIdOf(told.jobId, attempt))));
     }
     if (!this.#before.has(told.jobId)) this.#before.set(told.jobId, job);
-    this.jobs.set(told.jobId, applyAttempt(job, told, merged));
+    this.#jobs.set(told.jobId, applyAttempt(job, told, merged));
     return answer(told.attempt < job.attempt ? 'stale' : 'stored');
   }
 
-  *changedAttempts(): Iterable<AttemptFacts> {
-    for (const id of this.#changed) {
-      const facts = this.#attempts.get(id);
-      if (facts !== undefined) yield facts;
-    }
+  /** All that is to be written. */
+  written(): IntakeWrite {
+    const jobs = [...this.#touched].sort().map((id) => ({ id, seen: this.#seen.get(id) ?? '0' }));
+    const attempts = [...this.#changed].flatMap((id) => this.#attempts.get(id) ?? []);
+    return { jobs, attempts, changes: this.#changedJobs().sort(byId) };
   }
 
   /** The jobs whose newest attempt was told of, as their rows are now to be. */
-  changedJobs(): JobChange[] {
+  #changedJobs(): JobChange[] {
     return [...this.#before.keys()].flatMap((id) => {
-      const job = this.jobs.get(id);
+      const job = this.#jobs.get(id);
       const newest = job && this.#attempts.get(attemptIdOf(id, job.attempt));
       // An attempt that was settled by a retry says nothing of the job now.
       if (!job || !newest || !this.#changed.has(newest.id) || newest.attempt <= job.settledAttempt) return [];
@@ -76,7 +87,7 @@ export class Fold {
   /** The jobs that these updates brought to their end. */
   endedJobs(): string[] {
     return [...this.#before].flatMap(([id, before]) => {
-      const after = this.jobs.get(id);
+      const after = this.#jobs.get(id);
       if (after === undefined || !isTerminal(after.state)) return [];
       // A retry by hand may be told of for the first time by its end.
       return !isTerminal(before.state) || after.attempt > before.attempt ? [id] : [];
@@ -89,10 +100,14 @@ export class Fold {
     if (before === undefined || JSON.stringify(before) !== JSON.stringify(merged)) {
       this.#attempts.set(told.id, merged);
       this.#changed.add(told.id);
-      this.touched.add(told.jobId);
+      this.#touched.add(told.jobId);
     }
     return merged;
   }
+}
+
+function factsOf({ state, attempt, settled_attempt, stay_ms }: KnownJob): JobFacts {
+  return { state: state as JobState, attempt, settledAttempt: settled_attempt, stayMs: stay_ms };
 }
 
 function reportOf(update: IngestUpdate): AttemptReport {

@@ -19,3 +19,29 @@ export function takeInOrder(position: AttemptLogsTable, chunks: readonly LogChun
   }
   return taken;
 }
+
+/** Chunks of one attempt that follow each other without a gap. */
+export interface LogRun {
+  readonly chunks: readonly LogChunk[];
+  /** Where the log stands before them, if they are to be appended. */
+  readonly first: Pick<LogChunk['header'], 'chunk' | 'firstSeq'>;
+  /** Where it stands after them; its omitted bytes are theirs alone. */
+  readonly position: AttemptLogsTable;
+}
+
+/** The run with which one attempt's chunks begin, sorted by number; `undefined` when there are none. */
+export function runOf(chunks: readonly LogChunk[]): LogRun | undefined {
+  const first = chunks[0]?.header;
+  if (first === undefined) return undefined;
+  const position: AttemptLogsTable = {
+    attempt_id: first.attemptId,
+    day: first.day,
+    next_chunk: first.chunk,
+    next_seq: first.firstSeq,
+    stdout_end: 0,
+    stderr_end: 0,
+    omitted_bytes: 0,
+    complete: false,
+  };
+  return { chunks: takeInOrder(position, chunks), first, position };
+}

@@ -1,11 +1,12 @@
-import { type LogAcks, type LogChunk, parseAttemptId } from '@cronium/contracts';
+import type { LogAcks, LogChunk } from '@cronium/contracts';
+import { parseAttemptId } from '@cronium/contracts';
 import type { Kysely } from 'kysely';
 import { clampDay, type DayWindow, type Partitions } from '../db/partitions.ts';
 import { withRetry } from '../db/retry.ts';
 import type { AttemptLogsTable, Database } from '../db/schema.ts';
-import { insertChunks, lockPositions, writePositions } from '../queries/logs-write.ts';
+import { appendRuns, insertChunks, lockPositions, writePositions } from '../queries/logs-write.ts';
 import { notify } from '../queries/notify.ts';
-import { takeInOrder } from './log-order.ts';
+import { type LogRun, runOf, takeInOrder } from './log-order.ts';
 
 /** Where chunks are stored. */
 export interface LogStore {
@@ -15,17 +16,41 @@ export interface LogStore {
 }
 
 /**
- * Stores chunks of any attempts in one transaction. A chunk that is stored already is skipped; one that would leave a
- * gap is not taken: the answer names the chunk to send next. When this resolves all of it is on disk.
+ * Stores chunks of any attempts. A chunk that is stored already is skipped; one that would leave a gap is not taken: the
+ * answer names the chunk to send next. When this resolves all of it is on disk.
  */
 export async function ingestLogs(store: LogStore, chunks: readonly LogChunk[]): Promise<LogAcks> {
   const window = store.window();
   const days = chunks.map(({ header }) => clampDay(header.day, window));
   await store.partitions.ensure('log_chunks', days);
   const byAttempt = groupByAttempt(chunks);
+  const runs = [...byAttempt.values()].flatMap((own) => runOf(own) ?? []);
+  const clamped = runs.map((run) => ({ ...run, position: inWindow(run.position, window) }));
+  const appended = await withRetry(() => appendRuns(store.db, clamped));
+  const next = new Map(
+    runs.flatMap(({ position }) =>
+      appended.has(position.attempt_id) ? [[position.attempt_id, position.next_chunk] as const] : [],
+    ),
+  );
+  const others = new Map([...byAttempt].filter(([id]) => !next.has(id)));
+  for (const [id, at] of await mergeLogs(store, others)) next.set(id, at);
+  return {
+    acks: [...byAttempt.keys()].map((attemptId) => ({ attemptId, nextChunk: next.get(attemptId) ?? 0 })),
+  };
+}
+
+/**
+ * Stores what of the chunks is missing, in one transaction.
+ * @returns the chunk that each attempt is to send next
+ */
+async function mergeLogs(
+  store: LogStore,
+  byAttempt: ReadonlyMap<string, readonly LogChunk[]>,
+): Promise<Map<string, number>> {
+  if (byAttempt.size === 0) return new Map();
   return await withRetry(() =>
     store.db.transaction().execute(async (trx) => {
-      const positions = await lockPositions(trx, startsOf(byAttempt, window));
+      const positions = await lockPositions(trx, startsOf(byAttempt, store.window()));
       const taken: { day: string; chunk: LogChunk }[] = [];
       for (const [attemptId, own] of byAttempt) {
         const position = positions.get(attemptId);
@@ -39,20 +64,19 @@ export async function ingestLogs(store: LogStore, chunks: readonly LogChunk[]): 
         changed.flatMap((id) => positions.get(id) ?? []),
       );
       await notify(trx, [...new Set(changed.map((id) => parseAttemptId(id).jobId))]);
-      return { acks: acksOf(byAttempt.keys(), positions) };
+      return new Map([...positions].map(([id, { next_chunk }]) => [id, next_chunk]));
     }),
   );
 }
 
 function groupByAttempt(chunks: readonly LogChunk[]): Map<string, LogChunk[]> {
-  const groups = new Map<string, LogChunk[]>();
-  for (const chunk of chunks) {
-    const group = groups.get(chunk.header.attemptId);
-    if (group === undefined) groups.set(chunk.header.attemptId, [chunk]);
-    else group.push(chunk);
-  }
+  const groups = Map.groupBy(chunks, ({ header }) => header.attemptId);
   for (const group of groups.values()) group.sort((a, b) => a.header.chunk - b.header.chunk);
   return groups;
+}
+
+function inWindow(position: LogRun['position'], window: DayWindow): LogRun['position'] {
+  return { ...position, day: clampDay(position.day, window) };
 }
 
 /** The positions of attempts that are new: nothing is stored, the day is that of the first chunk. */
@@ -66,15 +90,5 @@ function startsOf(groups: ReadonlyMap<string, readonly LogChunk[]>, window: DayW
     stderr_end: 0,
     omitted_bytes: 0,
     complete: false,
-  }));
-}
-
-function acksOf(
-  attemptIds: Iterable<string>,
-  positions: ReadonlyMap<string, AttemptLogsTable>,
-): LogAcks['acks'] {
-  return [...attemptIds].map((attemptId) => ({
-    attemptId,
-    nextChunk: positions.get(attemptId)?.next_chunk ?? 0,
   }));
 }

@@ -7,6 +7,7 @@ import * as traceOutbox from './2026-11-22-trace-outbox.ts';
 import * as removedVariables from './2026-11-23-removed-variables.ts';
 import * as tallies from './2026-11-23-tallies.ts';
 import * as webhooks from './2026-11-23-webhooks.ts';
+import * as intake from './2026-11-24-intake.ts';
 
 /** Every migration by its date and name; they run in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -18,4 +19,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '2026-11-23-removed-variables': removedVariables,
   '2026-11-23-tallies': tallies,
   '2026-11-23-webhooks': webhooks,
+  '2026-11-24-intake': intake,
 };

@@ -1,51 +1,70 @@
 import { type Kysely, sql } from 'kysely';
-import { names, recordset } from '../db/bulk.ts';
-import type { AttemptsTable, Database } from '../db/schema.ts';
+import type { AttemptsTable, Database, JobsTable } from '../db/schema.ts';
 import { type AttemptFacts, endedMs, momentMs } from '../ingest/fold.ts';
 import { byId } from './jobs-write.ts';
 
-const COLUMNS = {
-  id: 'text',
-  job_id: 'text',
-  attempt: 'integer',
-  node: 'text',
-  day: 'date',
-  state: 'text',
-  outcome: 'text',
-  inferred: 'boolean',
-  final: 'boolean',
-  next_run_ms: 'double precision',
-  timeline: 'text',
-  image: 'text',
-  claimed_ms: 'double precision',
-  started_ms: 'double precision',
-  ended_ms: 'double precision',
-} as const;
-
-/** The known facts of some attempts, by id. The caller holds the locks of their jobs. */
-export async function readAttempts(
-  db: Kysely<Database>,
-  ids: readonly string[],
-): Promise<Map<string, AttemptFacts>> {
-  const rows = await db
-    .selectFrom('attempts')
-    .selectAll()
-    .where('id', '=', sql<string>`ANY(${ids}::text[])`)
-    .execute();
-  return new Map(rows.map((row) => [row.id, toFacts(row)]));
+/** What the intake knows of a job, and of its attempts those that it asked for. */
+export interface KnownJob
+  extends Pick<JobsTable, 'id' | 'state' | 'attempt' | 'settled_attempt' | 'stay_ms'> {
+  /** The transaction that last changed any of it. */
+  readonly changed: string;
+  readonly attempts: readonly AttemptFacts[];
 }
 
-/** Writes attempts over what was there. */
-export async function writeAttempts(db: Kysely<Database>, attempts: readonly AttemptFacts[]): Promise<void> {
-  if (attempts.length === 0) return;
-  const rows = attempts.map(toRow).sort(byId);
-  const set = sql.raw(
-    Object.keys(COLUMNS)
-      .map((name) => `${name} = excluded.${name}`)
-      .join(', '),
+/** What attempts change of a job. */
+export type JobChange = Readonly<
+  Pick<
+    JobsTable,
+    | 'id'
+    | 'state'
+    | 'attempt'
+    | 'settled_attempt'
+    | 'stay_ms'
+    | 'node'
+    | 'exit_code'
+    | 'cause'
+    | 'message'
+    | 'next_run_ms'
+    | 'started_ms'
+    | 'ended_ms'
+    | 'run_ms'
+  >
+>;
+
+/** What the intake writes. */
+export interface IntakeWrite {
+  /** All jobs of which anything is written, by id, and of which change they were known. */
+  readonly jobs: readonly { readonly id: string; readonly seen: string }[];
+  readonly attempts: readonly AttemptFacts[];
+  readonly changes: readonly JobChange[];
+}
+
+/** The jobs among these that are stored, with those of the attempts that are. */
+export async function knownToIntake(
+  db: Kysely<Database>,
+  jobIds: readonly string[],
+  attemptIds: readonly string[],
+): Promise<KnownJob[]> {
+  const { rows } = await sql<Omit<KnownJob, 'attempts'> & { attempts: AttemptsTable[] | null }>`
+    SELECT * FROM intake_known(${jobIds}::text[], ${attemptIds}::text[])`.execute(db);
+  return rows.map((row) => ({ ...row, attempts: (row.attempts ?? []).map(toFacts) }));
+}
+
+/**
+ * Writes attempts over what was there, and their jobs, and tells live readers. One statement, all or nothing.
+ * @throws a collision when one of the jobs was changed since it was read
+ */
+export async function putAttempts(
+  db: Kysely<Database>,
+  { jobs, attempts, changes }: IntakeWrite,
+): Promise<void> {
+  if (jobs.length === 0) return;
+  const ids = jobs.map(({ id }) => id);
+  const seen = jobs.map((job) => job.seen);
+  const rows = JSON.stringify(attempts.map(toRow).sort(byId));
+  await sql`SELECT intake_attempts(${ids}::text[], ${seen}::xid8[], ${rows}::json, ${JSON.stringify(changes)}::json)`.execute(
+    db,
   );
-  await sql`INSERT INTO attempts (${names(COLUMNS)}) SELECT ${names(COLUMNS)} FROM ${recordset(COLUMNS, rows)}
-    ON CONFLICT (id) DO UPDATE SET ${set}`.execute(db);
 }
 
 /** A row as facts. Its JSON was written by {@link toRow}. */

@@ -30,57 +30,11 @@ export async function insertJobs(db: Kysely<Database>, jobs: readonly NewJob[]):
     ON CONFLICT (id) DO NOTHING`.execute(db);
 }
 
-/** What attempts change of a job. */
-export interface JobChange {
-  readonly id: string;
-  readonly state: string;
-  readonly attempt: number;
-  readonly settled_attempt: number;
-  readonly stay_ms: number;
-  readonly node: string | null;
-  readonly exit_code: number | null;
-  readonly cause: string | null;
-  readonly message: string | null;
-  readonly next_run_ms: number | null;
-  readonly started_ms: number | null;
-  readonly ended_ms: number | null;
-  readonly run_ms: number | null;
-}
-
-const CHANGE = {
-  id: 'text',
-  state: 'text',
-  attempt: 'integer',
-  settled_attempt: 'integer',
-  stay_ms: 'double precision',
-  node: 'text',
-  exit_code: 'bigint',
-  cause: 'text',
-  message: 'text',
-  next_run_ms: 'double precision',
-  started_ms: 'double precision',
-  ended_ms: 'double precision',
-  run_ms: 'double precision',
-} as const;
-
-/** Writes changes of jobs whose rows this transaction has locked. */
-export async function updateJobs(db: Kysely<Database>, changes: readonly JobChange[]): Promise<void> {
-  if (changes.length === 0) return;
-  const { id: _, ...columns } = CHANGE;
-  const set = sql.raw(
-    Object.keys(columns)
-      .map((name) => `${name} = v.${name}`)
-      .join(', '),
-  );
-  await sql`UPDATE jobs SET ${set}, changed = pg_current_xact_id()
-    FROM ${recordset(CHANGE, changes)} WHERE jobs.id = v.id`.execute(db);
-}
-
-/** The rows of some jobs, locked until the transaction ends. Always in the order of their ids, so that two can't deadlock. */
-export async function lockJobs(db: Kysely<Database>, ids: readonly string[]) {
-  return await db
+/** Locks some jobs until the transaction ends. Always in the order of their ids, so that two can't deadlock. */
+export async function lockJobs(db: Kysely<Database>, ids: readonly string[]): Promise<void> {
+  await db
     .selectFrom('jobs')
-    .select(['id', 'tenant', 'state', 'attempt', 'settled_attempt', 'stay_ms'])
+    .select('id')
     .where('id', '=', sql<string>`ANY(${ids}::text[])`)
     .orderBy('id')
     .forUpdate()

@@ -2,6 +2,7 @@ import type { LogChunk } from '@cronium/contracts';
 import { type Kysely, sql } from 'kysely';
 import { names, recordset } from '../db/bulk.ts';
 import type { AttemptLogsTable, Database } from '../db/schema.ts';
+import type { LogRun } from '../ingest/log-order.ts';
 
 const POSITION = {
   attempt_id: 'text',
@@ -68,4 +69,42 @@ export async function insertChunks(
       .onConflict((conflict) => conflict.doNothing())
       .execute();
   }
+}
+
+/**
+ * Appends each run whose attempt's log stands where it begins, all in one statement; the daily tables are there.
+ * @returns the attempts whose runs were appended
+ */
+export async function appendRuns(db: Kysely<Database>, runs: readonly LogRun[]): Promise<Set<string>> {
+  if (runs.length === 0) return new Set();
+  const heads = runs.map(({ first, position }) => ({
+    ...position,
+    first_chunk: first.chunk,
+    first_seq: first.firstSeq,
+  }));
+  let at = 0;
+  const chunks = runs.flatMap((run) =>
+    run.chunks.map(({ header, body }) => {
+      const place = { at, bytes: body.length };
+      at += body.length;
+      return {
+        attempt_id: header.attemptId,
+        chunk: header.chunk,
+        first_seq: header.firstSeq,
+        records: header.records,
+        last: header.last,
+        time_ms: header.time,
+        ...place,
+      };
+    }),
+  );
+  const bodies = Buffer.concat(
+    runs.flatMap((run) => run.chunks.map(({ body }) => body)),
+    at,
+  );
+  const { rows } = await sql<{ appended: string[] }>`
+    SELECT intake_logs(${JSON.stringify(heads)}::json, ${JSON.stringify(chunks)}::json, ${bodies}::bytea) AS appended`.execute(
+    db,
+  );
+  return new Set(rows[0]?.appended);
 }

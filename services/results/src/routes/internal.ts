@@ -3,7 +3,7 @@ import { Hono } from 'hono';
 import { z } from 'zod';
 import { type Deps, onEndedOf } from '../deps.ts';
 import { type Env, requireApiKey, requireNode } from '../http/auth.ts';
-import { parseJson, readBody, readQuery } from '../http/body.ts';
+import { answerJson, parseJson, readConnection, readQuery } from '../http/body.ts';
 import { boundedIntake } from '../http/intake.ts';
 import { problems } from '../http/problems.ts';
 import { ingestAttempts } from '../ingest/attempts.ts';
@@ -31,24 +31,24 @@ export function internalRoutes(deps: Deps): Hono<Env> {
   const onEnded = onEndedOf(deps);
 
   app.post('/attempts', asNode, bounded, async (c) => {
-    const updates = parseJson(await readBody(c, ATTEMPTS_MAX_BYTES), ingestUpdates);
+    const updates = parseJson(await readConnection(c, ATTEMPTS_MAX_BYTES), ingestUpdates);
     const stranger = updates.find(({ node }) => node !== c.get('node'));
     if (stranger)
       throw problems.forbidden(`Node ${c.get('node')} reports an attempt of node ${stranger.node}.`);
     const results = await ingestAttempts(db, updates, onEnded);
     for (const { result } of results) counted.updates.inc({ result });
-    return c.json({ results });
+    return answerJson(c, { results });
   });
 
   app.post('/logs', asNode, bounded, async (c) => {
-    const chunks = decodeChunks(await readBody(c, LOGS_MAX_BYTES));
+    const chunks = decodeChunks(await readConnection(c, LOGS_MAX_BYTES));
     const acks = await ingestLogs(deps, chunks);
     for (const { header, body } of chunks) {
       counted.logBytes.inc(body.length);
       counted.logLines.inc(header.records);
       counted.logLag.observe(Math.max(0, Date.now() - header.time) / 1000);
     }
-    return c.json(acks);
+    return answerJson(c, acks);
   });
 
   app.get('/attempts/:id/log-position', asNode, async (c) => {
