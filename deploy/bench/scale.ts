@@ -20,8 +20,9 @@ export interface ScaleOptions {
 
 const SLOTS = 2;
 /** Each slot runs so many jobs, one after the other. */
-const JOBS_EACH = 3;
-const SLEEP_SECONDS = 20;
+const JOBS_EACH = 2;
+/** All the workers share this machine's processors: long, so that the starts of their containers are a small part. */
+const SLEEP_SECONDS = 40;
 const LOOK_MS = 500;
 
 const sleeping = (seconds: number): JobInput => ({

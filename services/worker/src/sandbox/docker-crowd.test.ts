@@ -98,6 +98,19 @@ describe('one daemon', () => {
   });
 });
 
+test('a job takes the slot of one that has just ended, and none is made beside it', async () => {
+  await using own = await SandboxFixture.create({ limits: { slotComesBackMs: 60_000 } });
+  await own.share();
+  const first = await own.prepare(own.shell('true'));
+  await first.launch();
+  await own.follow(first);
+  // Of another kind: nothing stands ready for it.
+  const other = own.shell('true', { resources: { memoryMiB: 64 } });
+  const [second] = await Promise.all([own.prepare(other), first.release()]);
+  expect(second.binding.slot).toBe(first.binding.slot);
+  await second.release();
+});
+
 describe('a job', () => {
   test('reaches its sidecar, and nothing else', async () => {
     const service = await fixture.serve('other-service', 9000);

@@ -63,6 +63,8 @@ export interface Limits {
   readonly pullMs: number;
   /** A release, with all its retries. */
   readonly releaseMs: number;
+  /** How long a job waits for a slot whose job has ended; making one takes longer. */
+  readonly slotComesBackMs: number;
   /** How long a proof that the shared network works is believed. */
   readonly probeCacheMs: number;
   /** How often a running container is inspected although nothing was heard of it. */
@@ -77,6 +79,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   sidecarReadyMs: 30_000,
   pullMs: 600_000,
   releaseMs: 60_000,
+  slotComesBackMs: 500,
   probeCacheMs: 30_000,
   inspectEveryMs: 15_000,
   // Noticed and started again before a helper's request, of 30 s, has run out.

@@ -5,8 +5,11 @@ import { Slot, type SlotTools } from './slot.ts';
 /** Jobs that a slot serves before it makes room for a new one: whatever a sidecar gathers has an end. */
 const MAX_USES = 1000;
 
-/** So long a job waits for a slot to come back before one is made that would not be kept; making one takes longer. */
-const COMES_BACK_MS = 500;
+/**
+ * When jobs have waited so long in all, another slot is made: what one costs is the work of four jobs, and a host that is
+ * full gains nothing by it.
+ */
+const WORTH_ONE_MS = 5000;
 
 export interface SlotsOptions extends SlotTools {
   /** How many slots there may be in all before those that come back are removed. */
@@ -26,6 +29,8 @@ export class SlotPool {
   readonly #returning = new Set<Slot>();
   /** Jobs that wait for a slot to come back, in the order in which they came. */
   readonly #waiters: (() => void)[] = [];
+  /** How long jobs have waited for a slot to come back since another was made for that, in milliseconds. */
+  #waitedMs = 0;
   #isClosed = false;
 
   constructor(options: SlotsOptions) {
@@ -48,14 +53,13 @@ export class SlotPool {
   }
 
   /**
-   * A slot for a job: one that waits, or a new one, which is still being made. When a new one would not be kept, one that
-   * comes back soon is waited for; without a free subnet, what stands ready for other jobs gives way.
+   * A slot for a job: one that waits, or a new one, which is still being made. One that comes back soon is waited for, until
+   * the waits are worth one more that would be kept; without a free subnet, what stands ready for other jobs gives way.
    */
   async take(): Promise<Slot> {
-    const { context, maxKept, spare } = this.#options;
+    const { context, spare } = this.#options;
     let idle = this.#takeIdle();
-    const isFull = maxKept() > 0 && this.#all.size >= maxKept();
-    if (idle === undefined && isFull && this.#returning.size > this.#waiters.length) {
+    if (idle === undefined && this.#returning.size > this.#waiters.length && !this.#isAnotherWorthIt()) {
       await this.#oneComesBack();
       idle = this.#takeIdle();
     }
@@ -87,12 +91,23 @@ export class SlotPool {
     return slot;
   }
 
+  #isAnotherWorthIt(): boolean {
+    const maxKept = this.#options.maxKept();
+    // Where none are kept, none comes back.
+    if (maxKept === 0) return true;
+    if (this.#waitedMs < WORTH_ONE_MS || this.#all.size >= maxKept) return false;
+    this.#waitedMs = 0;
+    return true;
+  }
+
   async #oneComesBack(): Promise<void> {
+    const since = performance.now();
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, COMES_BACK_MS);
+    const timer = setTimeout(resolve, this.#options.context.limits.slotComesBackMs);
     this.#waiters.push(resolve);
     await promise;
     clearTimeout(timer);
+    this.#waitedMs += performance.now() - since;
     const index = this.#waiters.indexOf(resolve);
     if (index >= 0) this.#waiters.splice(index, 1);
   }

@@ -183,14 +183,13 @@ export class WarmPool {
     const startedIn = await context.epoch.current();
     const slot = slots.takeForStock();
     try {
-      await slot.holder;
-      const started = await this.#start(kind, slot, image);
       const parts = {
         network: await slot.network,
         holderId: await slot.holder,
         sidecarId: await slot.sidecarId(),
       };
-      return { kind, slot, image, startedIn, ...started, ...parts };
+      // Last: one that is started can be taken.
+      return { kind, slot, image, startedIn, ...(await this.#start(kind, slot, image)), ...parts };
     } catch (error) {
       await slots.destroy(slot);
       throw error;
