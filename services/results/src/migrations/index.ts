@@ -8,6 +8,8 @@ import * as removedVariables from './2026-11-23-removed-variables.ts';
 import * as tallies from './2026-11-23-tallies.ts';
 import * as webhooks from './2026-11-23-webhooks.ts';
 import * as intake from './2026-11-24-intake.ts';
+import * as gatheredTallies from './2026-11-25-gathered-tallies.ts';
+import * as gatheredTraces from './2026-11-25-gathered-traces.ts';
 
 /** Every migration by its date and name; they run in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -20,4 +22,6 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '2026-11-23-tallies': tallies,
   '2026-11-23-webhooks': webhooks,
   '2026-11-24-intake': intake,
+  '2026-11-25-gathered-tallies': gatheredTallies,
+  '2026-11-25-gathered-traces': gatheredTraces,
 };

@@ -63,7 +63,10 @@ export async function listAudit(
 const EXPORTED_EACH = 1000;
 
 /** All entries, oldest first, read a page at a time. */
-export async function* exportAudit(db: Kysely<Database>, filter: AuditFilter): AsyncGenerator<AuditRow> {
+export async function* exportAudit(
+  db: Kysely<Database>,
+  filter: AuditFilter,
+): AsyncGenerator<readonly AuditRow[]> {
   let after: { ms: number; id: number } | undefined;
   for (;;) {
     const { indexed, rest } = conditions(filter);
@@ -78,7 +81,7 @@ export async function* exportAudit(db: Kysely<Database>, filter: AuditFilter): A
       .orderBy('id')
       .limit(EXPORTED_EACH)
       .execute();
-    yield* rows;
+    yield rows;
     const last = rows.at(-1);
     if (last === undefined || rows.length < EXPORTED_EACH) return;
     after = { ms: last.at_ms, id: last.id };

@@ -1,7 +1,8 @@
 import { TERMINAL_STATES } from '@cronium/contracts';
 import { type Kysely, type Selectable, sql } from 'kysely';
 import type { BatchesTable, Database } from '../db/schema.ts';
-import { type BatchTallies, Steps, talliesOfBatches } from './tallies.ts';
+import { type BatchTallies, talliesOfBatches } from './tallies.ts';
+import { Steps } from './tally-counts.ts';
 
 export type BatchRow = Selectable<BatchesTable>;
 
@@ -48,20 +49,16 @@ export async function batchNumbers(
   db: Kysely<Database>,
   ids: readonly string[],
 ): Promise<Map<string, BatchNumbers>> {
-  const known = new Map((await talliesOfBatches(db, ids)).map((one) => [one.scope, one]));
+  const known = await talliesOfBatches(db, ids);
   return new Map(ids.map((id) => [id, numbersOf(known.get(id))]));
 }
 
-const STATE = 'state:';
-
-function numbersOf(tallies: BatchTallies | undefined): BatchNumbers {
-  const { counts = {}, low = null, high = null } = tallies ?? {};
-  const states = Object.entries(counts).filter(([what]) => what.startsWith(STATE));
+function numbersOf(known: BatchTallies | undefined): BatchNumbers {
   return {
-    counts: new Map(states.map(([what, n]) => [what.slice(STATE.length), n])),
-    firstStartMs: low,
-    lastEndMs: high,
-    run: Steps.of('run', counts),
+    counts: known?.tallies.allOf('state') ?? new Map(),
+    firstStartMs: known?.low ?? null,
+    lastEndMs: known?.high ?? null,
+    run: known?.tallies.run ?? new Steps(),
   };
 }
 
@@ -75,21 +72,22 @@ export interface EndedJob {
   readonly started_ms: number | null;
   readonly ended_ms: number | null;
   readonly line: number;
-  output: string | null;
+  readonly output: string | null;
   readonly output_bytes: number;
 }
 
-const PAGE = 500;
+const PAGE = 1000;
 /** Larger outputs are read one by one, so that a page stays small. */
-const INLINE_BYTES = 16 * 1024;
+const INLINE_BYTES = 8 * 1024;
 
 /** The ended jobs of a batch by line, read page by page: memory does not grow with the batch. */
 export async function* endedJobs(
   db: Kysely<Database>,
   { tenant, batchId }: { tenant: string; batchId: string },
-): AsyncGenerator<EndedJob> {
+): AsyncGenerator<readonly EndedJob[]> {
   let after = { line: -1, id: '' };
   for (;;) {
+    // One more than a page tells whether there is another.
     const { rows } = await sql<EndedJob>`
       SELECT j.id, j.name, j.state, j.exit_code, j.attempt, j.started_ms, j.ended_ms, j.line,
         coalesce(d.output_bytes, 0) AS output_bytes,
@@ -97,15 +95,27 @@ export async function* endedJobs(
       FROM jobs j LEFT JOIN attempt_data d ON d.attempt_id = j.id || '.' || j.attempt
       WHERE j.batch_id = ${batchId} AND j.tenant = ${tenant} AND j.state = ANY(${[...TERMINAL_STATES]}::text[])
         AND (j.line, j.id) > (${after.line}::integer, ${after.id})
-      ORDER BY j.line, j.id LIMIT ${PAGE}`.execute(db);
-    for (const row of rows) {
-      if (row.output_bytes > INLINE_BYTES) row.output = await outputOf(db, `${row.id}.${row.attempt}`);
-      yield row;
-    }
-    const last = rows.at(-1);
-    if (last === undefined || rows.length < PAGE) return;
+      ORDER BY j.line, j.id LIMIT ${PAGE + 1}`.execute(db);
+    const page = rows.slice(0, PAGE);
+    yield* withLargeOutputs(db, page);
+    const last = page.at(-1);
+    if (last === undefined || rows.length <= PAGE) return;
     after = { line: last.line, id: last.id };
   }
+}
+
+/** The page in parts of which each ends with a large output, so that one of them is in memory at a time. */
+async function* withLargeOutputs(
+  db: Kysely<Database>,
+  page: readonly EndedJob[],
+): AsyncGenerator<readonly EndedJob[]> {
+  let from = 0;
+  for (const [index, row] of page.entries()) {
+    if (row.output_bytes <= INLINE_BYTES) continue;
+    yield [...page.slice(from, index), { ...row, output: await outputOf(db, `${row.id}.${row.attempt}`) }];
+    from = index + 1;
+  }
+  yield page.slice(from);
 }
 
 async function outputOf(db: Kysely<Database>, attemptId: string): Promise<string | null> {
@@ -120,11 +130,19 @@ async function outputOf(db: Kysely<Database>, attemptId: string): Promise<string
 /** Payloads are up to 1 MiB each. */
 const PAYLOAD_PAGE = 100;
 
+/** What a producer puts into the queue again, and how its job stands. */
+export interface JobPayload {
+  readonly jobId: string;
+  readonly state: string;
+  readonly attempts: number;
+  readonly payload: unknown;
+}
+
 /** The payloads of a batch's jobs by line, those in one state if it is given. */
 export async function* batchPayloads(
   db: Kysely<Database>,
   { tenant, batchId, state }: { tenant: string; batchId: string; state?: string | undefined },
-): AsyncGenerator<{ jobId: string; state: string; attempts: number; payload: unknown }> {
+): AsyncGenerator<readonly JobPayload[]> {
   let after = { line: -1, id: '' };
   for (;;) {
     let query = db
@@ -135,9 +153,12 @@ export async function* batchPayloads(
       .where(sql<boolean>`(line, id) > (${after.line}::integer, ${after.id})`);
     if (state !== undefined) query = query.where('state', '=', state);
     const rows = await query.orderBy('line').orderBy('id').limit(PAYLOAD_PAGE).execute();
-    for (const row of rows) {
-      yield { jobId: row.id, state: row.state, attempts: row.attempt, payload: JSON.parse(row.payload) };
-    }
+    yield rows.map((row) => ({
+      jobId: row.id,
+      state: row.state,
+      attempts: row.attempt,
+      payload: JSON.parse(row.payload),
+    }));
     const last = rows.at(-1);
     if (last === undefined || rows.length < PAYLOAD_PAGE) return;
     after = { line: last.line, id: last.id };

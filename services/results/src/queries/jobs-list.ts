@@ -2,7 +2,7 @@ import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely';
 import { pgText } from '../db/bulk.ts';
 import type { Database } from '../db/schema.ts';
 import { JOB_COLUMNS, type JobRow } from './jobs-read.ts';
-import { readWindow, type WindowPage, type WindowQuery } from './window.ts';
+import { fullPageWithin, readAmong, readWindow, type WindowPage, type WindowQuery } from './window.ts';
 
 /** Which jobs to list; all that are given must hold. */
 export interface JobFilter {
@@ -24,17 +24,24 @@ export interface JobFilter {
 
 export type ListedJob = Omit<JobRow, 'payload'>;
 
+/** A label that one in twenty has is met often enough among so many jobs. */
+const LOOKED_AT_FIRST = 2000;
+/** A label that more jobs have is found on the way through the list. */
+const FEW = 2000;
+
 /** Jobs by the time they were accepted, newest first. */
 export async function listJobs(db: Kysely<Database>, filter: JobFilter): Promise<WindowPage<ListedJob>> {
-  const { after, limit, labels = [], batch } = filter;
+  const { after, limit, labels = [], batch, tenant } = filter;
   const query = { ...conditionsOf(filter), ...LIST, after, limit };
-  const page = await readWindow<ListedJob>(db, query);
-  if (page.next === null || page.rows.length === limit || labels.length === 0 || batch !== undefined)
-    return page;
-  const few = await fewWithLabels(db, filter);
-  if (few === undefined) return page;
-  const indexed = [...query.indexed, sql<SqlBool>`id = ANY(${few}::text[])`, ...query.rest];
-  return await readWindow<ListedJob>(db, { ...query, indexed, rest: [] });
+  if (labels.length > 0 && batch === undefined) {
+    const labelled = sql<SqlBool>`labels @> ${labels.map(pgText)}::text[] AND tenant = ${tenant}`;
+    const page =
+      (await fullPageWithin<ListedJob>(db, query, LOOKED_AT_FIRST)) ??
+      // The index of labels finds them wherever they are, when they are few.
+      (await readAmong<ListedJob>(db, query, { among: labelled, most: FEW }));
+    if (page !== undefined) return page;
+  }
+  return await readWindow<ListedJob>(db, query);
 }
 
 const LIST = {
@@ -68,17 +75,4 @@ function conditionsOf({ tenant, states, batch, pool, labels = [], name, from, to
     return { indexed, rest, parts: [...new Set(states)].map((state) => sql`state = ${state}`) };
   }
   return { indexed, rest: [...rest, ...(ofStates ? [ofStates] : [])] };
-}
-
-/** A label that more jobs have than this is soon met on the way through the list. */
-const FEW = 2000;
-
-/** The jobs with these labels, when they are few: the index of labels finds them wherever they are. */
-async function fewWithLabels(
-  db: Kysely<Database>,
-  { tenant, labels = [] }: JobFilter,
-): Promise<string[] | undefined> {
-  const { rows } = await sql<{ id: string }>`SELECT id FROM jobs
-    WHERE labels @> ${labels.map(pgText)}::text[] AND tenant = ${tenant} LIMIT ${FEW + 1}`.execute(db);
-  return rows.length > FEW ? undefined : rows.map(({ id }) => id);
 }

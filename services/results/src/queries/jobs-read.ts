@@ -37,15 +37,6 @@ export async function getJob(db: Kysely<Database>, id: string): Promise<JobRow |
   return await db.selectFrom('jobs').select(JOB_COLUMNS).where('id', '=', id).executeTakeFirst();
 }
 
-/** Some jobs, in no order. */
-export async function getJobs(db: Kysely<Database>, ids: readonly string[]): Promise<JobRow[]> {
-  return await db
-    .selectFrom('jobs')
-    .select(JOB_COLUMNS)
-    .where('id', '=', sql<string>`ANY(${ids}::text[])`)
-    .execute();
-}
-
 export async function attemptsOf(db: Kysely<Database>, jobId: string): Promise<AttemptRow[]> {
   return await db.selectFrom('attempts').selectAll().where('job_id', '=', jobId).orderBy('attempt').execute();
 }

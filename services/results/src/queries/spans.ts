@@ -1,6 +1,7 @@
-import { type Kysely, type Selectable, sql } from 'kysely';
+import { type Kysely, type RawBuilder, type Selectable, sql } from 'kysely';
 import { names, recordset } from '../db/bulk.ts';
 import type { Database, LogRecordsTable, SpansTable } from '../db/schema.ts';
+import { JOB_COLUMNS, type JobRow } from './jobs-read.ts';
 
 export type SpanRow = Selectable<SpansTable>;
 export type LogRecordRow = Selectable<LogRecordsTable>;
@@ -57,45 +58,59 @@ export async function insertLogRecords(
     FROM ${recordset(LOG_RECORD, rows)} ON CONFLICT DO NOTHING`.execute(db);
 }
 
-/** The stored spans of a trace by start, at most `limit`. */
-export async function spansOfTrace(
-  db: Kysely<Database>,
-  { tenant, traceId, jobId, limit }: { tenant: string; traceId: string; jobId?: string; limit: number },
-): Promise<SpanRow[]> {
-  let query = db.selectFrom('spans').selectAll().where('tenant', '=', tenant).where('trace_id', '=', traceId);
-  if (jobId !== undefined) query = query.where('job_id', '=', jobId);
-  return await query.orderBy('start_ms').orderBy('span_id').limit(limit).execute();
+/** What of a trace: all of it, or only what belongs to these jobs or to none. */
+export interface TracePart {
+  readonly tenant: string;
+  readonly traceId: string;
+  readonly jobIds?: readonly string[] | undefined;
+  readonly limit: number;
+}
+
+/**
+ * The stored spans of a trace by start, at most `limit`. With jobs given, those of other jobs are not even looked at: a
+ * trace may have any number of them.
+ */
+export async function spansOfTrace(db: Kysely<Database>, part: TracePart): Promise<SpanRow[]> {
+  const { tenant, traceId, jobIds, limit } = part;
+  const some = (condition: RawBuilder<unknown>) => sql`(SELECT * FROM spans
+    WHERE tenant = ${tenant} AND trace_id = ${traceId} AND ${condition} ORDER BY start_ms, span_id LIMIT ${limit})`;
+  const found =
+    jobIds === undefined
+      ? some(sql`true`)
+      : sql`(${some(sql`job_id = ANY(${jobIds}::text[])`)} UNION ALL ${some(sql`job_id IS NULL`)})`;
+  const { rows } =
+    await sql<SpanRow>`SELECT * FROM ${found} found ORDER BY start_ms, span_id LIMIT ${limit}`.execute(db);
+  return rows;
 }
 
 /** The stored log records of a trace by time, at most `limit`. */
 export async function logRecordsOfTrace(
   db: Kysely<Database>,
-  { tenant, traceId, limit }: { tenant: string; traceId: string; limit: number },
+  { tenant, traceId, jobIds, limit }: TracePart,
 ): Promise<LogRecordRow[]> {
-  return await db
+  let query = db
     .selectFrom('log_records')
     .selectAll()
     .where('tenant', '=', tenant)
-    .where('trace_id', '=', traceId)
-    .orderBy('time_ms')
-    .orderBy('id')
-    .limit(limit)
-    .execute();
+    .where('trace_id', '=', traceId);
+  if (jobIds !== undefined) {
+    query = query.where(sql<boolean>`(job_id IS NULL OR job_id = ANY(${jobIds}::text[]))`);
+  }
+  return await query.orderBy('time_ms').orderBy('id').limit(limit).execute();
 }
 
 /** The jobs of a trace, oldest first. */
-export async function jobIdsOfTrace(
+export async function jobsOfTrace(
   db: Kysely<Database>,
   { tenant, traceId, limit }: { tenant: string; traceId: string; limit: number },
-): Promise<string[]> {
-  const rows = await db
+): Promise<JobRow[]> {
+  return await db
     .selectFrom('jobs')
-    .select('id')
+    .select(JOB_COLUMNS)
     .where('trace_id', '=', traceId)
     .where('tenant', '=', tenant)
     .orderBy('accepted_ms')
     .orderBy('id')
     .limit(limit)
     .execute();
-  return rows.map(({ id }) => id);
 }

@@ -38,8 +38,8 @@ export function auditRoutes({ db }: Deps): Hono<Env> {
   return app;
 }
 
-async function* entries(rows: AsyncIterable<AuditRow>): AsyncGenerator<AuditEntry> {
-  for await (const row of rows) yield toEntry(row);
+async function* entries(pages: AsyncIterable<readonly AuditRow[]>): AsyncGenerator<readonly AuditEntry[]> {
+  for await (const page of pages) yield page.map(toEntry);
 }
 
 function toEntry(row: AuditRow): AuditEntry {

@@ -86,19 +86,21 @@ export async function locateBatch(
   return row;
 }
 
-async function* results(jobs: AsyncIterable<EndedJob>): AsyncGenerator<BatchResult> {
-  for await (const job of jobs) {
-    yield {
-      id: job.id,
-      name: job.name,
-      state: job.state as JobState,
-      exitCode: job.exit_code,
-      output: job.output === null ? null : JSON.parse(job.output),
-      attempts: job.attempt,
-      startedAt: isoTime(job.started_ms),
-      endedAt: isoTime(job.ended_ms),
-    };
-  }
+async function* results(pages: AsyncIterable<readonly EndedJob[]>): AsyncGenerator<readonly BatchResult[]> {
+  for await (const page of pages) yield page.map(toResult);
+}
+
+function toResult(job: EndedJob): BatchResult {
+  return {
+    id: job.id,
+    name: job.name,
+    state: job.state as JobState,
+    exitCode: job.exit_code,
+    output: job.output === null ? null : JSON.parse(job.output),
+    attempts: job.attempt,
+    startedAt: isoTime(job.started_ms),
+    endedAt: isoTime(job.ended_ms),
+  };
 }
 
 /** A batch as the API shows it. */

@@ -4,14 +4,8 @@ import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import type { Env } from '../http/auth.ts';
 import { readQuery } from '../http/body.ts';
-import {
-  addTallies,
-  type SliceTallies,
-  Steps,
-  type Tallies,
-  type TallyWindow,
-  talliesOfTime,
-} from '../queries/tallies.ts';
+import { type TallyWindow, talliesOfTime } from '../queries/tallies.ts';
+import { type Steps, Tallies } from '../queries/tally-counts.ts';
 import { knownNodes } from '../queue/nodes.ts';
 
 const MINUTE_MS = 60_000;
@@ -58,14 +52,15 @@ function windowOf(tenant: string, minutes: number): TallyWindow {
 
 async function overview(deps: Deps, window: TallyWindow): Promise<OverviewView> {
   const [slices, now] = await Promise.all([talliesOfTime(deps.db, window), present(deps)]);
-  const all = addTallies(slices.map(({ counts }) => counts));
+  const all = new Tallies();
+  for (const slice of slices.values()) all.add(slice);
   const { fromMs: from, toMs: to, bucketMs } = window;
   return {
     from,
     to,
     bucketMs,
     buckets: bucketsOf(window, slices, now.waiting),
-    totals: { accepted: all.accepted ?? 0, ...endsOf(all) },
+    totals: { accepted: all.of('accepted'), ...endsOf(all) },
     causes: causesOf(all),
     now,
   };
@@ -74,32 +69,29 @@ async function overview(deps: Deps, window: TallyWindow): Promise<OverviewView> 
 /** What waited at the end of each slice follows from what waits now and from what came and went since. */
 function bucketsOf(
   { fromMs, toMs, bucketMs }: TallyWindow,
-  slices: readonly SliceTallies[],
+  slices: ReadonlyMap<number, Tallies>,
   waitingNow: number,
 ): OverviewBucket[] {
-  const byBucket = new Map(slices.map(({ bucket, counts }) => [bucket, counts]));
+  const none = new Tallies();
   const buckets: OverviewBucket[] = [];
   let waiting = waitingNow;
   for (let index = Math.round((toMs - fromMs) / bucketMs) - 1; index >= 0; index--) {
-    const own = byBucket.get(index) ?? {};
-    const { accepted = 0, taken = 0 } = own;
+    const own = slices.get(index) ?? none;
+    const accepted = own.of('accepted');
     buckets.push({
       at: fromMs + index * bucketMs,
       accepted,
       waiting: Math.max(0, waiting),
       ...endsOf(own),
     });
-    waiting += taken - accepted;
+    waiting += own.of('taken') - accepted;
   }
   return buckets.reverse();
 }
 
 function endsOf(tallies: Tallies): Pick<OverviewBucket, 'ended' | 'start' | 'run'> {
-  const ended = (state: TerminalState) => tallies[`ended:${state}`] ?? 0;
-  const quantiles = (kind: 'start' | 'run'): Quantiles => {
-    const steps = Steps.of(kind, tallies);
-    return { p50: steps.quantile(0.5), p95: steps.quantile(0.95) };
-  };
+  const ended = (state: TerminalState) => tallies.of(`ended:${state}`);
+  const quantiles = (steps: Steps): Quantiles => ({ p50: steps.quantile(0.5), p95: steps.quantile(0.95) });
   return {
     ended: {
       succeeded: ended('succeeded'),
@@ -108,8 +100,8 @@ function endsOf(tallies: Tallies): Pick<OverviewBucket, 'ended' | 'start' | 'run
       cancelled: ended('cancelled'),
       lost: ended('lost'),
     },
-    start: quantiles('start'),
-    run: quantiles('run'),
+    start: quantiles(tallies.start),
+    run: quantiles(tallies.run),
   };
 }
 
@@ -117,12 +109,11 @@ const MOST_CAUSES = 12;
 
 /** What jobs ended of, if not well; the most frequent first. */
 function causesOf(tallies: Tallies): OverviewView['causes'] {
-  return Object.entries(tallies)
-    .filter(([what]) => what.startsWith('cause:'))
+  return [...tallies.allOf('cause')]
     .toSorted(([, a], [, b]) => b - a)
     .slice(0, MOST_CAUSES)
     .map(([what, jobs]) => {
-      const [, state = '', cause = ''] = what.split(':');
+      const [state = '', cause = ''] = what.split(':');
       return { state: state as TerminalState, cause: cause === '' ? null : cause, jobs };
     });
 }

@@ -17,19 +17,21 @@ export function bytesResponse(
   });
 }
 
-/** Values as NDJSON, one a line. */
-export function ndjsonStream(c: Context, values: AsyncIterable<unknown>): Response {
-  return bytesResponse(c, toLines(values), 'application/x-ndjson');
+/** Values as NDJSON, one a line. They come as pages, which are kept in memory one at a time. */
+export function ndjsonStream(c: Context, pages: AsyncIterable<readonly unknown[]>): Response {
+  return bytesResponse(c, toLines(pages), 'application/x-ndjson');
 }
 
-async function* toLines(values: AsyncIterable<unknown>): AsyncGenerator<Uint8Array> {
+async function* toLines(pages: AsyncIterable<readonly unknown[]>): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();
   let text = '';
-  for await (const value of values) {
-    text += `${JSON.stringify(value)}\n`;
-    if (text.length < PIECE_CHARS) continue;
-    yield encoder.encode(text);
-    text = '';
+  for await (const page of pages) {
+    for (const value of page) {
+      text += `${JSON.stringify(value)}\n`;
+      if (text.length < PIECE_CHARS) continue;
+      yield encoder.encode(text);
+      text = '';
+    }
   }
   if (text !== '') yield encoder.encode(text);
 }

@@ -249,6 +249,60 @@ test('log records show as events of their spans; what a job sends is tied to it 
   expect(span?.events).toEqual([{ name: 'watch out\ufffd', atMs: 5, attributes: { severity: 'WARN' } }]);
 });
 
+test('of a trace with many jobs the first ones are shown, each with its own; a job’s trace has its own wherever it stands', async () => {
+  const traceId = 'f'.repeat(32);
+  const ids = Array.from({ length: 102 }, newJobId);
+  const [first = '', last = ''] = [ids[0], ids.at(-1)];
+  await ingestAttempts(
+    service.deps.db,
+    ids.map((id, index) =>
+      updateOf(id, 1, { payload: payloadOf(id, { traceId, acceptedAt: 1000 + index }) }),
+    ),
+  );
+  const sent = (name: string) => ({
+    traceId,
+    spanId: name.repeat(16),
+    name,
+    startTimeUnixNano: '5000000000',
+  });
+  for (const [id, name] of [
+    [first, '1'],
+    [last, '2'],
+  ] as const) {
+    const path = `/runtime/v1/executions/${id}.1/otlp/v1/`;
+    const auth = await service.fleet.executionAuth(id);
+    await service.send(
+      'POST',
+      `${path}traces`,
+      { resourceSpans: [{ scopeSpans: [{ spans: [sent(name)] }] }] },
+      auth,
+    );
+    const logRecords = [{ timeUnixNano: '5', body: { stringValue: id }, traceId, spanId: name.repeat(16) }];
+    await service.send('POST', `${path}logs`, { resourceLogs: [{ scopeLogs: [{ logRecords }] }] }, auth);
+  }
+  await service.send('POST', '/v1/traces', { resourceSpans: [{ scopeSpans: [{ spans: [sent('3')] }] }] });
+  const stored = (spans: readonly SpanView[]) =>
+    spans
+      .filter(({ name }) => name.length === 1)
+      .map(({ name, events }) => [name, events.map((event) => event.name)]);
+  const whole = await bodyOf<TraceView>(service.get(`/v1/traces/${traceId}`));
+  expect(stored(whole.spans)).toEqual([
+    ['1', [first]],
+    ['3', []],
+  ]);
+  const jobs = new Set(whole.spans.map(({ attributes }) => attributes['cronium.job']));
+  expect([whole.truncated, jobs.size, jobs.has(ids[99]), jobs.has(ids[100])]).toEqual([
+    true,
+    101,
+    true,
+    false,
+  ]);
+  expect(stored(await spansOf(last))).toEqual([
+    ['2', [last]],
+    ['3', []],
+  ]);
+});
+
 test('what is not OTLP is refused with a reason', async () => {
   const auth = await admin();
   expect((await protobuf(Buffer.from([1, 2, 3]), auth)).status).toBe(400);

@@ -2,9 +2,9 @@ import type { SpanView, TraceView } from '@cronium/contracts';
 import type { Kysely } from 'kysely';
 import type { Database } from '../db/schema.ts';
 import { toFacts } from '../queries/attempts-write.ts';
-import { attemptsOf, attemptsOfAll, getJobs, type JobRow } from '../queries/jobs-read.ts';
+import { attemptsOf, attemptsOfAll, type JobRow } from '../queries/jobs-read.ts';
 import {
-  jobIdsOfTrace,
+  jobsOfTrace,
   type LogRecordRow,
   logRecordsOfTrace,
   type SpanRow,
@@ -19,42 +19,40 @@ const MAX_LOG_RECORDS = 1000;
 
 /** The trace of one job: the fleet's spans of it, and what it and its submitter sent over OTLP. */
 export async function traceOfJob(db: Kysely<Database>, job: JobRow): Promise<TraceView> {
-  const { tenant, trace_id: traceId } = job;
-  const own = await spansOfJob(db, job);
-  const stored = await storedSpans(db, { tenant, traceId });
+  const { tenant, trace_id: traceId, id } = job;
   // Spans of other jobs of the same trace are theirs; those of no job belong to all of them.
-  const ours = stored.filter(({ attributes }) => (attributes['cronium.job'] ?? job.id) === job.id);
-  return view(traceId, [...own, ...ours]);
+  const stored = await storedSpans(db, { tenant, traceId, jobIds: [id] });
+  const attempts = await attemptsOf(db, id);
+  return view(traceId, [...fleetSpans(job, attempts.map(toFacts)), ...stored]);
 }
 
-/** A whole trace: all jobs in it and all that was sent; `undefined` when nothing of it is known. */
+/**
+ * A whole trace: all jobs in it and all that was sent; `undefined` when nothing of it is known. Of one with many jobs
+ * the first ones are shown, each with all of its own.
+ */
 export async function traceById(
   db: Kysely<Database>,
   { tenant, traceId }: { tenant: string; traceId: string },
 ): Promise<TraceView | undefined> {
-  const ids = await jobIdsOfTrace(db, { tenant, traceId, limit: MAX_JOBS + 1 });
-  const spans = await storedSpans(db, { tenant, traceId });
-  const shown = ids.slice(0, MAX_JOBS);
-  const attempts = await attemptsOfAll(db, shown);
-  for (const job of await getJobs(db, shown)) {
-    spans.push(...fleetSpans(job, (attempts.get(job.id) ?? []).map(toFacts)));
-  }
-  return spans.length === 0 ? undefined : view(traceId, spans, ids.length > MAX_JOBS);
-}
-
-async function spansOfJob(db: Kysely<Database>, job: JobRow): Promise<SpanView[]> {
-  return fleetSpans(job, (await attemptsOf(db, job.id)).map(toFacts));
+  const jobs = await jobsOfTrace(db, { tenant, traceId, limit: MAX_JOBS + 1 });
+  const shown = jobs.slice(0, MAX_JOBS);
+  const isCut = jobs.length > MAX_JOBS;
+  const ids = shown.map(({ id }) => id);
+  const stored = await storedSpans(db, { tenant, traceId, jobIds: isCut ? ids : undefined });
+  const attempts = await attemptsOfAll(db, ids);
+  const fleet = shown.flatMap((job) => fleetSpans(job, (attempts.get(job.id) ?? []).map(toFacts)));
+  const spans = [...stored, ...fleet];
+  return spans.length === 0 ? undefined : view(traceId, spans, isCut);
 }
 
 async function storedSpans(
   db: Kysely<Database>,
-  of: { tenant: string; traceId: string },
+  of: { tenant: string; traceId: string; jobIds: readonly string[] | undefined },
 ): Promise<SpanView[]> {
   const spans = (await spansOfTrace(db, { ...of, limit: MAX_SPANS + 1 })).map(toSpan);
-  const byId = new Map(spans.map((span) => [span.spanId, span]));
-  for (const record of await logRecordsOfTrace(db, { ...of, limit: MAX_LOG_RECORDS })) {
-    byId.get(record.span_id ?? '')?.events.push(toEvent(record));
-  }
+  const records = await logRecordsOfTrace(db, { ...of, limit: MAX_LOG_RECORDS });
+  const byId = new Map(records.length === 0 ? [] : spans.map((span) => [span.spanId, span]));
+  for (const record of records) byId.get(record.span_id ?? '')?.events.push(toEvent(record));
   return spans;
 }
 

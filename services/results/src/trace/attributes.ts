@@ -53,23 +53,32 @@ function deathAttributes({ cause, message }: { cause: string; message: string })
   return { 'cronium.cause': cause, 'cronium.message': message, 'error.type': cause };
 }
 
-/** The queue that the job waits in. */
-export function queueAttributes(job: JobRow): Attributes {
-  const spec = readPayload(job.payload)?.spec;
-  const requires = labels.safeParse(spec?.requires).data ?? {};
-  const services = z.array(z.string()).safeParse(spec?.services).data ?? [];
-  return {
+/** A job, and what its spans say of its payload, which is read once for all of them. */
+export interface TracedJob {
+  readonly job: JobRow;
+  /** The submitter's span. */
+  readonly parentSpanId: string | null;
+  /** The queue that the job waits in. */
+  readonly queue: Attributes;
+}
+
+export function tracedJob(job: JobRow): TracedJob {
+  const payload = readPayload(job.payload);
+  const requires = labels.safeParse(payload?.spec.requires).data ?? {};
+  const services = z.array(z.string()).safeParse(payload?.spec.services).data ?? [];
+  const queue = {
     'messaging.system': 'bullmq',
     'messaging.destination.name': queueName(queueOf({ pool: job.pool, requires, services })),
   };
+  return { job, parentSpanId: payload?.parentSpanId ?? null, queue };
 }
 
 const OPERATIONS = { enqueue: 'send', claim: 'receive', run: 'process' } as const;
 
 /** What is done to the job as a message of its queue. */
-export function messageAttributes(job: JobRow, operation: keyof typeof OPERATIONS): Attributes {
+export function messageAttributes({ job, queue }: TracedJob, operation: keyof typeof OPERATIONS): Attributes {
   return {
-    ...queueAttributes(job),
+    ...queue,
     'messaging.operation.name': operation,
     'messaging.operation.type': OPERATIONS[operation],
     'messaging.message.id': job.id,
@@ -77,9 +86,10 @@ export function messageAttributes(job: JobRow, operation: keyof typeof OPERATION
 }
 
 export function attemptAttributes(
-  job: JobRow,
+  traced: TracedJob,
   { id, node, state, outcome, image }: AttemptFacts,
 ): Attributes {
+  const { job } = traced;
   return {
     'cronium.attempt': id,
     'cronium.node': node,
@@ -87,7 +97,7 @@ export function attemptAttributes(
     'cicd.pipeline.task.name': job.name,
     'cicd.pipeline.task.run.id': id,
     'cicd.worker.name': node,
-    ...messageAttributes(job, 'run'),
+    ...messageAttributes(traced, 'run'),
     ...(outcome !== null && outcomeAttributes(outcome)),
     ...(image !== null && {
       'cronium.image': image.reference,
@@ -113,6 +123,7 @@ export function phaseAttributes(
   begin: TimelineEntry,
   end: TimelineEntry | undefined,
 ): Record<string, unknown> {
+  if (begin.attributes === undefined && end?.attributes === undefined) return {};
   const facts = Object.entries({ ...begin.attributes, ...end?.attributes });
   return Object.fromEntries(
     facts.map(([name, value]) => [MOMENT_ATTRIBUTES[name] ?? `cronium.${name}`, value]),

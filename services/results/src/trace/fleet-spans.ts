@@ -7,16 +7,18 @@ import {
   SPAN,
   type SpanView,
   spanIdFor,
+  type TimelineEntry,
+  type TimelineMoment,
 } from '@cronium/contracts';
 import { type AttemptFacts, endedMs, momentMs } from '../ingest/fold.ts';
-import { readPayload } from '../ingest/payload.ts';
 import type { JobRow } from '../queries/jobs-read.ts';
 import {
   attemptAttributes,
   jobAttributes,
   messageAttributes,
   phaseAttributes,
-  queueAttributes,
+  type TracedJob,
+  tracedJob,
 } from './attributes.ts';
 
 type Facts = SpanView['attributes'];
@@ -26,16 +28,21 @@ type Facts = SpanView['attributes'];
  * the ids of job and attempt, so that what a job sends itself hangs at the right place.
  */
 export function fleetSpans(job: JobRow, attempts: readonly AttemptFacts[]): SpanView[] {
-  const spans = [jobSpan(job, attempts), enqueueSpan(job)];
+  const traced = tracedJob(job);
+  const root = jobSpan(traced, attempts);
+  const below = root.spanId;
+  const spans = [root, enqueueSpan(traced, below)];
   let waitsSince: number | null = job.accepted_ms;
+  const wait = (attemptId: string, startMs: number, endMs: number | null) =>
+    spans.push(waitSpan(traced, { attemptId, parent: below, startMs, endMs }));
   for (const attempt of attempts) {
     const claimed = momentMs(attempt, 'claimed');
-    if (waitsSince !== null && claimed !== null) spans.push(waitSpan(job, attempt.id, waitsSince, claimed));
-    spans.push(...attemptSpans(job, attempt));
+    if (waitsSince !== null && claimed !== null) wait(attempt.id, waitsSince, claimed);
+    spans.push(...attemptSpans(traced, attempt, below));
     waitsSince = endedMs(attempt);
   }
   if (job.state === 'queued' && waitsSince !== null) {
-    spans.push(waitSpan(job, attemptIdOf(job.id, job.attempt + 1), waitsSince, null));
+    wait(attemptIdOf(job.id, job.attempt + 1), waitsSince, null);
   }
   return spans;
 }
@@ -69,14 +76,14 @@ function span(job: JobRow, parts: SpanParts): SpanView {
   };
 }
 
-function jobSpan(job: JobRow, attempts: readonly AttemptFacts[]): SpanView {
+function jobSpan({ job, parentSpanId }: TracedJob, attempts: readonly AttemptFacts[]): SpanView {
   const ended = isTerminal(job.state as JobState);
   const lastMoments = attempts.flatMap(({ timeline }) => timeline.map(({ at }) => at));
   const endMs = ended ? Math.max(job.ended_ms ?? job.accepted_ms, ...lastMoments) : null;
   return span(job, {
     ...of(SPAN.job),
     id: spanIdFor(job.id, SPAN.job),
-    parent: readPayload(job.payload)?.parentSpanId ?? null,
+    parent: parentSpanId,
     startMs: job.received_ms,
     endMs,
     status: ended ? (job.state === 'succeeded' ? 'ok' : 'error') : 'unset',
@@ -90,62 +97,84 @@ function of(name: string): Pick<SpanParts, 'name' | 'service' | 'kind'> {
   return { name, service, kind };
 }
 
-function enqueueSpan(job: JobRow): SpanView {
+function enqueueSpan(traced: TracedJob, parent: string): SpanView {
+  const { job } = traced;
   return span(job, {
     ...of(SPAN.enqueue),
     id: spanIdFor(job.id, SPAN.enqueue),
-    parent: spanIdFor(job.id, SPAN.job),
+    parent,
     startMs: job.received_ms,
     endMs: job.accepted_ms,
     status: 'ok',
-    attributes: messageAttributes(job, 'enqueue'),
+    attributes: messageAttributes(traced, 'enqueue'),
   });
 }
 
-function waitSpan(job: JobRow, attemptId: string, startMs: number, endMs: number | null): SpanView {
+interface Wait {
+  readonly attemptId: string;
+  readonly parent: string;
+  readonly startMs: number;
+  readonly endMs: number | null;
+}
+
+function waitSpan({ job, queue }: TracedJob, { attemptId, ...times }: Wait): SpanView {
   return span(job, {
     ...of(SPAN.queueWait),
+    ...times,
     id: spanIdFor(attemptId, SPAN.queueWait),
-    parent: spanIdFor(job.id, SPAN.job),
-    startMs,
-    endMs,
-    attributes: { 'cronium.attempt': attemptId, ...queueAttributes(job) },
+    attributes: { 'cronium.attempt': attemptId, ...queue },
   });
 }
 
-function attemptSpans(job: JobRow, attempt: AttemptFacts): SpanView[] {
-  const claimed = momentMs(attempt, 'claimed') ?? attempt.timeline[0]?.at;
+/** The first of each moment. */
+type Moments = ReadonlyMap<TimelineMoment, TimelineEntry>;
+
+function attemptSpans(traced: TracedJob, attempt: AttemptFacts, parent: string): SpanView[] {
+  const moments: Moments = new Map(attempt.timeline.toReversed().map((entry) => [entry.moment, entry]));
+  const claimed = moments.get('claimed')?.at ?? attempt.timeline[0]?.at;
   if (claimed === undefined) return [];
-  return [attemptSpan(job, attempt, claimed), ...phaseSpans(job, attempt)];
+  const whole = attemptSpan(traced, attempt, {
+    parent,
+    startMs: claimed,
+    last: moments.get('teardown_ended')?.at,
+  });
+  return [whole, ...phaseSpans(traced, attempt, { moments, attemptSpanId: whole.spanId })];
 }
 
-function attemptSpan(job: JobRow, attempt: AttemptFacts, startMs: number): SpanView {
+function attemptSpan(
+  traced: TracedJob,
+  attempt: AttemptFacts,
+  { parent, startMs, last }: { parent: string; startMs: number; last: number | undefined },
+): SpanView {
   const { outcome } = attempt;
   const end = endedMs(attempt);
-  const last = momentMs(attempt, 'teardown_ended');
-  return span(job, {
+  return span(traced.job, {
     ...of(SPAN.attempt),
     name: `${SPAN.attempt} ${attempt.attempt}`,
     id: spanIdFor(attempt.id, SPAN.attempt),
-    parent: spanIdFor(job.id, SPAN.job),
+    parent,
     startMs,
     endMs: end === null ? null : Math.max(end, last ?? end),
     status: outcome === null ? 'unset' : outcome.state === 'succeeded' ? 'ok' : 'error',
-    attributes: attemptAttributes(job, attempt),
+    attributes: attemptAttributes(traced, attempt),
   });
 }
 
-function phaseSpans(job: JobRow, attempt: AttemptFacts): SpanView[] {
+function phaseSpans(
+  traced: TracedJob,
+  attempt: AttemptFacts,
+  { moments, attemptSpanId }: { moments: Moments; attemptSpanId: string },
+): SpanView[] {
   const over = endedMs(attempt);
   return ATTEMPT_SPANS.flatMap((definition) => {
-    const begin = attempt.timeline.find(({ moment }) => moment === definition.begins);
-    const end = attempt.timeline.find(({ moment }) => moment === definition.ends);
+    const begin = moments.get(definition.begins);
+    const end = moments.get(definition.ends);
     // A job that wrote nothing has no first byte; the span would never end.
     if (begin === undefined || (end === undefined && definition.name === SPAN.firstByte)) return [];
     return [
-      span(job, {
+      span(traced.job, {
         id: spanIdFor(attempt.id, definition.name),
-        parent: spanIdFor(attempt.id, definition.parent),
+        parent: definition.parent === SPAN.attempt ? attemptSpanId : spanIdFor(attempt.id, definition.parent),
         name: definition.name,
         service: 'worker',
         startMs: begin.at,
@@ -153,7 +182,7 @@ function phaseSpans(job: JobRow, attempt: AttemptFacts): SpanView[] {
         status: end === undefined && over !== null ? 'error' : 'unset',
         attributes: {
           'cronium.attempt': attempt.id,
-          ...(definition.name === SPAN.claim && messageAttributes(job, 'claim')),
+          ...(definition.name === SPAN.claim && messageAttributes(traced, 'claim')),
           ...phaseAttributes(begin, end),
         },
       }),
