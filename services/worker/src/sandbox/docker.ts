@@ -1,3 +1,5 @@
+import './without-ssh.ts';
+
 import { Agent } from 'node:http';
 import { addAbortSignal, type Duplex, type Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
