@@ -27,6 +27,8 @@ export interface BackgroundOptions {
 const MIRROR_EVERY_MS = 60_000;
 const KEEP_EVERY_MS = 15_000;
 const FOLD_EVERY_MS = 2000;
+/** While nothing changes, it is looked for what else is to be added up this often. */
+const QUIET_MS = 30_000;
 const RETENTION_EVERY_MS = 600_000;
 
 /**
@@ -35,10 +37,11 @@ const RETENTION_EVERY_MS = 600_000;
  */
 export async function runBackground(deps: Deps, options: BackgroundOptions): Promise<void> {
   const { db, valkey, queues, keys, log, signal, changes, metrics } = deps;
+  const isWorthFolding = changes.worthALook(QUIET_MS);
   const missing = metrics.counter('results_payloads_missing_total');
   readFleet(deps);
   const canceller = new Canceller({ db, valkey, queues, onEnded: onEndedOf(deps) });
-  const flows = new FlowRunner({ db, queues, canceller, log });
+  const flows = new FlowRunner({ db, queues, canceller, changes, log });
   const applier = new EventApplier({
     db,
     queues,
@@ -70,12 +73,12 @@ export async function runBackground(deps: Deps, options: BackgroundOptions): Pro
     canceller.run(signal, onError('cancelling the jobs of a batch')),
     consumeEvents({ stream, applier, log, signal }),
     deps.traces?.run(signal),
-    repeat(() => foldAll(deps), {
+    repeat(async () => void (isWorthFolding() && (await foldAll(deps))), {
       everyMs: FOLD_EVERY_MS,
       signal,
       onError: onError('adding up the tallies'),
     }),
-    deps.webhooks.run(signal),
+    deps.webhooks.run(signal, changes),
     flows.run(signal),
     followChanges(changes, { url: options.databaseUrl, log, signal }),
     repeat(async () => void (await resealStored(db, { box: deps.secrets, log })), {

@@ -17,6 +17,7 @@ import type { Kysely } from 'kysely';
 import { withRetry } from '../db/retry.ts';
 import type { Database } from '../db/schema.ts';
 import type { Canceller } from '../ingest/cancel.ts';
+import type { Changes } from '../live/changes.ts';
 import {
   endFlow,
   flowsToMove,
@@ -37,10 +38,13 @@ export interface FlowRunnerDeps {
   readonly db: Kysely<Database>;
   readonly queues: Queues;
   readonly canceller: Canceller;
+  readonly changes: Changes;
   readonly log: Logger;
 }
 
 const LOOK_EVERY_MS = 500;
+/** While nothing changes. */
+const QUIET_MS = 5000;
 const FLOWS_EACH = 100;
 
 /**
@@ -50,6 +54,8 @@ const FLOWS_EACH = 100;
  */
 export class FlowRunner {
   readonly #deps: FlowRunnerDeps;
+  /** There is, or may be, more to do than changes of jobs tell of. */
+  #hasMore = false;
 
   constructor(deps: FlowRunnerDeps) {
     this.#deps = deps;
@@ -62,6 +68,7 @@ export class FlowRunner {
     // Stored before: the value is removed after the commit.
     if (record === undefined) return;
     await withRetry(() => db.transaction().execute((trx) => insertFlow(trx, record)));
+    this.#hasMore = true;
     await queues.forgetFlow(flowId);
   }
 
@@ -95,10 +102,17 @@ export class FlowRunner {
 
   /** Looks again and again until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    await repeat(() => this.look(), {
+    const { changes, log } = this.#deps;
+    const isWorthALook = changes.worthALook(QUIET_MS);
+    const look = async () => {
+      if (!isWorthALook() && !this.#hasMore) return;
+      this.#hasMore = false;
+      await this.look();
+    };
+    await repeat(look, {
       everyMs: LOOK_EVERY_MS,
       signal,
-      onError: (error) => this.#deps.log.warn({ err: error }, 'flows could not be moved on; trying again'),
+      onError: (error) => log.warn({ err: error }, 'flows could not be moved on; trying again'),
     });
   }
 
@@ -106,6 +120,7 @@ export class FlowRunner {
   async look(): Promise<void> {
     const { db, log } = this.#deps;
     for (const id of await flowsToMove(db, FLOWS_EACH)) {
+      this.#hasMore = true;
       try {
         await this.#move(id);
       } catch (error) {

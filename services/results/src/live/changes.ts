@@ -14,6 +14,8 @@ type Listener = (jobIds: readonly string[]) => void;
 export class Changes {
   readonly #listeners = new Map<string, Set<() => void>>();
   readonly #everything = new Set<Listener>();
+  /** How often there was news. */
+  #told = 0;
 
   /** Calls back when something of the job may have changed, until the result is called. */
   onJob(jobId: string, wake: () => void): () => void {
@@ -37,14 +39,32 @@ export class Changes {
     return () => this.#everything.delete(listener);
   }
 
+  /**
+   * For who looks again and again: says whether it is worth it, because something changed since it was asked last, or
+   * because that was `atLeastEveryMs` ago: news may have been missed, and some things come due by themselves.
+   */
+  worthALook(atLeastEveryMs: number): () => boolean {
+    let seen = -1;
+    let askedAt = 0;
+    return () => {
+      const now = performance.now();
+      if (seen === this.#told && now - askedAt < atLeastEveryMs) return false;
+      seen = this.#told;
+      askedAt = now;
+      return true;
+    };
+  }
+
   /** Passes news on. */
   tell(jobIds: readonly string[]): void {
+    this.#told += 1;
     for (const listener of this.#everything) listener(jobIds);
     for (const id of jobIds) for (const wake of this.#listeners.get(id) ?? []) wake();
   }
 
   /** Everyone looks again. */
   tellAll(): void {
+    this.#told += 1;
     for (const listener of this.#everything) listener([]);
     for (const own of this.#listeners.values()) for (const wake of own) wake();
   }

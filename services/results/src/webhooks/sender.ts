@@ -5,6 +5,7 @@ import type { Logger, Metrics } from '@cronium/telemetry';
 import type { Kysely } from 'kysely';
 import { type SecretBox, UnsealError } from '../auth/secret-box.ts';
 import type { Database, WebhookDeliveriesTable } from '../db/schema.ts';
+import type { Changes } from '../live/changes.ts';
 import { openSealed } from '../queries/sealed.ts';
 import {
   claimDeliveries,
@@ -29,6 +30,8 @@ export interface WebhookSenderOptions {
 }
 
 const LOOK_EVERY_MS = 1000;
+/** While nothing changes; what is tried again is so much late at most. */
+const QUIET_MS = 3000;
 const AT_ONCE = 32;
 const PER_HOST = 4;
 const TIMEOUT_MS = 10_000;
@@ -58,7 +61,9 @@ export class WebhookSender {
   readonly #givenUp;
   readonly #flying = new Set<Promise<void>>();
   readonly #busy = new Map<string, number>();
+  /** When a try has ended, others may have waited for its place. */
   #landed = Promise.withResolvers<void>();
+  #hasLanded = false;
 
   constructor(options: WebhookSenderOptions) {
     this.#options = options;
@@ -69,11 +74,17 @@ export class WebhookSender {
   }
 
   /** Sends what is due until the signal aborts; resolves when the last try is over. Never rejects. */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal, changes: Pick<Changes, 'worthALook'>): Promise<void> {
+    const isWorthALook = changes.worthALook(QUIET_MS);
     while (!signal.aborted) {
       this.#landed = Promise.withResolvers();
       try {
-        if ((await this.#round()) > 0) continue;
+        const hasRoom = this.#hasLanded;
+        this.#hasLanded = false;
+        if ((isWorthALook() || hasRoom) && (await this.#round()) > 0) {
+          this.#hasLanded = true;
+          continue;
+        }
         using limit = deadline(LOOK_EVERY_MS, 'no try has ended', signal);
         await waitFor(this.#landed.promise, limit).catch(() => undefined);
       } catch (error) {
@@ -105,6 +116,7 @@ export class WebhookSender {
         if (left === 0) this.#busy.delete(host);
         else this.#busy.set(host, left);
         this.#flying.delete(flight);
+        this.#hasLanded = true;
         this.#landed.resolve();
       });
     this.#flying.add(flight);

@@ -21,7 +21,9 @@ const TIMELINE_BYTES = 4000;
  * most are out of date by then: a short job is told of once.
  */
 const GATHER_MS = 20;
-const GATHER_TOLD_MS = 150;
+const GATHER_TOLD_MS = 250;
+/** What only tells goes along with a request that is made anyway; none is made for it alone before this is over too. */
+const GOES_ALONG_MS = 250;
 /** An update whose content is refused is tried again this seldom: results may be newer tomorrow. */
 const REFUSED_PAUSE_MS = 30_000;
 
@@ -135,8 +137,12 @@ export class Reporter {
 
   /** Until the first update is due or waited for, and a moment longer. */
   async #gather(signal: AbortSignal): Promise<void> {
-    const first = Math.min(...[...this.#pending.values()].map(({ notBefore }) => notBefore));
-    const leftMs = Math.min(GATHER_TOLD_MS, first - performance.now());
+    const first = Math.min(
+      ...[...this.#pending.values()].map(({ notBefore, waiters, alone }) =>
+        waiters.length > 0 || alone ? notBefore : notBefore + GOES_ALONG_MS,
+      ),
+    );
+    const leftMs = Math.min(GATHER_TOLD_MS + GOES_ALONG_MS, first - performance.now());
     if (leftMs > 0) {
       const over = new AbortController();
       await Promise.race([pause(leftMs, AbortSignal.any([signal, over.signal])), this.#urgent.promise]);
