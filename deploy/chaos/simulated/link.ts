@@ -101,6 +101,7 @@ function simulatedStore({ valkey, wire }: SimulatedLinkOptions): NodeStore {
     pausedPools: () => wire.ask(() => new Set<string>()),
     isDrained: () => wire.ask(() => false),
     publishNode: () => wire.ask(() => undefined),
+    nodeRecord: () => wire.ask(() => undefined),
     preTask: () => wire.ask(() => undefined),
     answerCensus: () => wire.ask(() => undefined),
     holdKey: ({ jobId }) => wire.ask(() => jobId),

@@ -21,7 +21,7 @@ import {
 
 const node = {
   CRONIUM_NODE: field(nodeName, {
-    doc: 'The name of this node. Two workers must never share one.',
+    doc: 'The name of this node. Two workers must never share one: the second takes no jobs while the first lives, and says so in `/ready`.',
     default: { text: 'the host’s name', value: hostname },
   }),
   CRONIUM_STATE_DIR: field(text, {

@@ -30,6 +30,11 @@ export class Gate {
     this.changed();
   }
 
+  /** Is an obstacle of this name set? */
+  has(name: string): boolean {
+    return this.#set.has(name);
+  }
+
   setPausedPools(pools: ReadonlySet<string>): void {
     this.#pausedPools = pools;
     this.changed();

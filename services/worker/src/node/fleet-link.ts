@@ -12,6 +12,8 @@ export interface NodeStore extends AttemptStore {
   /** Does an operator want this node drained? */
   isDrained(node: string): Promise<boolean>;
   publishNode(record: NodeRecord): Promise<void>;
+  /** What was last published under a name; `undefined` also for what this version cannot read. */
+  nodeRecord(node: string): Promise<NodeRecord | undefined>;
   /** Says what this node's Docker runs. */
   answerCensus(node: string, census: NodeCensus): Promise<void>;
   /** Those of the jobs that someone wants cancelled. */

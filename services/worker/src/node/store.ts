@@ -4,6 +4,7 @@ import {
   type Keys,
   type NodeCensus,
   type NodeRecord,
+  nodeRecord,
   queueKey,
   readRecord,
 } from '@cronium/contracts';
@@ -68,6 +69,11 @@ export class FleetStore implements NodeStore {
 
   async publishNode(record: NodeRecord): Promise<void> {
     await this.#commands.hset(this.#keys.nodes, record.node, JSON.stringify(record));
+  }
+
+  async nodeRecord(node: string): Promise<NodeRecord | undefined> {
+    const text = await this.#commands.hget(this.#keys.nodes, node);
+    return text === null ? undefined : readRecord(nodeRecord, text);
   }
 
   /** The script that a tenant runs before all its jobs. */

@@ -64,7 +64,9 @@ export class Upkeep {
   }
 
   async #reconcile(dryRun: boolean): Promise<readonly string[]> {
-    const { runtime, running, log, onReconciled } = this.#options;
+    const { runtime, running, gate, log, onReconciled } = this.#options;
+    // What stands under this name may be the other's.
+    if (gate.has('name')) return [];
     const orphans = await runtime.reconcile(running.ids, RECONCILE_GRACE_MS, dryRun);
     if (dryRun) return orphans;
     onReconciled(orphans);

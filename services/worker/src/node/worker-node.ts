@@ -27,6 +27,7 @@ import type { FleetLink, NodeStore } from './fleet-link.ts';
 import { forecastFor } from './forecast.ts';
 import { nodeRecordOf } from './heartbeat.ts';
 import { createWorkerMetrics, type WorkerMetrics } from './metrics.ts';
+import { NameClaim } from './name-claim.ts';
 import { loadObstacles } from './obstacles.ts';
 import { takeBackAll } from './recovery.ts';
 import { Running } from './running.ts';
@@ -76,6 +77,7 @@ export class WorkerNode {
   readonly #parts: WorkerNodeParts;
   readonly #queues: Queues;
   readonly #wishes: Wishes;
+  readonly #name: NameClaim;
   readonly #claiming = new AbortController();
   readonly #living = new AbortController();
   readonly #loops: Promise<void>[] = [];
@@ -102,6 +104,9 @@ export class WorkerNode {
     const { store, gate, running } = this;
     const wishes = { store, gate, running, runtime, queues: this.#queues };
     this.#wishes = new Wishes({ ...wishes, node: settings.node });
+    const { node: name } = settings;
+    const { kid } = parts.nodeKey.publicJwk;
+    this.#name = new NameClaim({ node: name, kid, gate, record: () => store.nodeRecord(name) });
     this.leases = this.#createLeases();
     this.metrics = createWorkerMetrics(this, parts);
     this.upkeep = this.#createUpkeep();
@@ -214,6 +219,7 @@ export class WorkerNode {
   }
 
   async heartbeat(state?: 'stopped'): Promise<void> {
+    if (!(await this.#name.isOurs())) return;
     await this.store.publishNode(nodeRecordOf(this, this.#parts, { state, startedAt: this.#startedAt }));
   }
 
@@ -229,6 +235,8 @@ export class WorkerNode {
   async #recover(): Promise<void> {
     const { signal } = this.#living;
     const { deps, leases, slots, running } = this;
+    await this.#name.settled(signal);
+    this.#inBackground(this.heartbeat());
     await takeBackAll({ deps, leases, slots, running }, signal);
     if (signal.aborted) return;
     this.gate.set('start', undefined);

@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  createNodeKey,
   type JobInput,
   jobSpec,
   type Keys,
@@ -21,6 +20,7 @@ import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { AttemptLimits } from '../attempt/deps.ts';
 import { Journal } from '../journal/journal.ts';
+import { loadNodeKey } from '../journal/state-dir.ts';
 import { connect } from '../node/connections.ts';
 import type { NodeSettings } from '../node/settings.ts';
 import { valkeyLink } from '../node/valkey-link.ts';
@@ -129,7 +129,7 @@ export class TestFleet implements AsyncDisposable {
       runtime,
       results: this.results,
       journal,
-      nodeKey: await createNodeKey(),
+      nodeKey: await loadNodeKey(folder),
       registry: createMetrics('worker', {}, { ofProcess: false }),
       log: createLogger({ service: 'worker', node: name, level: this.logLevel }),
     });

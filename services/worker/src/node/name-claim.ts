@@ -1,0 +1,67 @@
+import type { NodeRecord } from '@cronium/contracts';
+import { deadline, pause, retry } from '@cronium/lifecycle';
+import type { Gate } from '../claim/gate.ts';
+
+/** A worker reports every five seconds: one that has missed three reports is dead, or has another name now. */
+const SILENT_MS = 16_000;
+const LOOK_MS = 1000;
+const ANSWER_MS = 1000;
+const ASK_MS = 50;
+
+export interface NameClaimOptions {
+  readonly node: string;
+  /** Of the node's own key, which is in its state directory. */
+  readonly kid: string | undefined;
+  readonly gate: Gate;
+  /** What was last reported under the name. */
+  record(): Promise<NodeRecord | undefined>;
+  readonly silentMs?: number;
+}
+
+/**
+ * Keeps a node's name to one worker. By the name a worker tells its own containers from others, and the fleet its key: two
+ * under one name would remove each other's jobs and void each other's reports. A report that another key has signed for is
+ * a worker's with another state directory; that one is given way to until it has been silent for some time.
+ */
+export class NameClaim {
+  readonly #options: NameClaimOptions;
+  /** The last report of another worker, and since when it is known (monotonic milliseconds). */
+  #other: { readonly seenAt: number; readonly since: number } | undefined;
+
+  constructor(options: NameClaimOptions) {
+    this.#options = options;
+  }
+
+  /** Looks, and closes the gate while the name is another's. @throws when the store does not answer */
+  async isOurs(): Promise<boolean> {
+    const { gate, node, record, silentMs = SILENT_MS } = this.#options;
+    const found = await record();
+    const isOurs = found === undefined || this.#isOver(found, silentMs);
+    if (isOurs) this.#other = undefined;
+    const message = `another worker, with another CRONIUM_STATE_DIR, reports under the name ${node}: give one of the two a CRONIUM_NODE of its own. If it is gone, this one goes on when it has been silent for ${silentMs / 1000} s`;
+    gate.set('name', isOurs ? undefined : message);
+    return isOurs;
+  }
+
+  /**
+   * Resolves when the name is this worker's, as far as anybody says: what a former process left must also be looked after
+   * while the store is away.
+   */
+  async settled(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      using limit = deadline(ANSWER_MS, 'nobody says whose the node’s name is', signal);
+      const options = { signal: limit, attempts: Number.POSITIVE_INFINITY, baseMs: ASK_MS, maxMs: ASK_MS };
+      if (await retry(() => this.isOurs(), options).catch(() => true)) return;
+      await pause(LOOK_MS, signal).catch(() => undefined);
+    }
+  }
+
+  #isOver({ state, keys, seenAt }: NodeRecord, silentMs: number): boolean {
+    const { kid } = this.#options;
+    if (state === 'stopped' || keys.some((key) => key.kid === kid)) return true;
+    const now = performance.now();
+    // Its clock may be another: what counts is that nothing new comes.
+    if (this.#other?.seenAt !== seenAt) this.#other = { seenAt, since: now };
+    return now - this.#other.since >= silentMs;
+  }
+}
