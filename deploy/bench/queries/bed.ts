@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { keysFor, type NodeRecord } from '@cronium/contracts';
 import { Redis } from 'ioredis';
 import pg from 'pg';
@@ -13,6 +14,7 @@ const PREFIX = '{cronium}';
 const NODES = 20;
 const READY_MS = 600_000;
 const STOP_MS = 30_000;
+const LOOK_MS = 200;
 /** What is older is filled again, so that the last hour is not empty. */
 const FRESH_MS = 12 * 3_600_000;
 
@@ -76,8 +78,9 @@ export async function openBed(home: string, sizes: Sizes, say: (line: string) =>
     say(`Filling: ${sizes.jobs} jobs, ${sizes.spans} spans, ${sizes.logBytes / 1e6} MB of logs.`);
     await filled(postgres.url, sizes, say);
     await announceNodes(valkey.url);
-    writeFileSync(mark, '');
     results = await start();
+    await settled(postgres.url, say);
+    writeFileSync(mark, '');
   }
   const owned = stack.move();
   return {
@@ -98,6 +101,21 @@ async function filled(url: string, sizes: Sizes, say: (line: string) => void): P
   await client.connect();
   try {
     await fill(client, sizes, say);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Waits until the process has added up what so many jobs changed of the tallies, as it would have while they ran. */
+async function settled(url: string, say: (line: string) => void): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    say('Waiting until the tallies are added up.');
+    const left = async () =>
+      (await client.query('SELECT 1 FROM tally_changes LIMIT 1').then(({ rowCount }) => rowCount)) === 1;
+    while (await left()) await setTimeout(LOOK_MS);
+    await client.query('VACUUM (ANALYZE) tallies, tally_changes');
   } finally {
     await client.end();
   }
