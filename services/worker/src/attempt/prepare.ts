@@ -1,4 +1,5 @@
 import type { ExecutionClaims } from '@cronium/contracts';
+import { firstOf } from '@cronium/lifecycle';
 import type { Ending } from '../outcome/evidence.ts';
 import { type PreparationObserver, type Sandbox, SandboxError } from '../sandbox/runtime.ts';
 import type { Attempt } from './attempt.ts';
@@ -39,7 +40,7 @@ export function askForNeeds(attempt: Attempt, deps: AttemptDeps): Needs {
  */
 export async function prepare(attempt: Attempt, needs: Needs, deps: AttemptDeps): Promise<Sandbox | Ending> {
   const { claim, dropped, stopping } = attempt;
-  const signal = AbortSignal.any([dropped, stopping]);
+  const signal = firstOf(dropped, stopping);
   const { tenantPreTask } = needs;
   const executionToken = await needs.executionToken;
   try {

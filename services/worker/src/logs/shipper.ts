@@ -1,5 +1,5 @@
 import { encodeChunks, type LogAcks, type LogChunk } from '@cronium/contracts';
-import { pause, pauseBefore, waitFor } from '@cronium/lifecycle';
+import { firstOf, pause, pauseBefore, waitFor } from '@cronium/lifecycle';
 
 export interface ShipperOptions {
   /** Sends frames and returns the acknowledgements. Throws when results is away or refuses. */
@@ -211,7 +211,8 @@ export class Shipper {
     if (!this.#hasOnlyEnds) return;
     const until = performance.now() + GATHER_ENDS_MS;
     const over = new AbortController();
-    const passed = pause(GATHER_ENDS_MS, AbortSignal.any([signal, over.signal])).catch(() => undefined);
+    using ends = firstOf(signal, over.signal);
+    const passed = pause(GATHER_ENDS_MS, ends).catch(() => undefined);
     while (this.#hasOnlyEnds && performance.now() < until && !signal.aborted) {
       this.#wake = Promise.withResolvers();
       await Promise.race([passed, this.#wake.promise]);

@@ -1,5 +1,5 @@
 import type { AttemptUpdate, AttemptUpdateResults } from '@cronium/contracts';
-import { pause, pauseBefore, waitFor } from '@cronium/lifecycle';
+import { firstOf, pause, pauseBefore, waitFor } from '@cronium/lifecycle';
 import { isRefusal, type ResultsClient } from './results-client.ts';
 
 /** What results said to an attempt's update. */
@@ -145,7 +145,8 @@ export class Reporter {
     const leftMs = Math.min(GATHER_TOLD_MS + GOES_ALONG_MS, first - performance.now());
     if (leftMs > 0) {
       const over = new AbortController();
-      await Promise.race([pause(leftMs, AbortSignal.any([signal, over.signal])), this.#urgent.promise]);
+      using ends = firstOf(signal, over.signal);
+      await Promise.race([pause(leftMs, ends), this.#urgent.promise]);
       over.abort(NO_LONGER);
       signal.throwIfAborted();
     }

@@ -1,4 +1,4 @@
-import { deadline, waitFor } from '@cronium/lifecycle';
+import { deadline, firstOf, waitFor } from '@cronium/lifecycle';
 import type { Logger } from '@cronium/telemetry';
 import { isContainerRunning, setPaused, signalContainer } from './containers.ts';
 import type { DaemonEpoch, DaemonRun } from './daemon-epoch.ts';
@@ -182,7 +182,7 @@ export class DockerSandbox implements Sandbox {
   }
 
   keepSidecar(signal: AbortSignal): Promise<string | undefined> {
-    return this.#guard.run(AbortSignal.any([signal, this.#over.signal]));
+    return this.#guard.run(firstOf(signal, this.#over.signal));
   }
 
   /** Removes the job's container, and lets go of nothing: who follows it sees that it vanished. */

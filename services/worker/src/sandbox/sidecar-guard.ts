@@ -1,4 +1,4 @@
-import { pause } from '@cronium/lifecycle';
+import { firstOf, pause } from '@cronium/lifecycle';
 import { inspectContainer, signalContainer } from './containers.ts';
 import { type DockerClient, isDaemonAway, statusOf } from './docker.ts';
 import type { ContainerEvents } from './events.ts';
@@ -6,6 +6,7 @@ import type { ContainerEvents } from './events.ts';
 const RETRY_MS = 500;
 /** A start that fails may fail for the moment only. */
 const REVIVALS = 3;
+const NO_LONGER = new Error('no longer waited for');
 const DIED = { what: 'died', why: '' };
 
 export interface SidecarGuardOptions {
@@ -168,13 +169,13 @@ export class SidecarGuard {
 
   async #comesWithin(event: Promise<void>, milliseconds: number, signal: AbortSignal): Promise<boolean> {
     const over = new AbortController();
-    const ends = AbortSignal.any([signal, over.signal]);
+    using ends = firstOf(signal, over.signal);
     const passed = pause(milliseconds, ends).then(
       () => false,
       () => true,
     );
     const comes = await Promise.race([event.then(() => true), passed]);
-    over.abort();
+    over.abort(NO_LONGER);
     return comes;
   }
 }

@@ -1,4 +1,4 @@
-import { deadline, waitFor } from '@cronium/lifecycle';
+import { deadline, firstOf, waitFor } from '@cronium/lifecycle';
 import { setPaused } from '../containers.ts';
 import { guardOf, type SandboxContext } from '../docker-sandbox.ts';
 import { endsAfterKill, endsWithin, KILL_MS, letGoOf } from '../ending.ts';
@@ -21,6 +21,7 @@ import { exitOf, Turn } from './turn.ts';
 import { turnOutput } from './turn-output.ts';
 
 const SEND_MS = 30_000;
+const TURN_OVER = new Error('the turn is over');
 /** From the end of a container to the end of what it wrote. */
 const LAST_WORDS_MS = 2000;
 
@@ -40,9 +41,9 @@ export class BatchSandbox implements Sandbox {
   readonly cell: Cell;
   readonly #options: BatchSandboxOptions;
   readonly #turn: Turn;
+  /** Aborts when the turn is over, or this process lets go of it: it needs its sidecar no more. */
   readonly #over = new AbortController();
   readonly #guard: SidecarGuard;
-  readonly #needsSidecar: AbortSignal;
   #startedAt = 0;
   #isFrozen = false;
   #released: Promise<void> | undefined;
@@ -55,14 +56,12 @@ export class BatchSandbox implements Sandbox {
     this.#turn = new Turn(options.binding.nonce);
     const { context, binding, duty } = options;
     // Of the next turn's sidecar, which is the same one, nothing is this one's business.
-    const over = new AbortController();
     void this.#turn.ended.then(() => {
-      over.abort();
+      this.#over.abort(TURN_OVER);
       const { attemptId: attempt, containerId: container } = binding;
       context.logger.debug({ attempt, container }, 'the turn is over');
     });
-    this.#needsSidecar = AbortSignal.any([this.#over.signal, over.signal]);
-    this.#guard = guardOf(context, binding, { duty, signal: this.#needsSidecar, isFresh: true });
+    this.#guard = guardOf(context, binding, { duty, signal: this.#over.signal, isFresh: true });
   }
 
   /** Its program was sent and has not ended: whatever happens to the container happens to it. */
@@ -160,7 +159,7 @@ export class BatchSandbox implements Sandbox {
   }
 
   keepSidecar(signal: AbortSignal): Promise<string | undefined> {
-    return this.#guard.run(AbortSignal.any([signal, this.#needsSidecar]));
+    return this.#guard.run(firstOf(signal, this.#over.signal));
   }
 
   release(): Promise<void> {
