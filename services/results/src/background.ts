@@ -26,7 +26,7 @@ export interface BackgroundOptions {
 
 const MIRROR_EVERY_MS = 60_000;
 const KEEP_EVERY_MS = 15_000;
-const FOLD_EVERY_MS = 2000;
+const FOLD_EVERY_MS = 5000;
 /** While nothing changes, it is looked for what else is to be added up this often. */
 const QUIET_MS = 30_000;
 const RETENTION_EVERY_MS = 600_000;
@@ -78,7 +78,7 @@ export async function runBackground(deps: Deps, options: BackgroundOptions): Pro
       signal,
       onError: onError('adding up the tallies'),
     }),
-    deps.webhooks.run(signal, changes),
+    deps.webhooks.run(signal),
     flows.run(signal),
     followChanges(changes, { url: options.databaseUrl, log, signal }),
     repeat(async () => void (await resealStored(db, { box: deps.secrets, log })), {

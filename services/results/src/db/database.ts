@@ -47,7 +47,7 @@ export function poolConfig(url: string): pg.PoolConfig {
 
 /** Opens the database; connections are made when they are needed. */
 export function openDatabase({ url, connections, onError }: DatabaseOptions): Kysely<Database> {
-  const pool = new pg.Pool({ ...poolConfig(url), max: connections, idleTimeoutMillis: 30_000 });
+  const pool = new pg.Pool({ ...poolConfig(url), max: connections, idleTimeoutMillis: 300_000 });
   pool.on('error', (error) => onError?.(error));
   // A connection that breaks while a transaction has it, between two queries, reports to nobody else and would end the
   // process; the transaction's next query fails all the same.

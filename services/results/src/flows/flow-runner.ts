@@ -21,6 +21,7 @@ import type { Changes } from '../live/changes.ts';
 import {
   endFlow,
   flowsToMove,
+  hasOpenSteps,
   insertFlow,
   lockFlow,
   markStarted,
@@ -43,7 +44,7 @@ export interface FlowRunnerDeps {
 }
 
 const LOOK_EVERY_MS = 500;
-/** While nothing changes. */
+/** While no flow is under way, or nothing changes. */
 const QUIET_MS = 5000;
 const FLOWS_EACH = 100;
 
@@ -56,6 +57,8 @@ export class FlowRunner {
   readonly #deps: FlowRunnerDeps;
   /** There is, or may be, more to do than changes of jobs tell of. */
   #hasMore = false;
+  /** Some flow waits for a job. */
+  #isUnderWay = true;
 
   constructor(deps: FlowRunnerDeps) {
     this.#deps = deps;
@@ -105,7 +108,7 @@ export class FlowRunner {
     const { changes, log } = this.#deps;
     const isWorthALook = changes.worthALook(QUIET_MS);
     const look = async () => {
-      if (!isWorthALook() && !this.#hasMore) return;
+      if (!isWorthALook(this.#isUnderWay) && !this.#hasMore) return;
       this.#hasMore = false;
       await this.look();
     };
@@ -119,8 +122,10 @@ export class FlowRunner {
   /** Moves on what can be. */
   async look(): Promise<void> {
     const { db, log } = this.#deps;
-    for (const id of await flowsToMove(db, FLOWS_EACH)) {
-      this.#hasMore = true;
+    const ids = await flowsToMove(db, FLOWS_EACH);
+    this.#hasMore ||= ids.length > 0;
+    this.#isUnderWay = this.#hasMore || (await hasOpenSteps(db));
+    for (const id of ids) {
       try {
         await this.#move(id);
       } catch (error) {

@@ -8,6 +8,8 @@ test('it is worth a look at first, after any news, and when the last look is lon
   changes.tell(['job_0']);
   changes.tellAll();
   expect([isWorthALook(), isWorthALook()]).toEqual([true, false]);
+  changes.tell(['job_0']);
+  expect([isWorthALook(false), isWorthALook(), isWorthALook()]).toEqual([false, true, false]);
   const impatient = changes.worthALook(0);
   expect([impatient(), impatient()]).toEqual([true, true]);
   expect(changes.listeners).toBe(0);

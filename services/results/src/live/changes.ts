@@ -41,14 +41,16 @@ export class Changes {
 
   /**
    * For who looks again and again: says whether it is worth it, because something changed since it was asked last, or
-   * because that was `atLeastEveryMs` ago: news may have been missed, and some things come due by themselves.
+   * because that was `atLeastEveryMs` ago: news may have been missed, and some things come due by themselves. Whom no news
+   * concerns at the moment says so.
    */
-  worthALook(atLeastEveryMs: number): () => boolean {
+  worthALook(atLeastEveryMs: number): (forNews?: boolean) => boolean {
     let seen = -1;
-    let askedAt = 0;
-    return () => {
+    let askedAt = Number.NEGATIVE_INFINITY;
+    return (forNews = true) => {
       const now = performance.now();
-      if (seen === this.#told && now - askedAt < atLeastEveryMs) return false;
+      const hasNews = forNews && seen !== this.#told;
+      if (!hasNews && now - askedAt < atLeastEveryMs) return false;
       seen = this.#told;
       askedAt = now;
       return true;

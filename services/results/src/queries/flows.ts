@@ -47,6 +47,13 @@ export async function flowsToMove(db: Kysely<Database>, limit: number): Promise<
   return rows.map(({ flow_id }) => flow_id);
 }
 
+/** Is there a step that runs, or is to be started? */
+export async function hasOpenSteps(db: Kysely<Database>): Promise<boolean> {
+  const { rows } = await sql<{ open: boolean }>`
+    SELECT EXISTS (SELECT FROM flow_steps WHERE state IN ('starting', 'started')) AS open`.execute(db);
+  return rows[0]?.open ?? false;
+}
+
 /** The flow, locked until the transaction ends; undefined when another process has it. */
 export async function lockFlow(
   db: Kysely<Database>,

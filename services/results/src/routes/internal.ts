@@ -36,6 +36,7 @@ export function internalRoutes(deps: Deps): Hono<Env> {
     if (stranger)
       throw problems.forbidden(`Node ${c.get('node')} reports an attempt of node ${stranger.node}.`);
     const results = await ingestAttempts(db, updates, onEnded);
+    if (updates.some(({ payload }) => payload.spec.webhook !== undefined)) deps.webhooks.wake();
     for (const { result } of results) counted.updates.inc({ result });
     return answerJson(c, { results });
   });

@@ -5,7 +5,6 @@ import type { Logger, Metrics } from '@cronium/telemetry';
 import type { Kysely } from 'kysely';
 import { type SecretBox, UnsealError } from '../auth/secret-box.ts';
 import type { Database, WebhookDeliveriesTable } from '../db/schema.ts';
-import type { Changes } from '../live/changes.ts';
 import { openSealed } from '../queries/sealed.ts';
 import {
   claimDeliveries,
@@ -29,9 +28,9 @@ export interface WebhookSenderOptions {
   readonly resolve?: Resolve;
 }
 
-const LOOK_EVERY_MS = 1000;
-/** While nothing changes; what is tried again is so much late at most. */
-const QUIET_MS = 3000;
+/** What comes due by itself, or was noted by another process that has died, is so late at most. */
+const LOOK_EVERY_MS = 3000;
+const AGAIN_MS = 1000;
 const AT_ONCE = 32;
 const PER_HOST = 4;
 const TIMEOUT_MS = 10_000;
@@ -61,9 +60,8 @@ export class WebhookSender {
   readonly #givenUp;
   readonly #flying = new Set<Promise<void>>();
   readonly #busy = new Map<string, number>();
-  /** When a try has ended, others may have waited for its place. */
-  #landed = Promise.withResolvers<void>();
-  #hasLanded = false;
+  /** Resolves when something may be due: a try has ended, and others may have waited for its place, or one was noted. */
+  #woken = Promise.withResolvers<void>();
 
   constructor(options: WebhookSenderOptions) {
     this.#options = options;
@@ -74,25 +72,24 @@ export class WebhookSender {
   }
 
   /** Sends what is due until the signal aborts; resolves when the last try is over. Never rejects. */
-  async run(signal: AbortSignal, changes: Pick<Changes, 'worthALook'>): Promise<void> {
-    const isWorthALook = changes.worthALook(QUIET_MS);
+  async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      this.#landed = Promise.withResolvers();
+      this.#woken = Promise.withResolvers();
       try {
-        const hasRoom = this.#hasLanded;
-        this.#hasLanded = false;
-        if ((isWorthALook() || hasRoom) && (await this.#round()) > 0) {
-          this.#hasLanded = true;
-          continue;
-        }
-        using limit = deadline(LOOK_EVERY_MS, 'no try has ended', signal);
-        await waitFor(this.#landed.promise, limit).catch(() => undefined);
+        if ((await this.#round()) > 0) continue;
+        using limit = deadline(LOOK_EVERY_MS, 'nothing was noted and no try has ended', signal);
+        await waitFor(this.#woken.promise, limit).catch(() => undefined);
       } catch (error) {
         this.#options.log.warn({ err: error }, 'webhooks could not be looked for; it is tried again');
-        await pause(LOOK_EVERY_MS, signal).catch(() => undefined);
+        await pause(AGAIN_MS, signal).catch(() => undefined);
       }
     }
     await Promise.all(this.#flying);
+  }
+
+  /** Looks at once: a delivery may have been noted. */
+  wake(): void {
+    this.#woken.resolve();
   }
 
   /** @returns how many tries were begun */
@@ -116,8 +113,7 @@ export class WebhookSender {
         if (left === 0) this.#busy.delete(host);
         else this.#busy.set(host, left);
         this.#flying.delete(flight);
-        this.#hasLanded = true;
-        this.#landed.resolve();
+        this.#woken.resolve();
       });
     this.#flying.add(flight);
   }
