@@ -225,10 +225,11 @@ export class WorkerNode {
 
   #startAttempt(claim: Claim, lease: Lease, slot: Slot): void {
     const { deps } = this;
-    this.#parts.log.info({ attempt: claim.attemptId, queue: claim.queue }, 'claimed');
-    this.metrics.claimed(claim);
     const attempt = openAttempt(claim, lease, deps);
     this.running.add(attempt, slot, () => runJob(attempt, deps));
+    // While it waits for its first answers.
+    this.#parts.log.info({ attempt: claim.attemptId, queue: claim.queue }, 'claimed');
+    this.metrics.claimed(claim);
   }
 
   /** Takes back what a former process left, then opens the gate, and looks for leftovers from then on. */
