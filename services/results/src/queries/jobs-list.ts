@@ -1,7 +1,7 @@
 import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely';
 import { pgText } from '../db/bulk.ts';
 import type { Database } from '../db/schema.ts';
-import { JOB_COLUMNS, type JobRow } from './jobs-read.ts';
+import type { JobRow } from './jobs-read.ts';
 import { fullPageWithin, readAmong, readWindow, type WindowPage, type WindowQuery } from './window.ts';
 
 /** Which jobs to list; all that are given must hold. */
@@ -22,7 +22,30 @@ export interface JobFilter {
   readonly limit: number;
 }
 
-export type ListedJob = Omit<JobRow, 'payload'>;
+/** What a list tells of a job, and what it is chosen by. */
+const LISTED = [
+  'id',
+  'tenant',
+  'name',
+  'type',
+  'pool',
+  'batch_id',
+  'labels',
+  'trace_id',
+  'accepted_ms',
+  'state',
+  'attempt',
+  'node',
+  'exit_code',
+  'cause',
+  'started_ms',
+  'ended_ms',
+  'run_ms',
+] as const;
+
+export type ListedJob = Pick<JobRow, (typeof LISTED)[number]>;
+
+export const LISTED_COLUMNS = sql.join(LISTED.map((name) => sql.ref(name)));
 
 /** A label that one in twenty has is met often enough among so many jobs. */
 const LOOKED_AT_FIRST = 2000;
@@ -46,7 +69,7 @@ export async function listJobs(db: Kysely<Database>, filter: JobFilter): Promise
 
 const LIST = {
   table: 'jobs',
-  columns: sql.join(JOB_COLUMNS.filter((name) => name !== 'payload').map((name) => sql.ref(name))),
+  columns: LISTED_COLUMNS,
   order: { ms: 'accepted_ms', id: 'id', idType: 'text' },
 } as const;
 

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import type { Database } from '../db/schema.ts';
-import type { ListedJob } from './jobs-list.ts';
+import { LISTED_COLUMNS, type ListedJob } from './jobs-list.ts';
 
 /** Which jobs someone watches. */
 export interface Watch {
@@ -33,10 +33,7 @@ export async function changedJobs(
   }: { since: string; after: { changed: string; id: string } | undefined; limit: number },
 ): Promise<ChangedJob[]> {
   const { rows } = await sql<ChangedJob>`
-    SELECT id, tenant, name, type, pool, batch_id, line, labels, trace_id, received_ms, accepted_ms, stay_ms, state,
-      attempt, settled_attempt, node, exit_code, cause, message, next_run_ms, started_ms, ended_ms, run_ms,
-      changed::text AS changed
-    FROM jobs
+    SELECT ${LISTED_COLUMNS}, changed::text AS changed FROM jobs
     WHERE changed >= ${since}::xid8 AND tenant = ${watch.tenant}
       AND (${watch.all} OR id = ANY(${watch.jobs}::text[]) OR batch_id = ANY(${watch.batches}::text[]))
       AND (${after === undefined} OR (jobs.changed, id) > (${after?.changed ?? '0'}::xid8, ${after?.id ?? ''}))

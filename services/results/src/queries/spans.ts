@@ -72,12 +72,15 @@ export interface TracePart {
  */
 export async function spansOfTrace(db: Kysely<Database>, part: TracePart): Promise<SpanRow[]> {
   const { tenant, traceId, jobIds, limit } = part;
-  const some = (condition: RawBuilder<unknown>) => sql`(SELECT * FROM spans
-    WHERE tenant = ${tenant} AND trace_id = ${traceId} AND ${condition} ORDER BY start_ms, span_id LIMIT ${limit})`;
+  const some = (condition: RawBuilder<unknown>) =>
+    sql`(SELECT * FROM spans WHERE ${condition} ORDER BY start_ms, span_id LIMIT ${limit})`;
+  const ofTrace = sql`tenant = ${tenant} AND trace_id = ${traceId}`;
+  // As expressions, which no index knows: the planner would add the index of all the trace's spans to that of the jobs.
+  const ofJobs = sql`job_id = ANY(${jobIds ?? []}::text[]) AND tenant || '' = ${tenant} AND trace_id || '' = ${traceId}`;
   const found =
     jobIds === undefined
-      ? some(sql`true`)
-      : sql`(${some(sql`job_id = ANY(${jobIds}::text[])`)} UNION ALL ${some(sql`job_id IS NULL`)})`;
+      ? some(ofTrace)
+      : sql`(${some(ofJobs)} UNION ALL ${some(sql`${ofTrace} AND job_id IS NULL`)})`;
   const { rows } =
     await sql<SpanRow>`SELECT * FROM ${found} found ORDER BY start_ms, span_id LIMIT ${limit}`.execute(db);
   return rows;
