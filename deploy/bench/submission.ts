@@ -192,7 +192,7 @@ function bareJob(batchId: string, index: number) {
     attemptBase: 0,
     postponed: 0,
   };
-  return { name: QUEUED_NAME, data, opts: queueOptions(id, data, { kept: false, at: now }) };
+  return { name: QUEUED_NAME, data, opts: { jobId: id, ...queueOptions(data, { kept: false, at: now }) } };
 }
 
 export function submissionFigures(runs: readonly SubmissionRun[], large: LargeBatch | undefined): Figure[] {

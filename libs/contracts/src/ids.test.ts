@@ -45,6 +45,10 @@ test('ids are those of former versions: a batch that is sent again after an upgr
     'job_EfkDAEGfkElL',
     'batch_mObeowrYN8iH',
   ]);
+  expect([traceIdForJob('job_FlqBToElrzSJ'), spanIdFor('job_FlqBToElrzSJ', 'job')]).toEqual([
+    'e2a2553d4c541d1e8b26a833ccf45ac4',
+    '727c0e9592c50a6e',
+  ]);
 });
 
 test('tenant and key cannot be shifted into each other', () => {

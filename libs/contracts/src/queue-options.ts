@@ -8,9 +8,8 @@ export const KEPT_SECONDS = 86_400;
 /** The one name of all jobs in the queue. */
 export const QUEUED_NAME = 'job';
 
-/** How a job stands in its BullMQ queue. The fleet counts attempts itself, so the queue makes one. */
+/** How a job stands in its BullMQ queue, beside its id. The fleet counts attempts itself, so the queue makes one. */
 export function queueOptions(
-  id: string,
   payload: QueuePayload,
   options: {
     /** Stays after its end, so that a repeat of its submit finds it. */
@@ -22,7 +21,6 @@ export function queueOptions(
   const runAt = payload.attemptBase === 0 ? notBefore(payload.spec, payload.acceptedAt) : undefined;
   const remove = options.kept ? { age: KEPT_SECONDS } : true;
   return {
-    jobId: id,
     priority: toQueuePriority(payload.spec.priority),
     delay: runAt === undefined ? 0 : Math.max(0, Math.ceil(runAt - options.at)),
     attempts: 1,

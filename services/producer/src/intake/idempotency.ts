@@ -74,7 +74,7 @@ export class Idempotency {
     { chunk, jobs }: { chunk: string; jobs: readonly NewJob[] },
   ): Promise<void> {
     const hash = createHash('sha256');
-    for (const { id, spec } of jobs) hash.update(id).update(spec);
+    for (const { id, spec } of jobs) hash.update(id).update(spec ?? '');
     const digest = hash.digest('base64url').slice(0, 22);
     const name = this.#keys.batchChunks(batchId);
     const [, , before] = await withValkey(async () =>

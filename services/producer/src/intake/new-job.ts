@@ -20,11 +20,14 @@ export interface NewJob {
   /** The queue it goes into, and what that stands for. */
   readonly queue: string;
   readonly record: QueueRecord;
-  /** What the queue holds of it, and how. */
+  /** What the queue holds of it, and how many bytes that is. */
   readonly data: string;
-  readonly options: ReturnType<typeof queueOptions>;
-  /** The spec's JSON, by which a repeat is compared. */
-  readonly spec: string;
+  readonly bytes: number;
+  /** How it stands there: the JSON of its options, its id apart. */
+  readonly options: string;
+  readonly isDelayed: boolean;
+  /** The spec's JSON, by which a repeat is compared; only of a job that is kept for that. */
+  readonly spec: string | undefined;
   /** Its line in a batch. */
   readonly line: number | undefined;
 }
@@ -71,14 +74,18 @@ export function newJob(
 export function jobOf(id: string, payload: QueuePayload, kept: boolean): NewJob {
   const spec = JSON.stringify(payload.spec);
   const record = queueOf(payload.spec);
+  const data = queueData(payload, spec);
+  const options = queueOptions(payload, { kept, at: payload.acceptedAt });
   return {
     id,
     traceId: payload.traceId,
     queue: queueName(record),
     record,
-    data: queueData(payload, spec),
-    options: queueOptions(id, payload, { kept, at: payload.acceptedAt }),
-    spec,
+    data,
+    bytes: Buffer.byteLength(data),
+    options: JSON.stringify(options),
+    isDelayed: options.delay > 0,
+    spec: kept ? spec : undefined,
     line: payload.line,
   };
 }

@@ -6,8 +6,8 @@ import { type Batch, type BatchProgress, BatchWriter, type BatchWriterDeps } fro
 import type { ReadLine } from './read-job.ts';
 import { Spool } from './spool.ts';
 
-/** The jobs of a batch, as they come. */
-export type JobSource = AsyncIterable<readonly ReadLine[]>;
+/** The jobs of a batch, as they come: some at a time, each read when it is asked for. */
+export type JobSource = AsyncIterable<Iterable<ReadLine>>;
 
 /** What an upload needs. */
 export interface UploadDeps extends BatchWriterDeps {

@@ -48,7 +48,11 @@ async function startPair(url = testEnvironment().valkeyUrl): Promise<Pair> {
 /** The job for `addBulk`, at the time at which it came into our queue. */
 async function bulkEntry(valkey: Redis, queue: string, { id, data, options }: NewJob) {
   const timestamp = Number(await valkey.hget(`${queue}:${id}`, 'timestamp'));
-  return { name: QUEUED_NAME, data: JSON.parse(data), opts: { ...options, timestamp } };
+  return {
+    name: QUEUED_NAME,
+    data: JSON.parse(data),
+    opts: { ...JSON.parse(options), jobId: id, timestamp },
+  };
 }
 
 /** Every key of a queue with what is in it. The ids of a stream's entries are times, and not looked at. */

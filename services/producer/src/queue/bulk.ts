@@ -3,7 +3,7 @@ import { QUEUED_NAME, type QueuePayload } from '@cronium/contracts';
 import type { Queue } from 'bullmq';
 import { addDelayedJob } from 'bullmq/dist/esm/scripts/addDelayedJob-6.js';
 import { addPrioritizedJob } from 'bullmq/dist/esm/scripts/addPrioritizedJob-9.js';
-import type { Redis } from 'ioredis';
+import { Command, type Redis } from 'ioredis';
 import type { NewJob } from '../intake/new-job.ts';
 
 /** One call adds so many: Valkey serves nobody else for its 2 to 3 ms. */
@@ -58,15 +58,12 @@ export async function addAll(
   queue: Queue<QueuePayload>,
   { valkey, jobs }: { valkey: Redis; jobs: readonly NewJob[] },
 ): Promise<void> {
-  const calls = [...Map.groupBy(jobs, sharedOptions)].flatMap(([options, alike]) =>
-    cut(alike).map((some) => addAlike(queue, { valkey, options, jobs: some })),
-  );
+  const calls = [...Map.groupBy(jobs, ({ options }) => options)].flatMap(([options, alike]) => {
+    // A priority of the fleet's is never BullMQ's 0, which would be another list.
+    const script = alike.some(({ isDelayed }) => isDelayed) ? DELAYED : PRIORITIZED;
+    return cut(alike).map((some) => addAlike(queue, { valkey, script, options, jobs: some }));
+  });
   await Promise.all(calls);
-}
-
-/** What jobs must have in common to be added in one call. */
-function sharedOptions({ options: { jobId: _, ...shared } }: NewJob): string {
-  return JSON.stringify(shared);
 }
 
 function cut(jobs: readonly NewJob[]): (readonly NewJob[])[] {
@@ -76,10 +73,13 @@ function cut(jobs: readonly NewJob[]): (readonly NewJob[])[] {
 
 async function addAlike(
   queue: Queue<QueuePayload>,
-  { valkey, options, jobs }: { valkey: Redis; options: string; jobs: readonly NewJob[] },
+  {
+    valkey,
+    script,
+    options,
+    jobs,
+  }: { valkey: Redis; script: BulkScript; options: string; jobs: readonly NewJob[] },
 ): Promise<void> {
-  // A priority of the fleet's is never BullMQ's 0, which would be another list.
-  const script = (jobs[0]?.options.delay ?? 0) > 0 ? DELAYED : PRIORITIZED;
   const args = script.parts.map((part) => queue.toKey(part));
   args.push(queue.toKey(''), QUEUED_NAME, String(Date.now()), options);
   for (const { id, data } of jobs) args.push(id, data);
@@ -89,9 +89,22 @@ async function addAlike(
 /** Calls a script by its digest; a server that does not know it yet gets its text. */
 async function run(valkey: Redis, { text, sha1, parts }: BulkScript, args: readonly string[]): Promise<void> {
   try {
-    await valkey.evalsha(sha1, parts.length, ...args);
+    await send(valkey, 'evalsha', [sha1, parts.length, ...args]);
   } catch (error) {
     if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-    await valkey.eval(text, parts.length, ...args);
+    await send(valkey, 'eval', [text, parts.length, ...args]);
+  }
+}
+
+/**
+ * A command lets go of its arguments, which are the jobs, by itself: ioredis hangs functions on each command, and V8 14.6
+ * (Node.js 26) keeps what has one until a full collection.
+ */
+async function send(valkey: Redis, name: string, args: (string | number)[]): Promise<void> {
+  const command = new Command(name, args);
+  try {
+    await valkey.sendCommand(command);
+  } finally {
+    command.args.length = 0;
   }
 }

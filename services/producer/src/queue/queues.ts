@@ -104,7 +104,7 @@ export class FleetQueues {
   /** Jobs that are in their queues already, as a repeat's are, need none. */
   async #takeRoom(jobs: readonly NewJob[]): Promise<void> {
     try {
-      await this.room.take(jobs.map(({ data }) => data.length));
+      await this.room.take(jobs.map(({ bytes }) => bytes));
     } catch (error) {
       if (!(error instanceof ValkeyFullError)) throw error;
       const names = jobs.map(({ id, queue }) => queueKey(this.prefix, queue, id));

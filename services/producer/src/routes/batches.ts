@@ -154,7 +154,8 @@ function submitDocument({ context, services, key, atomic, name }: SubmitRequest)
 }
 
 async function* jobsOfLines(bytes: AsyncIterable<Uint8Array>, maxBytes: number): JobSource {
-  for await (const lines of linesOf(bytes, maxBytes)) yield lines.map((line) => readLine(line, maxBytes));
+  for await (const lines of linesOf(bytes, maxBytes))
+    yield lines.values().map((line) => readLine(line, maxBytes));
 }
 
 function newBatch(

@@ -132,9 +132,8 @@ export class Keeper {
     };
     const { name, pool, requires } = recordOf(job);
     await this.#register(name, { pool, requires });
-    await queues
-      .queue(name)
-      .add(QUEUED_NAME, payload, queueOptions(job.id, payload, { kept: true, at: Date.now() }));
+    const options = queueOptions(payload, { kept: true, at: Date.now() });
+    await queues.queue(name).add(QUEUED_NAME, payload, { jobId: job.id, ...options });
     return JSON.stringify(payload);
   }
 

@@ -107,7 +107,8 @@ export class Queues {
     const isNew = await this.#valkey.hsetnx(this.keys.queues, queue, JSON.stringify(record));
     if (isNew === 1) await this.#valkey.publish(this.keys.queuesChanged, queue);
     const at = Date.now();
-    await this.queue(queue).add(QUEUED_NAME, payload, queueOptions(id, payload, { kept: true, at }));
+    const options = queueOptions(payload, { kept: true, at });
+    await this.queue(queue).add(QUEUED_NAME, payload, { jobId: id, ...options });
     const event = { type: 'accepted', queue, jobs: [id], at };
     await this.#valkey.xadd(this.keys.events, '*', 'event', JSON.stringify(event));
   }
