@@ -142,7 +142,8 @@ export class Attempt {
    * @throws why the attempt is no longer ours
    */
   async sure(): Promise<void> {
-    await waitFor(this.lease.sure(), this.dropped);
+    this.dropped.throwIfAborted();
+    if (!this.lease.isSure) await waitFor(this.lease.sure(), this.dropped);
   }
 
   /** Changes the state, and tells results. @throws IllegalTransitionError */

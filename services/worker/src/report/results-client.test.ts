@@ -73,6 +73,37 @@ test('no answer in time, no service and a broken answer are the service being aw
   });
 });
 
+test('a connection that was closed while nothing was asked costs no answer', async () => {
+  const asked: string[] = [];
+  answer = (request, response) => {
+    asked.push(String(request.url));
+    reply(200, { acks: [] })(request, response);
+  };
+  const results = client();
+  await results.sendLogs(Buffer.from('x'), never);
+  // The next request is written to the connection that is kept, and finds it closed.
+  server.once('request', (request) => request.socket.destroy());
+  answer = () => {
+    answer = (request, response) => {
+      asked.push(String(request.url));
+      reply(200, { acks: [] })(request, response);
+    };
+  };
+  expect(await results.sendLogs(Buffer.from('y'), never)).toEqual({ acks: [] });
+  expect(asked).toHaveLength(2);
+});
+
+test('an answer of many pieces, with any characters, is read whole', async () => {
+  const attemptId = 'ä'.repeat(100_000);
+  answer = (_, response) => {
+    const body = Buffer.from(JSON.stringify({ acks: [{ attemptId, nextChunk: 1 }] }));
+    response.writeHead(200);
+    response.write(body.subarray(0, 30_001));
+    setImmediate(() => response.end(body.subarray(30_001)));
+  };
+  expect(await client().sendLogs(Buffer.from('x'), never)).toEqual({ acks: [{ attemptId, nextChunk: 1 }] });
+});
+
 test('a caller that gives up gets its own reason', async () => {
   answer = () => undefined;
   const stopping = new AbortController();

@@ -10,6 +10,7 @@ import {
 } from '@cronium/contracts';
 import { deadline } from '@cronium/lifecycle';
 import { z } from 'zod';
+import { exchange } from './exchange.ts';
 
 /**
  * The internal API of results as a worker uses it. Every call is idempotent: a repeat after a lost answer changes
@@ -88,7 +89,7 @@ export function httpResults(options: HttpResultsOptions): ResultsClient {
           method: 'POST',
           path: '/internal/v1/logs',
           type: 'application/octet-stream',
-          body: new Uint8Array(frames),
+          body: frames,
           schema: logAcks,
         },
         signal,
@@ -117,7 +118,7 @@ interface Call<T> {
   /** Default: the node's own. */
   readonly token?: string;
   readonly type?: string;
-  readonly body?: string | Uint8Array<ArrayBuffer>;
+  readonly body?: string | Uint8Array;
   readonly schema: z.ZodType<T>;
 }
 
@@ -128,22 +129,20 @@ async function send<T>(options: HttpResultsOptions, call: Call<T>, signal: Abort
   };
   if (call.type !== undefined) headers['content-type'] = call.type;
   using limit = deadline(timeoutMs, `results did not answer ${call.method} ${call.path}`, signal);
-  const response = await orUnavailable(
-    fetch(`${url}${call.path}`, { method: call.method, headers, body: call.body ?? null, signal: limit }),
-    url,
-  );
-  const text = await orUnavailable(response.text(), url);
-  if (response.ok) return call.schema.parse(JSON.parse(text));
-  const code = REFUSALS.has(response.status) ? 'REFUSED' : 'UNAVAILABLE';
-  const message = `results answered ${call.method} ${call.path} with ${response.status}: ${explain(text)}`;
-  throw new ResultsError(code, message, { status: response.status });
+  const request = { method: call.method, url: `${url}${call.path}`, headers, body: call.body };
+  const { status, text } = await orUnavailable(exchange(request, limit), url);
+  if (status >= 200 && status < 300) return call.schema.parse(JSON.parse(text));
+  const code = REFUSALS.has(status) ? 'REFUSED' : 'UNAVAILABLE';
+  const message = `results answered ${call.method} ${call.path} with ${status}: ${explain(text)}`;
+  throw new ResultsError(code, message, { status });
 }
 
 async function orUnavailable<T>(promise: Promise<T>, url: string): Promise<T> {
   try {
     return await promise;
   } catch (error) {
-    const why = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    const reason = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    const why = reason instanceof Error ? reason.message : String(reason);
     throw new ResultsError('UNAVAILABLE', `results at ${url} cannot be reached: ${why}`, { cause: error });
   }
 }
