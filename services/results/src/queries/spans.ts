@@ -1,4 +1,4 @@
-import { type Kysely, type RawBuilder, type Selectable, sql } from 'kysely';
+import { type Kysely, type Selectable, sql } from 'kysely';
 import { names, recordset } from '../db/bulk.ts';
 import type { Database, LogRecordsTable, SpansTable } from '../db/schema.ts';
 import { JOB_COLUMNS, type JobRow } from './jobs-read.ts';
@@ -72,18 +72,20 @@ export interface TracePart {
  */
 export async function spansOfTrace(db: Kysely<Database>, part: TracePart): Promise<SpanRow[]> {
   const { tenant, traceId, jobIds, limit } = part;
-  const some = (condition: RawBuilder<unknown>) =>
-    sql`(SELECT * FROM spans WHERE ${condition} ORDER BY start_ms, span_id LIMIT ${limit})`;
-  const ofTrace = sql`tenant = ${tenant} AND trace_id = ${traceId}`;
-  // As expressions, which no index knows: the planner would add the index of all the trace's spans to that of the jobs.
-  const ofJobs = sql`job_id = ANY(${jobIds ?? []}::text[]) AND tenant || '' = ${tenant} AND trace_id || '' = ${traceId}`;
-  const found =
-    jobIds === undefined
-      ? some(ofTrace)
-      : sql`(${some(ofJobs)} UNION ALL ${some(sql`${ofTrace} AND job_id IS NULL`)})`;
-  const { rows } =
-    await sql<SpanRow>`SELECT * FROM ${found} found ORDER BY start_ms, span_id LIMIT ${limit}`.execute(db);
-  return rows;
+  if (jobIds !== undefined) {
+    const { rows } = await sql<SpanRow>`
+      SELECT * FROM spans_of_jobs(${tenant}, ${traceId}, ${jobIds}::text[], ${limit}::integer)`.execute(db);
+    return rows;
+  }
+  return await db
+    .selectFrom('spans')
+    .selectAll()
+    .where('tenant', '=', tenant)
+    .where('trace_id', '=', traceId)
+    .orderBy('start_ms')
+    .orderBy('span_id')
+    .limit(limit)
+    .execute();
 }
 
 /** The stored log records of a trace by time, at most `limit`. */

@@ -52,8 +52,9 @@ async function storedSpans(
   of: { tenant: string; traceId: string; jobIds: readonly string[] | undefined },
 ): Promise<SpanView[]> {
   const spans = (await spansOfTrace(db, { ...of, limit: MAX_SPANS + 1 })).map(toSpan);
+  if (spans.length === 0) return spans;
   const records = await logRecordsOfTrace(db, { ...of, limit: MAX_LOG_RECORDS });
-  const byId = new Map(records.length === 0 ? [] : spans.map((span) => [span.spanId, span]));
+  const byId = new Map(spans.map((span) => [span.spanId, span]));
   for (const record of records) byId.get(record.span_id ?? '')?.events.push(toEvent(record));
   return spans;
 }
