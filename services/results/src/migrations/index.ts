@@ -11,6 +11,7 @@ import * as intake from './2026-11-24-intake.ts';
 import * as gatheredTallies from './2026-11-25-gathered-tallies.ts';
 import * as gatheredTraces from './2026-11-25-gathered-traces.ts';
 import * as spansOfJobs from './2026-11-25-spans-of-jobs.ts';
+import * as intakeKnown from './2026-11-26-intake-known.ts';
 
 /** Every migration by its date and name; they run in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -26,4 +27,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '2026-11-25-gathered-tallies': gatheredTallies,
   '2026-11-25-gathered-traces': gatheredTraces,
   '2026-11-25-spans-of-jobs': spansOfJobs,
+  '2026-11-26-intake-known': intakeKnown,
 };
