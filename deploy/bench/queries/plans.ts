@@ -10,6 +10,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   'auto_explain.log_buffers': 'on',
   'auto_explain.log_timing': 'off',
   'auto_explain.log_verbose': 'off',
+  'auto_explain.log_nested_statements': 'on',
 };
 
 /** A statement as PostgreSQL ran it. */
