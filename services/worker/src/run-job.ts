@@ -91,7 +91,7 @@ async function run(attempt: Attempt, { log, needs }: Begun, deps: AttemptDeps): 
   let isAsking = false;
   using setup = setupDeadline(attempt, deps, () => log.isHeldBack || isAsking);
   attempt.enter('preparing');
-  const sandbox = await prepare(attempt, needs, deps);
+  const sandbox = await prepare(attempt, needs, deps).finally(() => deps.onPrepared(attempt.id));
   if ('type' in sandbox) return { ending: sandbox, teardown: NOTHING_STANDS };
   const teardown = () => sandbox.release();
   using _fenced = keepFenced(attempt, sandbox, { isFrozen: false, deps });

@@ -60,6 +60,8 @@ export interface AttemptDeps {
   hostFacts(): HostFacts;
   /** Signs an execution token. */
   signToken(claims: ExecutionClaims): Promise<string>;
+  /** Told when an attempt's sandbox stands, or cannot be made. */
+  onPrepared(attemptId: string): void;
   /** Told when an attempt's container has ended and its slot may be used again. */
   onExit(attemptId: string): void;
   /** Told when results and the queue know an attempt's outcome. */

@@ -13,10 +13,18 @@ export interface ClaimerOptions {
   readonly record: QueueRecord;
   readonly gate: Gate;
   readonly slots: Slots;
+  /** How many jobs are prepared at once: none is claimed that would only wait for the daemon here, and not for another node. */
+  readonly preparing: Slots;
   readonly leases: Leases;
-  /** Takes over claim, lease and slot; returns at once. */
-  start(claim: Claim, lease: Lease, slot: Slot): void;
+  /** Takes over claim, lease, slot and turn; returns at once. */
+  start(claim: Claim, lease: Lease, place: Place): void;
   onError(error: unknown): void;
+}
+
+/** What a job takes of its node: a slot until its container has ended, and a turn until it is prepared. */
+export interface Place {
+  readonly slot: Slot;
+  readonly turn: Slot;
 }
 
 /** An idle claimer looks at its queue this often even when nothing wakes it: a wake-up can be lost with its receiver. */
@@ -37,7 +45,7 @@ export async function claimFrom(options: ClaimerOptions, signal: AbortSignal): P
       if (!waited) await waitForWork(options, nextAt, signal);
       await gate.open(record.pool, signal);
       const slot = await slots.take(signal);
-      const taken = await waitFor(takeInto(slot, options, given), given);
+      const taken = await waitFor(takeInto(slot, options, { signal, given }), given);
       waited = taken.type === 'job';
       nextAt = taken.type === 'empty' ? taken.nextAt : undefined;
     } catch (error) {
@@ -53,10 +61,16 @@ export async function claimFrom(options: ClaimerOptions, signal: AbortSignal): P
 
 type Taken = { readonly type: 'job' } | { readonly type: 'empty'; readonly nextAt: number | undefined };
 
-async function takeInto(slot: Slot, options: ClaimerOptions, signal: AbortSignal): Promise<Taken> {
-  const { node, queue, gate, record, leases } = options;
+async function takeInto(
+  slot: Slot,
+  options: ClaimerOptions,
+  { signal, given }: { readonly signal: AbortSignal; readonly given: AbortSignal },
+): Promise<Taken> {
+  const { node, queue, gate, record, leases, preparing } = options;
   let handedOver = false;
+  let turn: Slot | undefined;
   try {
+    turn = await preparing.take(signal);
     if (!gate.isOpen(record.pool)) return { type: 'job' };
     const token = `${node}:${randomUUID()}`;
     const since = leases.now();
@@ -64,13 +78,16 @@ async function takeInto(slot: Slot, options: ClaimerOptions, signal: AbortSignal
     if (taking.type === 'empty') return taking;
     const claim = readClaim(taking.job, { queue: queue.name, token, now: Date.now() });
     using lease = disposable(leases.hold(claim, await holdsSince(claim, since, options)));
-    signal.throwIfAborted();
-    options.start(claim, lease.value, slot);
+    given.throwIfAborted();
+    options.start(claim, lease.value, { slot, turn });
     lease.keep();
     handedOver = true;
     return { type: 'job' };
   } finally {
-    if (!handedOver) slot.release();
+    if (!handedOver) {
+      turn?.release();
+      slot.release();
+    }
   }
 }
 
@@ -101,7 +118,7 @@ async function waitForWork(
   firstAt: number | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  const { queue, slots, gate, record } = options;
+  const { queue, slots, preparing, gate, record } = options;
   const until = Date.now() + IDLE_MS;
   let nextAt = firstAt ?? Number.POSITIVE_INFINITY;
   for (;;) {
@@ -114,7 +131,8 @@ async function waitForWork(
       continue;
     }
     // The wake-up was for one of all nodes: when this one has no room after all, another may have.
-    if (slots.free === 0 || !gate.isOpen(record.pool)) await waitFor(queue.passOn(), signal);
+    if (slots.free === 0 || preparing.free === 0 || !gate.isOpen(record.pool))
+      await waitFor(queue.passOn(), signal);
     return;
   }
 }

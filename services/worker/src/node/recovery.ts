@@ -74,7 +74,7 @@ async function takeBack(
   if (refused !== undefined && refused.length > 0) return 'refused';
   const lease = refused === undefined ? leases.hold(claim) : leases.hold(claim, since);
   const attempt = reopenAttempt(entry, lease, deps);
-  running.add(attempt, slots.occupy(), () => resumeJob(attempt, entry, deps));
+  running.add(attempt, { slot: slots.occupy() }, () => resumeJob(attempt, entry, deps));
   return lease;
 }
 

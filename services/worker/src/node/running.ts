@@ -1,13 +1,16 @@
 import { pause } from '@cronium/lifecycle';
 import { type Attempt, HandOverError, SupersededError } from '../attempt/attempt.ts';
-import type { Slot } from '../claim/slots.ts';
+import type { Place } from '../claim/claimer.ts';
 
 interface Entry {
   readonly attempt: Attempt;
-  readonly slot: Slot;
+  readonly place: TakenPlace;
   readonly done: Promise<void>;
   exited: boolean;
 }
+
+/** An attempt of a former process is prepared already. */
+type TakenPlace = Pick<Place, 'slot'> & Partial<Place>;
 
 /** The attempts that this process works on. */
 export class Running {
@@ -19,11 +22,12 @@ export class Running {
   }
 
   /** Follows an attempt to its end; `work` never rejects. */
-  add(attempt: Attempt, slot: Slot, work: () => Promise<void>): void {
+  add(attempt: Attempt, place: TakenPlace, work: () => Promise<void>): void {
     const ended = Promise.withResolvers<void>();
-    this.#entries.set(attempt.id, { attempt, slot, done: ended.promise, exited: false });
+    this.#entries.set(attempt.id, { attempt, place, done: ended.promise, exited: false });
     work().finally(() => {
-      slot.release();
+      place.turn?.release();
+      place.slot.release();
       this.#entries.delete(attempt.id);
       this.#onChange();
       ended.resolve();
@@ -53,12 +57,17 @@ export class Running {
     return this.#count(({ attempt, exited }) => !exited && !attempt.has('network_ended'));
   }
 
+  /** The sandbox stands, or cannot be made: another job may be prepared. */
+  prepared(attemptId: string): void {
+    this.#entries.get(attemptId)?.place.turn?.release();
+  }
+
   /** The container has ended: its slot is free again. */
   exited(attemptId: string): void {
     const entry = this.#entries.get(attemptId);
     if (!entry) return;
     entry.exited = true;
-    entry.slot.release();
+    entry.place.slot.release();
     this.#onChange();
   }
 

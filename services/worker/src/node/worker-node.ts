@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { availableParallelism } from 'node:os';
 import {
   type ControlMessage,
   type ExecutionClaims,
@@ -10,12 +11,12 @@ import { DeadlineError, deadline, repeat, waitFor } from '@cronium/lifecycle';
 import type { Logger, Metrics } from '@cronium/telemetry';
 import type { AttemptDeps } from '../attempt/deps.ts';
 import type { Claim } from '../claim/claim.ts';
-import { claimFrom } from '../claim/claimer.ts';
+import { claimFrom, type Place } from '../claim/claimer.ts';
 import { Gate } from '../claim/gate.ts';
 import { type Held, type Lease, Leases } from '../claim/leases.ts';
 import type { JobQueue } from '../claim/queue.ts';
 import { Queues } from '../claim/queues.ts';
-import { type Slot, Slots } from '../claim/slots.ts';
+import { Slots } from '../claim/slots.ts';
 import type { Journal } from '../journal/journal.ts';
 import { Shipper } from '../logs/shipper.ts';
 import { type HostFacts, recentHostFacts } from '../outcome/host.ts';
@@ -59,6 +60,8 @@ const READINESS_MS = 5000;
 const FORECAST_MS = 2000;
 /** With the grace, well within a minute of quiet. */
 const RECONCILE_MS = 15_000;
+/** More at once would only share the same processors, and keep jobs from nodes that have some to spare. */
+export const PREPARED_AT_ONCE = Math.max(8, 2 * availableParallelism());
 const HAND_OVER_MS = 2000;
 const FLUSH_MS = 2000;
 const CLOSE_MS = 1000;
@@ -78,6 +81,7 @@ export class WorkerNode {
   readonly #queues: Queues;
   readonly #wishes: Wishes;
   readonly #name: NameClaim;
+  readonly #preparing = new Slots(PREPARED_AT_ONCE);
   readonly #claiming = new AbortController();
   readonly #living = new AbortController();
   readonly #loops: Promise<void>[] = [];
@@ -136,6 +140,7 @@ export class WorkerNode {
       node: settings.node,
       limits: settings.limits,
       queue: (name) => this.#queues.get(name),
+      onPrepared: (attemptId) => running.prepared(attemptId),
       onExit: (attemptId) => running.exited(attemptId),
       onOutcome: (update) => metrics.outcome(update),
     };
@@ -223,10 +228,10 @@ export class WorkerNode {
     await this.store.publishNode(nodeRecordOf(this, this.#parts, { state, startedAt: this.#startedAt }));
   }
 
-  #startAttempt(claim: Claim, lease: Lease, slot: Slot): void {
+  #startAttempt(claim: Claim, lease: Lease, place: Place): void {
     const { deps } = this;
     const attempt = openAttempt(claim, lease, deps);
-    this.running.add(attempt, slot, () => runJob(attempt, deps));
+    this.running.add(attempt, place, () => runJob(attempt, deps));
     // While it waits for its first answers.
     this.#parts.log.info({ attempt: claim.attemptId, queue: claim.queue }, 'claimed');
     this.metrics.claimed(claim);
@@ -263,9 +268,10 @@ export class WorkerNode {
     const { gate, slots, leases } = this;
     log.info({ queue: queue.name, pool: record.pool, requires: record.requires }, 'serving a queue');
     this.#loops.push(queue.watchStalled(this.#living.signal));
-    const start = (claim: Claim, lease: Lease, slot: Slot) => this.#startAttempt(claim, lease, slot);
+    const start = (claim: Claim, lease: Lease, place: Place) => this.#startAttempt(claim, lease, place);
     const onError = this.#warn('claiming failed; trying again');
-    const options = { node: settings.node, queue, record, gate, slots, leases, start, onError };
+    const parts = { queue, record, gate, slots, preparing: this.#preparing, leases };
+    const options = { node: settings.node, ...parts, start, onError };
     this.#loops.push(claimFrom(options, this.#claiming.signal));
   }
 

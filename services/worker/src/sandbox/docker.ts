@@ -1,17 +1,28 @@
 import './without-ssh.ts';
 
+import { setMaxListeners } from 'node:events';
 import { Agent } from 'node:http';
+import { availableParallelism } from 'node:os';
 import { addAbortSignal, type Duplex, type Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { inspect } from 'node:util';
 import { DeadlineError, deadline, waitFor } from '@cronium/lifecycle';
 import Modem from 'docker-modem';
+import { Slots } from '../claim/slots.ts';
 import { EndpointGate } from './endpoint-gate.ts';
 import { HostLock } from './host-lock.ts';
 import { SandboxError } from './runtime.ts';
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE']);
 const CONNECTION_LOST: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE']);
+
+/** What makes the daemon work: processes, mounts, namespaces. */
+const DEAR =
+  /^(POST \/(containers|networks)\/create|POST \/containers\/[^/]+\/start|POST \/networks\/[^/]+\/connect|DELETE \/(containers|networks)\/[^/]+)$/;
+/** So many of these go on at once: more would only share the same processors, until none ends within its deadline. */
+const DEAR_AT_ONCE = Math.max(16, 2 * availableParallelism());
+const NEVER = new AbortController().signal;
+setMaxListeners(0, NEVER);
 
 /** One request to the daemon. */
 export interface DockerCall {
@@ -65,6 +76,7 @@ export class DockerClient {
   readonly endpoints: EndpointGate;
   readonly #modem: Modem;
   readonly #agent: Agent;
+  readonly #dear = new Slots(DEAR_AT_ONCE);
   readonly #callMs: number;
   readonly #onCall: CallObserver | undefined;
 
@@ -127,7 +139,16 @@ export class DockerClient {
     this.#agent.destroy();
   }
 
+  /** A call that is dear waits for its turn here, where no deadline of its own runs yet. */
   async #dial(call: DockerCall, shape: Shape): Promise<unknown> {
+    if (!DEAR.test(`${call.method} ${call.path}`)) return this.#exchange(call, shape);
+    using _turn = await this.#dear.take(call.signal ?? NEVER).catch((error) => {
+      throw this.#explain(call, error);
+    });
+    return await this.#exchange(call, shape);
+  }
+
+  async #exchange(call: DockerCall, shape: Shape): Promise<unknown> {
     const timeoutMs = call.timeoutMs ?? this.#callMs;
     using limit =
       timeoutMs === Infinity ? endless(call.signal) : deadline(timeoutMs, call.operation, call.signal);
