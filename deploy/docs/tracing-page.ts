@@ -43,7 +43,7 @@ export function tracingPage(): string {
     'processes crashed.',
     '',
     '`cronium trace <id>` draws it. `GET /v1/jobs/{id}/trace` and `GET /v1/traces/{traceId}` give it as JSON.',
-    'Of a trace with more than a hundred jobs the latter shows the first fifty, each with all of its own spans.',
+    'Of a trace with more than a hundred jobs the latter shows the first hundred, each with all of its own spans.',
     '',
     '## To a collector',
     '',

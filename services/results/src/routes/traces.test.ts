@@ -291,7 +291,12 @@ test('of a trace with many jobs the first ones are shown, each with its own; a j
     ['3', []],
   ]);
   const jobs = new Set(whole.spans.map(({ attributes }) => attributes['cronium.job']));
-  expect([whole.truncated, jobs.size, jobs.has(ids[49]), jobs.has(ids[50])]).toEqual([true, 51, true, false]);
+  expect([whole.truncated, jobs.size, jobs.has(ids[99]), jobs.has(ids[100])]).toEqual([
+    true,
+    101,
+    true,
+    false,
+  ]);
   expect(stored(await spansOf(last))).toEqual([
     ['2', [last]],
     ['3', []],

@@ -14,9 +14,7 @@ import { fleetSpans } from './fleet-spans.ts';
 
 /** More in one answer would neither come soon nor be looked at. */
 const MAX_SPANS = 2000;
-/** A trace with more jobs is cut to the first few: it is looked at for what its jobs have in common. */
 const MAX_JOBS = 100;
-const SHOWN_OF_MANY = 50;
 const MAX_LOG_RECORDS = 1000;
 
 /** The trace of one job: the fleet's spans of it, and what it and its submitter sent over OTLP. */
@@ -38,7 +36,7 @@ export async function traceById(
 ): Promise<TraceView | undefined> {
   const jobs = await jobsOfTrace(db, { tenant, traceId, limit: MAX_JOBS + 1 });
   const isCut = jobs.length > MAX_JOBS;
-  const shown = isCut ? jobs.slice(0, SHOWN_OF_MANY) : jobs;
+  const shown = jobs.slice(0, MAX_JOBS);
   const ids = shown.map(({ id }) => id);
   const stored = await storedSpans(db, { tenant, traceId, jobIds: isCut ? ids : undefined });
   const attempts = await attemptsOfAll(db, ids);
