@@ -3,6 +3,7 @@ export { type FailedRelease, Lifecycle, type Release, type ShutdownReport } from
 export { pauseBefore, type RetriedFailure, type RetryOptions, retry } from './retry.ts';
 export { type RunServiceOptions, runService, type ServiceLog } from './run-service.ts';
 export {
+  comesWithin,
   type DisposableSignal,
   deadline,
   firstOf,

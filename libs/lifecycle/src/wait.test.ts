@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DeadlineError } from './errors.ts';
-import { deadline, firstOf, graceAfter, pause, repeat, waitFor } from './wait.ts';
+import { comesWithin, deadline, firstOf, graceAfter, pause, repeat, waitFor } from './wait.ts';
 
 const never = new Promise<never>(() => undefined);
 
@@ -122,4 +122,15 @@ describe('firstOf', () => {
     expect([first.aborted, first.reason, disposed.aborted]).toEqual([true, 'other', false]);
     expect(firstOf(new AbortController().signal, one.signal).reason).toBe('one');
   });
+});
+
+it('what comes within a time is told from what does not, and an abort is thrown', async () => {
+  const { signal } = new AbortController();
+  const never = new Promise<void>(() => undefined);
+  expect(await comesWithin(Promise.resolve(), 60_000, signal)).toBe(true);
+  expect(await comesWithin(never, 1, signal)).toBe(false);
+  const over = new AbortController();
+  const waiting = comesWithin(never, 60_000, over.signal);
+  over.abort(new Error('enough'));
+  await expect(waiting).rejects.toThrow('enough');
 });

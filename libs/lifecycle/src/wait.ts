@@ -82,6 +82,21 @@ export async function waitFor<T>(promise: PromiseLike<T>, signal: AbortSignal): 
   }
 }
 
+/** Does the promise resolve within this time? Throws the signal's reason when it aborts first. */
+export async function comesWithin(
+  promise: PromiseLike<unknown>,
+  milliseconds: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const passed = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => passed.resolve(false), milliseconds);
+  try {
+    return await waitFor(Promise.race([promise.then(() => true), passed.promise]), signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Waits for a time; throws the signal's reason when it aborts first. */
 export async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();

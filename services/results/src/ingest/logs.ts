@@ -1,5 +1,4 @@
-import type { LogAcks, LogChunk } from '@cronium/contracts';
-import { parseAttemptId } from '@cronium/contracts';
+import { type LogAcks, type LogChunk, parseAttemptId } from '@cronium/contracts';
 import type { Kysely } from 'kysely';
 import { clampDay, type DayWindow, type Partitions } from '../db/partitions.ts';
 import { withRetry } from '../db/retry.ts';
@@ -33,7 +32,7 @@ export async function ingestLogs(store: LogStore, chunks: readonly LogChunk[]): 
     ),
   );
   const others = new Map([...byAttempt].filter(([id]) => !next.has(id)));
-  for (const [id, at] of await mergeLogs(store, others)) next.set(id, at);
+  for (const [id, at] of await mergeLogs(store.db, others, window)) next.set(id, at);
   return {
     acks: [...byAttempt.keys()].map((attemptId) => ({ attemptId, nextChunk: next.get(attemptId) ?? 0 })),
   };
@@ -44,13 +43,14 @@ export async function ingestLogs(store: LogStore, chunks: readonly LogChunk[]): 
  * @returns the chunk that each attempt is to send next
  */
 async function mergeLogs(
-  store: LogStore,
+  db: Kysely<Database>,
   byAttempt: ReadonlyMap<string, readonly LogChunk[]>,
+  window: DayWindow,
 ): Promise<Map<string, number>> {
   if (byAttempt.size === 0) return new Map();
   return await withRetry(() =>
-    store.db.transaction().execute(async (trx) => {
-      const positions = await lockPositions(trx, startsOf(byAttempt, store.window()));
+    db.transaction().execute(async (trx) => {
+      const positions = await lockPositions(trx, startsOf(byAttempt, window));
       const taken: { day: string; chunk: LogChunk }[] = [];
       for (const [attemptId, own] of byAttempt) {
         const position = positions.get(attemptId);

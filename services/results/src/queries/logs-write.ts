@@ -44,6 +44,10 @@ export async function writePositions(
     FROM ${recordset(POSITION, positions)} WHERE attempt_logs.attempt_id = v.attempt_id`.execute(db);
 }
 
+function columnsOf({ attemptId, chunk, firstSeq, records, last, time }: LogChunk['header']) {
+  return { attempt_id: attemptId, chunk, first_seq: firstSeq, records, last, time_ms: time };
+}
+
 /** Rows of one statement; each has 8 parameters of the 65,535 that a statement may have. */
 const ROWS_EACH = 500;
 
@@ -55,12 +59,7 @@ export async function insertChunks(
   for (let at = 0; at < chunks.length; at += ROWS_EACH) {
     const rows = chunks.slice(at, at + ROWS_EACH).map(({ day, chunk: { header, body } }) => ({
       day,
-      attempt_id: header.attemptId,
-      chunk: header.chunk,
-      first_seq: header.firstSeq,
-      records: header.records,
-      last: header.last,
-      time_ms: header.time,
+      ...columnsOf(header),
       body: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
     }));
     await db
@@ -87,15 +86,7 @@ export async function appendRuns(db: Kysely<Database>, runs: readonly LogRun[]):
     run.chunks.map(({ header, body }) => {
       const place = { at, bytes: body.length };
       at += body.length;
-      return {
-        attempt_id: header.attemptId,
-        chunk: header.chunk,
-        first_seq: header.firstSeq,
-        records: header.records,
-        last: header.last,
-        time_ms: header.time,
-        ...place,
-      };
+      return { ...columnsOf(header), ...place };
     }),
   );
   const bodies = Buffer.concat(

@@ -1,5 +1,5 @@
 import { encodeChunks, type LogAcks, type LogChunk } from '@cronium/contracts';
-import { firstOf, pause, pauseBefore, waitFor } from '@cronium/lifecycle';
+import { comesWithin, pause, pauseBefore, waitFor } from '@cronium/lifecycle';
 
 export interface ShipperOptions {
   /** Sends frames and returns the acknowledgements. Throws when results is away or refuses. */
@@ -21,8 +21,6 @@ const REQUEST_CHUNKS = 500;
  * is a transaction.
  */
 const GATHER_ENDS_MS = 20;
-
-const NO_LONGER = new Error('no longer waited for');
 
 /** The way of one attempt's chunks to results. */
 export interface LogStream {
@@ -210,14 +208,13 @@ export class Shipper {
   async #gatherEnds(signal: AbortSignal): Promise<void> {
     if (!this.#hasOnlyEnds) return;
     const until = performance.now() + GATHER_ENDS_MS;
-    const over = new AbortController();
-    using ends = firstOf(signal, over.signal);
-    const passed = pause(GATHER_ENDS_MS, ends).catch(() => undefined);
-    while (this.#hasOnlyEnds && performance.now() < until && !signal.aborted) {
+    do {
       this.#wake = Promise.withResolvers();
-      await Promise.race([passed, this.#wake.promise]);
-    }
-    over.abort(NO_LONGER);
+    } while (
+      (await comesWithin(this.#wake.promise, until - performance.now(), signal)) &&
+      this.#hasOnlyEnds &&
+      performance.now() < until
+    );
   }
 
   /** Is there more to come, and nothing there but the last chunks of logs? */

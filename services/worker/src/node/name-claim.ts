@@ -1,12 +1,11 @@
 import type { NodeRecord } from '@cronium/contracts';
-import { deadline, pause, retry } from '@cronium/lifecycle';
+import { deadline, pause } from '@cronium/lifecycle';
 import type { Gate } from '../claim/gate.ts';
+import { ANSWER_MS, untilAnswered } from './until-answered.ts';
 
 /** A worker reports every five seconds: one that has missed three reports is dead, or has another name now. */
 const SILENT_MS = 16_000;
 const LOOK_MS = 1000;
-const ANSWER_MS = 1000;
-const ASK_MS = 50;
 
 export interface NameClaimOptions {
   readonly node: string;
@@ -50,8 +49,7 @@ export class NameClaim {
   async settled(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       using limit = deadline(ANSWER_MS, 'nobody says whose the node’s name is', signal);
-      const options = { signal: limit, attempts: Number.POSITIVE_INFINITY, baseMs: ASK_MS, maxMs: ASK_MS };
-      if (await retry(() => this.isOurs(), options).catch(() => true)) return;
+      if (await untilAnswered(() => this.isOurs(), limit).catch(() => true)) return;
       await pause(LOOK_MS, signal).catch(() => undefined);
     }
   }

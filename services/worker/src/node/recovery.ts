@@ -5,6 +5,7 @@ import type { Slots } from '../claim/slots.ts';
 import type { JournalEntry } from '../journal/journal.ts';
 import { reopenAttempt, resumeJob } from '../resume-job.ts';
 import type { Running } from './running.ts';
+import { ANSWER_MS, untilAnswered } from './until-answered.ts';
 
 export interface RecoveryParts {
   readonly deps: AttemptDeps;
@@ -16,9 +17,6 @@ export interface RecoveryParts {
 const RETRY_MS = 1000;
 /** What is younger may be this process's own; slots of a former one are known by their names and go at once. */
 const GRACE_MS = 120_000;
-/** Until Valkey has said whose the jobs are their containers run; when it says nothing for so long, they are held still. */
-const ANSWER_MS = 1000;
-const ASK_MS = 50;
 
 /**
  * What a former process of this node left: attempts whose lock still holds go on; all others are removed, container and
@@ -30,7 +28,8 @@ export async function takeBackAll(parts: RecoveryParts, signal: AbortSignal): Pr
   const gone: JournalEntry[] = [];
   const doubted: Lease[] = [];
   for (const { binding } of deps.journal.entries()) if (binding) deps.runtime.expect(binding);
-  // All locks first: they run out while containers are looked after.
+  // All locks first: they run out while containers are looked after. These run until Valkey has said whose the jobs are, and
+  // are held still when it says nothing for so long.
   using limit = deadline(ANSWER_MS, 'Valkey does not say whose the jobs of a former process are', signal);
   for (const entry of deps.journal.entries()) {
     const taken = await takeBack(entry, parts, limit);
@@ -69,8 +68,7 @@ async function takeBack(
   const { claim } = entry;
   const ask = () => waitFor(deps.queue(claim.queue).extend([claim]), limit);
   const since = leases.now();
-  const options = { signal: limit, attempts: Number.POSITIVE_INFINITY, baseMs: ASK_MS, maxMs: ASK_MS };
-  const refused = await retry(ask, options).catch(() => undefined);
+  const refused = await untilAnswered(ask, limit).catch(() => undefined);
   if (refused !== undefined && refused.length > 0) return 'refused';
   const lease = refused === undefined ? leases.hold(claim) : leases.hold(claim, since);
   const attempt = reopenAttempt(entry, lease, deps);

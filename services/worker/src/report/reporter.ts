@@ -1,5 +1,5 @@
 import type { AttemptUpdate, AttemptUpdateResults } from '@cronium/contracts';
-import { firstOf, pause, pauseBefore, waitFor } from '@cronium/lifecycle';
+import { comesWithin, pause, pauseBefore, waitFor } from '@cronium/lifecycle';
 import { isRefusal, type ResultsClient } from './results-client.ts';
 
 /** What results said to an attempt's update. */
@@ -26,8 +26,6 @@ const GATHER_TOLD_MS = 250;
 const GOES_ALONG_MS = 250;
 /** An update whose content is refused is tried again this seldom: results may be newer tomorrow. */
 const REFUSED_PAUSE_MS = 30_000;
-
-const NO_LONGER = new Error('no longer waited for');
 
 interface Pending {
   update: AttemptUpdate;
@@ -143,13 +141,7 @@ export class Reporter {
       ),
     );
     const leftMs = Math.min(GATHER_TOLD_MS + GOES_ALONG_MS, first - performance.now());
-    if (leftMs > 0) {
-      const over = new AbortController();
-      using ends = firstOf(signal, over.signal);
-      await Promise.race([pause(leftMs, ends), this.#urgent.promise]);
-      over.abort(NO_LONGER);
-      signal.throwIfAborted();
-    }
+    if (leftMs > 0) await comesWithin(this.#urgent.promise, leftMs, signal);
     this.#urgent = Promise.withResolvers();
     await pause(GATHER_MS, signal);
   }

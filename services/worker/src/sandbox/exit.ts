@@ -1,4 +1,4 @@
-import { pause } from '@cronium/lifecycle';
+import { comesWithin, pause } from '@cronium/lifecycle';
 import type { ContainerInspectInfo } from 'dockerode';
 import { inspectContainer, short } from './containers.ts';
 import type { DaemonEpoch, DaemonRun } from './daemon-epoch.ts';
@@ -99,7 +99,6 @@ async function heard(
   isSaid: () => boolean,
   milliseconds: number,
 ): Promise<void> {
-  const over = new AbortController();
   const said = Promise.withResolvers<void>();
   const look = () => {
     if (isSaid()) said.resolve();
@@ -107,10 +106,9 @@ async function heard(
   const unlisten = events.listen(containerId, look);
   try {
     look();
-    await Promise.race([said.promise, pause(milliseconds, AbortSignal.any([signal, over.signal]))]);
+    await comesWithin(said.promise, milliseconds, signal);
   } finally {
     unlisten();
-    over.abort(new Error('no longer waited for'));
   }
 }
 

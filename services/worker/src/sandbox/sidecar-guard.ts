@@ -1,4 +1,4 @@
-import { firstOf, pause } from '@cronium/lifecycle';
+import { comesWithin, pause } from '@cronium/lifecycle';
 import { inspectContainer, signalContainer } from './containers.ts';
 import { type DockerClient, isDaemonAway, statusOf } from './docker.ts';
 import type { ContainerEvents } from './events.ts';
@@ -6,7 +6,6 @@ import type { ContainerEvents } from './events.ts';
 const RETRY_MS = 500;
 /** A start that fails may fail for the moment only. */
 const REVIVALS = 3;
-const NO_LONGER = new Error('no longer waited for');
 const DIED = { what: 'died', why: '' };
 
 export interface SidecarGuardOptions {
@@ -138,7 +137,9 @@ export class SidecarGuard {
     const { askEveryMs, inspectEveryMs, client, sidecarId, jobId } = this.#options;
     const lookAt = performance.now() + inspectEveryMs;
     while (performance.now() < lookAt && !signal.aborted) {
-      if (await this.#comesWithin(event, Math.min(askEveryMs, lookAt - performance.now()), signal)) return;
+      const leftMs = Math.min(askEveryMs, lookAt - performance.now());
+      // Who listened no longer does.
+      if (await comesWithin(event, leftMs, signal).catch(() => true)) return;
       const trouble = await this.#trouble(signal);
       if (trouble === undefined) continue;
       // A job that has ended needs none.
@@ -165,18 +166,6 @@ export class SidecarGuard {
       if (Number(statusOf(error)) >= 500) return undefined;
       return wordsOf(error);
     }
-  }
-
-  async #comesWithin(event: Promise<void>, milliseconds: number, signal: AbortSignal): Promise<boolean> {
-    const over = new AbortController();
-    using ends = firstOf(signal, over.signal);
-    const passed = pause(milliseconds, ends).then(
-      () => false,
-      () => true,
-    );
-    const comes = await Promise.race([event.then(() => true), passed]);
-    over.abort(NO_LONGER);
-    return comes;
   }
 }
 
