@@ -1,8 +1,16 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { startProcess } from '@cronium/testing';
+import { eventually, startProcess } from '@cronium/testing';
 import { describe, expect, it } from 'vitest';
 
 const script = fileURLToPath(new URL('./fixtures/service.ts', import.meta.url));
+
+const MIB = 1024 * 1024;
+
+function residentBytes(pid: number): number {
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kilobytes) * 1024;
+}
 
 async function start(mode: string, ready = /^up$/) {
   return startProcess({ script, args: [mode], ready });
@@ -45,6 +53,16 @@ describe('a service', () => {
     expect((await service.kill()).code).toBe(0);
     expect(service.lines().filter((line) => line.startsWith('released'))[0]).toBe('released late');
     expect(service.lines().join()).not.toContain('could not start');
+  });
+
+  it('gives memory back when it has nothing more to do', async () => {
+    await using service = await start('busy');
+    const before = residentBytes(service.pid);
+    expect(before).toBeGreaterThan(200 * MIB);
+    await eventually(() => residentBytes(service.pid) < before / 2, {
+      what: 'half of the memory is given back',
+    });
+    expect((await service.kill()).code).toBe(0);
   });
 
   it('logs a rejection that nothing handles, releases all and exits with 1', async () => {

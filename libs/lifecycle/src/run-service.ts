@@ -1,4 +1,5 @@
 import { Lifecycle } from './lifecycle.ts';
+import { SpareMemory } from './spare-memory.ts';
 import { deadline, waitFor } from './wait.ts';
 
 /** The part of a logger that is needed here; pino's fits. */
@@ -22,13 +23,14 @@ const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
  * `main` acquires and registers with the lifecycle, and returns when the service is up. SIGTERM or SIGINT aborts
  * `lifecycle.signal`, waits for a `main` that still starts, releases all, and exits with 0 (1 when a release failed). A second
  * signal exits with 1 at once. A `main` that throws, `lifecycle.fail`, and any unhandled error are logged, and the
- * process releases all and exits with 1.
+ * process releases all and exits with 1. Memory that the service does not need any more goes back to the system when it is quiet.
  */
 export async function runService(
   main: (lifecycle: Lifecycle) => Promise<void>,
   { log, shutdownMs = 30_000 }: RunServiceOptions,
 ): Promise<never> {
   const lifecycle = new Lifecycle({ deadlineMs: shutdownMs });
+  using _memory = new SpareMemory();
   const stop = stopRequests(lifecycle, log);
   const starting = main(lifecycle);
   starting.catch((error) => stop.fail(error, 'the service could not start'));
