@@ -58,7 +58,11 @@ async function allGoOn(ids: readonly string[]): Promise<void> {
       const states = await Promise.all(ids.map(async (id) => (await fleet.client.job(id)).state));
       if (states.some((state) => state !== 'running')) return true;
       const now = await Promise.all(ids.map(countsOf));
-      return now.every((counts, job) => KINDS.every((kind) => counts[kind] > (before[job]?.[kind] ?? 0) + 1));
+      const goesOn = now.every((counts, job) =>
+        KINDS.every((kind) => counts[kind] > (before[job]?.[kind] ?? 0) + 1),
+      );
+      if (!goesOn) throw new Error(`before ${JSON.stringify(before)}, now ${JSON.stringify(now)}`);
+      return true;
     },
     { what: 'all jobs write again', timeoutMs: WAIT_MS, everyMs: 1000 },
   );

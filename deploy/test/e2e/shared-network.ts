@@ -6,6 +6,9 @@ import { ensureSharedNetwork, startForwarder } from '../../local/fleet/network.t
 
 const GONE_MS = 60_000;
 
+/** How the names of these networks begin. */
+export const SHARED_NETWORK = 'cronium-shared-';
+
 /** A shared-services network of a test's own on one Docker engine. */
 export interface SharedNetwork extends AsyncDisposable {
   readonly name: string;
@@ -40,7 +43,7 @@ export async function openSharedNetwork(options: SharedNetworkOptions): Promise<
   const { dockerHost, node, valkeyUrl, resultsPort } = options;
   const docker = testDocker(dockerHost);
   await using stack = new AsyncDisposableStack();
-  const name = `cronium-shared-${node}`;
+  const name = `${SHARED_NETWORK}${node}`;
   const { gateway } = await ensureSharedNetwork(dockerHost, name, node);
   // A busy daemon counts the endpoint of a container that has just gone for a moment.
   const isGone = () =>
@@ -75,7 +78,7 @@ export async function openSharedNetwork(options: SharedNetworkOptions): Promise<
  * Docker 20.10 loses count of a network's endpoints when a container on it dies while another is renamed. Nothing is on the
  * network then, and it is not removed before the daemon is started again.
  */
-async function isMiscounted(docker: Docker, name: string): Promise<boolean> {
+export async function isMiscounted(docker: Docker, name: string): Promise<boolean> {
   const { Containers: left = {} } = await docker.getNetwork(name).inspect();
   return Object.keys(left).length === 0;
 }
