@@ -10,7 +10,7 @@ export interface Context {
   readonly json: boolean;
   /** Aborts when the person wants the command to end. */
   readonly signal: AbortSignal;
-  /** Takes Ctrl-C over until the returned function is called. */
+  /** Takes the first Ctrl-C, or SIGTERM, over until the returned function is called; the second aborts `signal`. */
   onInterrupt(handler: () => void): () => void;
   readonly now: () => number;
 }

@@ -8,7 +8,7 @@ import { buildProgram } from './program.ts';
 import { processTerminal } from './terminal.ts';
 
 const terminal = processTerminal(process.env);
-const interrupts = new Interrupts(process);
+const interrupts = new Interrupts(process, () => process.exit(EXIT.cancelled));
 let connection: Connection | undefined;
 
 const context: Context = {

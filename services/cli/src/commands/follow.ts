@@ -28,7 +28,8 @@ async function writeOutput(output: Output, line: AttemptLogLine): Promise<void> 
   await output.write(`${plainLog(line.text)}${line.partial === true ? '' : '\n'}`);
 }
 
-async function notice({ terminal }: { readonly terminal: Terminal }, text: string): Promise<void> {
+/** A line of the command line itself between a job's own. */
+export async function notice({ terminal }: { readonly terminal: Terminal }, text: string): Promise<void> {
   await terminal.err.write(`${terminal.err.paint('dim', `[cronium] ${plain(text)}`)}\n`);
 }
 

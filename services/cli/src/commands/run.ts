@@ -1,9 +1,10 @@
-import { type JobInput, type JobView, jobSpec } from '@cronium/contracts';
+import { type JobInput, jobSpec } from '@cronium/contracts';
 import { Option } from 'commander';
-import { type Context, note, print } from '../context.ts';
+import { type Context, print } from '../context.ts';
 import { CommandError, EXIT, explain } from '../failure.ts';
 import { openInput, readText } from '../input.ts';
-import { exitCodeOf, tellEnd, writeLog } from './follow.ts';
+import { exitCodeOf } from './follow.ts';
+import { followToEnd } from './follow-to-end.ts';
 import { numberOption, pairOption, type Register } from './register.ts';
 
 interface RunOptions {
@@ -30,7 +31,7 @@ export const addRun: Register = (program, run) => {
     .command('run')
     .summary('Runs a script or a command and follows it. The exit code is its own.')
     .description(
-      `Runs a script in the fleet and follows it as if it ran here: its output goes to stdout and stderr, Ctrl-C cancels it, and its exit code is this command's. ${EXIT.timedOut}: out of time; ${EXIT.cancelled}: cancelled; ${EXIT.infrastructure}: the fleet could not run it.`,
+      `Runs a script in the fleet and follows it as if it ran here: its output goes to stdout and stderr, Ctrl-C or SIGTERM cancels it, a second one leaves at once, and its exit code is this command's. ${EXIT.timedOut}: out of time; ${EXIT.cancelled}: cancelled or left; ${EXIT.infrastructure}: the fleet could not run it.`,
     )
     .argument(
       '[source...]',
@@ -66,37 +67,11 @@ async function runJob(context: Context, source: string[], options: RunOptions): 
     if (context.json) await print(context, ended, () => []);
     return exitCodeOf(ended);
   } catch (error) {
+    if (error instanceof CommandError) throw error;
     const text = explain(error, undefined);
     if (text === undefined) throw error;
     throw new CommandError(text, { cause: error, exitCode: EXIT.infrastructure });
   }
-}
-
-/** Follows a job to its end. The first Ctrl-C cancels it, a second one leaves it alone. */
-export async function followToEnd(context: Context, id: string): Promise<JobView> {
-  const left = new AbortController();
-  const client = context.client();
-  let interrupts = 0;
-  const restore = context.onInterrupt(() => {
-    interrupts += 1;
-    if (interrupts > 1)
-      left.abort(new CommandError(`Left ${id} alone; it is being cancelled.`, { exitCode: EXIT.cancelled }));
-    else
-      void note(context, `Cancelling ${id}; Ctrl-C again to leave at once.`).then(() => cancel(client, id));
-  });
-  try {
-    if (!context.json) await writeLog(context, id, { follow: true, signal: left.signal });
-    const ended = await client.waitForJob(id, { signal: left.signal });
-    await tellEnd(context, ended);
-    return ended;
-  } finally {
-    restore();
-  }
-}
-
-/** The job has perhaps ended by now; following it shows what became of it. */
-async function cancel(client: ReturnType<Context['client']>, id: string): Promise<void> {
-  await client.cancel(id).catch(() => undefined);
 }
 
 async function jobOf(context: Context, source: readonly string[], options: RunOptions): Promise<JobInput> {

@@ -3,8 +3,8 @@ import { type Context, note, print } from '../context.ts';
 import { EXIT } from '../failure.ts';
 import { openInput, readJson } from '../input.ts';
 import { exitCodeOf } from './follow.ts';
+import { followToEnd } from './follow-to-end.ts';
 import type { Register } from './register.ts';
-import { followToEnd } from './run.ts';
 
 interface SubmitOptions {
   readonly idempotencyKey?: string;

@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -22,13 +23,19 @@ export function tempFolder(): string {
 
 type Routes = Record<string, unknown | ((request: IncomingMessage, response: ServerResponse) => unknown)>;
 
+/** A fleet that {@link fleetThat} stands for. */
+export interface Fleet {
+  readonly env: Record<string, string>;
+  readonly seen: { route: string; body: string }[];
+  /** Takes it away. */
+  goAway(): Promise<void>;
+}
+
 /**
  * Stands for both services: answers `METHOD /path` with JSON, with a text as it is, or as the function does, which may
  * return what to answer.
  */
-export async function fleetThat(
-  routes: Routes,
-): Promise<{ env: Record<string, string>; seen: { route: string; body: string }[] }> {
+export async function fleetThat(routes: Routes): Promise<Fleet> {
   const seen: { route: string; body: string }[] = [];
   const server = createServer(async (request, response) => {
     const route = `${request.method} ${request.url}`;
@@ -43,12 +50,13 @@ export async function fleetThat(
       .end(JSON.stringify(body));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  open.push(async () => {
+  const goAway = async () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
-  });
+  };
+  open.push(goAway);
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { env: { CRONIUM_PRODUCER_URL: url, CRONIUM_RESULTS_URL: url, CRONIUM_API_KEY: 'k' }, seen };
+  return { env: { CRONIUM_PRODUCER_URL: url, CRONIUM_RESULTS_URL: url, CRONIUM_API_KEY: 'k' }, seen, goAway };
 }
 
 export interface Ran {
@@ -71,4 +79,36 @@ export async function cronium(
   const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
   const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
   return { code, stdout, stderr };
+}
+
+/** The command line tool while it runs. */
+export interface Running {
+  readonly child: ChildProcess;
+  /** Resolves when it has said that on stderr. */
+  said(words: string): Promise<void>;
+  readonly ended: Promise<{ readonly code: number | null; readonly stderr: string }>;
+}
+
+/** Starts the command line tool, and ends it with the test at the latest. */
+export function startCronium(args: readonly string[], env: Record<string, string>): Running {
+  const child = spawn(process.execPath, [BIN, ...args], { env: { PATH: '/usr/bin:/bin', ...env } });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (piece) => {
+    stderr += piece;
+  });
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stderr }));
+  open.push(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  return {
+    child,
+    ended,
+    async said(words) {
+      while (!stderr.includes(words)) {
+        if (child.exitCode !== null) throw new Error(`It ended and said only: ${stderr}`);
+        await Promise.race([once(child.stderr, 'data'), ended]);
+      }
+    },
+  };
 }
