@@ -3,8 +3,11 @@ import { LABEL } from '@cronium/contracts';
 import { repeat } from '@cronium/lifecycle';
 import type { DockerClient } from './docker.ts';
 import type { ContainerEvidence } from './runtime.ts';
+import { ToldEvents } from './told-events.ts';
 
 const RECONNECT_MS = 500;
+/** A daemon may tell of an event so much later than it stamped it; 65 ms were seen. */
+const LATE_MS = 1000;
 /** Of one container; the first ones are kept, they tell how it began to go wrong. */
 const MAX_EVENTS = 100;
 const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
@@ -36,7 +39,7 @@ export class ContainerEvents {
   readonly #tracked = new Map<string, Tracked>();
   readonly #stop = new AbortController();
   readonly #onBreak: () => void;
-  #lastNano = 0;
+  readonly #told = new ToldEvents();
   #running: Promise<void> | undefined;
 
   /** @param onBreak called when the connection to the daemon was lost: it may have been restarted */
@@ -82,7 +85,8 @@ export class ContainerEvents {
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
-    const since = this.#lastNano === 0 ? {} : { since: (this.#lastNano / 1e9).toFixed(9) };
+    const { sinceMs } = this.#told;
+    const since = sinceMs === undefined ? {} : { since: (sinceMs / 1000).toFixed(6) };
     const body = await this.#client.stream({
       operation: 'listen to events',
       method: 'GET',
@@ -90,6 +94,9 @@ export class ContainerEvents {
       query: { ...since, filters: { type: ['container'], label: [`${LABEL.node}=${this.#node}`] } },
       signal,
     });
+    this.#told.begin(clockOf(body.headers) - LATE_MS);
+    // A letter of a label may come in two pieces.
+    body.setEncoding('utf8');
     const onAbort = () => body.destroy();
     signal.addEventListener('abort', onAbort, { once: true });
     let rest = '';
@@ -97,7 +104,7 @@ export class ContainerEvents {
       for await (const chunk of body) {
         const lines = (rest + String(chunk)).split('\n');
         rest = lines.pop() ?? '';
-        for (const line of lines) if (line.trim() !== '') this.#take(JSON.parse(line) as EventMessage);
+        for (const line of lines) if (line.trim() !== '') this.#hear(line);
       }
     } finally {
       signal.removeEventListener('abort', onAbort);
@@ -105,15 +112,19 @@ export class ContainerEvents {
     }
   }
 
-  #take(message: EventMessage): void {
-    // A reconnect repeats the last one.
-    if (message.timeNano <= this.#lastNano) return;
-    this.#lastNano = message.timeNano;
+  /** A stream that is opened anew repeats some of the one before. */
+  #hear(line: string): void {
+    const message = JSON.parse(line) as EventMessage;
+    const at = message.timeNano / 1e6;
+    if (this.#told.isNew(line, at)) this.#take(message, at);
+  }
+
+  #take(message: EventMessage, at: number): void {
     const tracked = this.#tracked.get(message.Actor.ID);
     if (tracked === undefined) return;
-    const at = message.timeNano / 1e6;
     const attributes = telling(message.Actor.Attributes ?? {});
     if (tracked.events.length < MAX_EVENTS) tracked.events.push({ action: message.Action, at, attributes });
+    tracked.events.sort((one, other) => one.at - other.at);
     if (message.Action === 'oom') tracked.oomEvents++;
     if (message.Action === 'die') tracked.hasDied = true;
     if (message.Action === 'kill') tracked.kills.push({ signal: signalName(attributes.signal), at });
@@ -123,6 +134,12 @@ export class ContainerEvents {
 
 function newTracked(): Tracked {
   return { events: [], kills: [], oomEvents: 0, hasDied: false, wake: new Set() };
+}
+
+/** What time it is for the daemon: its clock need not be ours. */
+function clockOf({ date }: NodeJS.Dict<string | string[]>): number {
+  const said = Date.parse(String(date));
+  return Number.isNaN(said) ? Date.now() : said;
 }
 
 /** Without the labels, which Docker repeats in each event. */
