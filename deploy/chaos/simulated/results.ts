@@ -129,7 +129,7 @@ export class SimulatedResults {
     const known = this.#positions.get(attemptId);
     if (known !== undefined) return known;
     const position = {
-      ...{ attempt_id: attemptId, day: '', next_chunk: 0, next_seq: 1 },
+      ...{ attempt_id: attemptId, day: '', later_days: [], next_chunk: 0, next_seq: 1 },
       ...{ stdout_end: 0, stderr_end: 0, omitted_bytes: 0, complete: false },
     };
     this.#positions.set(attemptId, position);

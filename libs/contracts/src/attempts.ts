@@ -96,7 +96,7 @@ export const attemptUpdate = z.strictObject({
   jobId: z.string().regex(JOB_ID),
   attempt: z.int().positive(),
   node: z.string(),
-  /** UTC day of the claim, `YYYY-MM-DD`: the partition of the attempt's logs. */
+  /** UTC day of the claim, `YYYY-MM-DD`. */
   day: z.iso.date(),
   payload: queuePayload,
   state: jobState,

@@ -37,7 +37,7 @@ const FLAG = { stderr: 1, newline: 2, notice: 4 } as const;
 /** What comes before a chunk's body on the wire, and beside it in the database. */
 export const logChunkHeader = z.strictObject({
   attemptId: z.string().regex(ATTEMPT_ID),
-  /** The attempt's partition, see AttemptUpdate.day. */
+  /** See AttemptUpdate.day. Only results of former versions store by it. */
   day: z.iso.date(),
   /** 0, 1, 2, … without gaps within an attempt. */
   chunk: z.int().nonnegative(),

@@ -13,6 +13,8 @@ export interface DatabaseOptions {
 
 const INT8 = 20;
 const DATE = 1082;
+const DATE_ARRAY = 1182;
+const TEXT_ARRAY = 1009;
 const XID8 = 5069;
 
 /** Counts as numbers, dates as `YYYY-MM-DD`. Kept to this pool: pg's own table of parsers is global. */
@@ -20,7 +22,7 @@ const types: pg.CustomTypesConfig = {
   getTypeParser: (oid: number, format) => {
     if (oid === INT8 && format !== 'binary') return Number;
     if ((oid === DATE || oid === XID8) && format !== 'binary') return String;
-    return pg.types.getTypeParser(oid, format);
+    return pg.types.getTypeParser(oid === DATE_ARRAY ? TEXT_ARRAY : oid, format);
   },
 };
 

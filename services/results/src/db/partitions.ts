@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import pg from 'pg';
 import type { Database } from './schema.ts';
 
 const TABLES = ['log_chunks', 'spans', 'log_records'] as const;
@@ -46,6 +47,22 @@ export class Partitions {
     }
   }
 
+  /**
+   * Stores rows of these days, in tables that are made first. Tables that were there may be gone, dropped by hand or with an
+   * older state of the database that was restored: they are made anew. `store` may run twice.
+   */
+  async storing<T>(table: PartitionedTable, days: readonly string[], store: () => Promise<T>): Promise<T> {
+    await this.ensure(table, days);
+    try {
+      return await store();
+    } catch (error) {
+      if (!isWithoutPartition(error)) throw error;
+    }
+    this.#known.clear();
+    await this.ensure(table, days);
+    return await store();
+  }
+
   async #create(table: PartitionedTable, name: string, day: string): Promise<void> {
     await this.#db.transaction().execute(async (trx) => {
       await sql`SELECT pg_advisory_xact_lock(hashtext(${`cronium:${name}`}))`.execute(trx);
@@ -73,6 +90,11 @@ export class Partitions {
     }
     return old;
   }
+}
+
+/** The code is that of a check, which has a constraint's name. */
+function isWithoutPartition(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '23514' && error.constraint === undefined;
 }
 
 function isBefore(name: string, first: string): boolean {

@@ -85,7 +85,10 @@ export interface BatchesTable {
 /** How far an attempt's log is stored. */
 export interface AttemptLogsTable {
   attempt_id: string;
+  /** When its first chunks came: their daily table. */
   day: string;
+  /** Those of the chunks that came later, in order; a chunk is under the newest day that was known when it came. */
+  later_days: readonly string[];
   next_chunk: number;
   next_seq: number;
   stdout_end: number;

@@ -11,7 +11,7 @@ const chunk = (header: Partial<LogChunkHeader>): LogChunk => ({
   body: Buffer.alloc(0),
 });
 const start = () => ({
-  ...{ attempt_id: HEADER.attemptId, day: '', next_chunk: 0, next_seq: 1 },
+  ...{ attempt_id: HEADER.attemptId, day: '', later_days: [], next_chunk: 0, next_seq: 1 },
   ...{ stdout_end: 0, stderr_end: 0, omitted_bytes: 0, complete: false },
 });
 

@@ -20,6 +20,17 @@ export function takeInOrder(position: AttemptLogsTable, chunks: readonly LogChun
   return taken;
 }
 
+/**
+ * The day under which the next chunks are stored, which the position keeps: today, but never one before that of the chunks
+ * before them, so that the days in their order have the chunks in theirs.
+ */
+export function enterDay(position: AttemptLogsTable, today: string): string {
+  const newest = position.later_days.at(-1) ?? position.day;
+  if (today <= newest) return newest;
+  position.later_days = [...position.later_days, today];
+  return today;
+}
+
 /** Chunks of one attempt that follow each other without a gap. */
 export interface LogRun {
   readonly chunks: readonly LogChunk[];
@@ -29,13 +40,14 @@ export interface LogRun {
   readonly position: AttemptLogsTable;
 }
 
-/** The run with which one attempt's chunks begin, sorted by number; `undefined` when there are none. */
-export function runOf(chunks: readonly LogChunk[]): LogRun | undefined {
+/** The run with which one attempt's chunks of today begin, sorted by number; `undefined` when there are none. */
+export function runOf(chunks: readonly LogChunk[], today: string): LogRun | undefined {
   const first = chunks[0]?.header;
   if (first === undefined) return undefined;
   const position: AttemptLogsTable = {
     attempt_id: first.attemptId,
-    day: first.day,
+    day: today,
+    later_days: [],
     next_chunk: first.chunk,
     next_seq: first.firstSeq,
     stdout_end: 0,

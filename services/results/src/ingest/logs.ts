@@ -1,38 +1,43 @@
 import { type LogAcks, type LogChunk, parseAttemptId } from '@cronium/contracts';
 import type { Kysely } from 'kysely';
-import { clampDay, type DayWindow, type Partitions } from '../db/partitions.ts';
+import { dayOf, type Partitions } from '../db/partitions.ts';
 import { withRetry } from '../db/retry.ts';
 import type { AttemptLogsTable, Database } from '../db/schema.ts';
 import { appendRuns, insertChunks, lockPositions, writePositions } from '../queries/logs-write.ts';
 import { notify } from '../queries/notify.ts';
-import { type LogRun, runOf, takeInOrder } from './log-order.ts';
+import { enterDay, runOf, takeInOrder } from './log-order.ts';
 
 /** Where chunks are stored. */
 export interface LogStore {
   readonly db: Kysely<Database>;
   readonly partitions: Partitions;
-  window(): DayWindow;
 }
 
 /**
  * Stores chunks of any attempts. A chunk that is stored already is skipped; one that would leave a gap is not taken: the
- * answer names the chunk to send next. When this resolves all of it is on disk.
+ * answer names the chunk to send next. When this resolves all of it is on disk. A chunk is stored under the day on which it
+ * comes: that day's table is there, however long ago the log began.
  */
-export async function ingestLogs(store: LogStore, chunks: readonly LogChunk[]): Promise<LogAcks> {
-  const window = store.window();
-  const days = chunks.map(({ header }) => clampDay(header.day, window));
-  await store.partitions.ensure('log_chunks', days);
+export async function ingestLogs(
+  { db, partitions }: LogStore,
+  chunks: readonly LogChunk[],
+  nowMs: number = Date.now(),
+): Promise<LogAcks> {
+  const today = dayOf(nowMs);
+  return await partitions.storing('log_chunks', [today], () => storeLogs(db, chunks, today));
+}
+
+async function storeLogs(db: Kysely<Database>, chunks: readonly LogChunk[], today: string): Promise<LogAcks> {
   const byAttempt = groupByAttempt(chunks);
-  const runs = [...byAttempt.values()].flatMap((own) => runOf(own) ?? []);
-  const clamped = runs.map((run) => ({ ...run, position: inWindow(run.position, window) }));
-  const appended = await withRetry(() => appendRuns(store.db, clamped));
+  const runs = [...byAttempt.values()].flatMap((own) => runOf(own, today) ?? []);
+  const appended = await withRetry(() => appendRuns(db, runs));
   const next = new Map(
     runs.flatMap(({ position }) =>
       appended.has(position.attempt_id) ? [[position.attempt_id, position.next_chunk] as const] : [],
     ),
   );
   const others = new Map([...byAttempt].filter(([id]) => !next.has(id)));
-  for (const [id, at] of await mergeLogs(store.db, others, window)) next.set(id, at);
+  for (const [id, at] of await mergeLogs(db, others, today)) next.set(id, at);
   return {
     acks: [...byAttempt.keys()].map((attemptId) => ({ attemptId, nextChunk: next.get(attemptId) ?? 0 })),
   };
@@ -45,17 +50,20 @@ export async function ingestLogs(store: LogStore, chunks: readonly LogChunk[]): 
 async function mergeLogs(
   db: Kysely<Database>,
   byAttempt: ReadonlyMap<string, readonly LogChunk[]>,
-  window: DayWindow,
+  today: string,
 ): Promise<Map<string, number>> {
   if (byAttempt.size === 0) return new Map();
   return await withRetry(() =>
     db.transaction().execute(async (trx) => {
-      const positions = await lockPositions(trx, startsOf(byAttempt, window));
+      const positions = await lockPositions(trx, startsOf(byAttempt, today));
       const taken: { day: string; chunk: LogChunk }[] = [];
       for (const [attemptId, own] of byAttempt) {
         const position = positions.get(attemptId);
         if (position === undefined) continue;
-        for (const chunk of takeInOrder(position, own)) taken.push({ day: position.day, chunk });
+        const following = takeInOrder(position, own);
+        if (following.length === 0) continue;
+        const day = enterDay(position, today);
+        taken.push(...following.map((chunk) => ({ day, chunk })));
       }
       await insertChunks(trx, taken);
       const changed = [...new Set(taken.map(({ chunk }) => chunk.header.attemptId))];
@@ -75,15 +83,12 @@ function groupByAttempt(chunks: readonly LogChunk[]): Map<string, LogChunk[]> {
   return groups;
 }
 
-function inWindow(position: LogRun['position'], window: DayWindow): LogRun['position'] {
-  return { ...position, day: clampDay(position.day, window) };
-}
-
-/** The positions of attempts that are new: nothing is stored, the day is that of the first chunk. */
-function startsOf(groups: ReadonlyMap<string, readonly LogChunk[]>, window: DayWindow): AttemptLogsTable[] {
-  return [...groups].map(([attempt_id, chunks]) => ({
+/** The positions of attempts that are new: nothing is stored. */
+function startsOf(groups: ReadonlyMap<string, readonly LogChunk[]>, today: string): AttemptLogsTable[] {
+  return [...groups.keys()].map((attempt_id) => ({
     attempt_id,
-    day: clampDay(chunks[0]?.header.day ?? window.last, window),
+    day: today,
+    later_days: [],
     next_chunk: 0,
     next_seq: 1,
     stdout_end: 0,

@@ -8,8 +8,12 @@ import {
 } from '@cronium/contracts';
 import { eventually } from '@cronium/testing';
 import fc from 'fast-check';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { dayOf } from '../db/partitions.ts';
 import { ingestAttempts } from '../ingest/attempts.ts';
+import { ingestLogs } from '../ingest/logs.ts';
+import { logStanding } from '../queries/logs-read.ts';
 import { chunksOf, successOf, updateOf } from '../test/fleet.ts';
 import { bodyOf, openService, type ProblemBody, type TestService } from '../test/service.ts';
 
@@ -179,4 +183,65 @@ test('frames that are cut off or not frames are refused with a reason', async ()
     400,
     'the frames end within a frame',
   ]);
+});
+
+const lines = (...texts: readonly string[]): LogRecord[] =>
+  texts.map((text) => ({ stream: 'stdout', time: 1, bytes: Buffer.from(text), newline: true }));
+
+test('of a log that is older than retention what comes is stored and read, and the rest is said to be missing', async () => {
+  const [id, other] = [await jobWithAttempt(), await jobWithAttempt()];
+  const chunks = chunksOf(`${id}.1`, lines('one', 'two', 'three', 'four'), { each: 1 });
+  await send(chunks.slice(0, 2));
+  // Its beginning was long ago, and retention has dropped that day.
+  await sql`UPDATE attempt_logs SET day = '2026-01-01' WHERE attempt_id = ${`${id}.1`}`.execute(
+    service.deps.db,
+  );
+  await sql`DELETE FROM log_chunks WHERE attempt_id = ${`${id}.1`}`.execute(service.deps.db);
+  const { acks } = await bodyOf<LogAcks>(
+    send([...chunks.slice(2, 3), ...chunksOf(`${other}.1`, lines('of another'))]),
+  );
+  expect(acks).toEqual([
+    { attemptId: `${id}.1`, nextChunk: 3 },
+    { attemptId: `${other}.1`, nextChunk: 1 },
+  ]);
+  expect((await bytesOf(`/v1/jobs/${other}/logs`)).toString()).toBe('of another\n');
+  // Again, and what follows: the longer way.
+  expect((await send(chunks.slice(2))).status).toBe(200);
+  const missing =
+    '[cronium] 2 lines before this are past retention and were dropped (CRONIUM_RETENTION_DAYS).';
+  expect((await bytesOf(`/v1/jobs/${id}/logs`)).toString()).toBe(`${missing}\nthree\nfour\n`);
+  expect((await bytesOf(`/v1/jobs/${id}/logs?stream=stdout`)).toString()).toBe('three\nfour\n');
+  expect((await bytesOf(`/v1/jobs/${id}/logs?after=2`)).toString()).toBe('three\nfour\n');
+});
+
+test('a log of several days is one log, and loses only its days past retention', async () => {
+  const id = await jobWithAttempt();
+  const now = Date.now();
+  const daysAgo = (days: number) => now - days * 86_400_000;
+  const chunks = chunksOf(`${id}.1`, lines('a', 'b', 'c', 'd', 'e', 'f'), { each: 1 });
+  const store = (from: number, to: number, nowMs: number) =>
+    ingestLogs(service.deps, chunks.slice(from, to), nowMs);
+  await store(0, 1, daysAgo(3));
+  await store(1, 2, daysAgo(2));
+  // By the clock of another process it is still the day before.
+  await store(2, 3, daysAgo(3));
+  // The longer way: a part of it is there.
+  await store(2, 4, daysAgo(1));
+  await store(4, 6, now);
+  expect((await bytesOf(`/v1/jobs/${id}/logs`)).toString()).toBe('a\nb\nc\nd\ne\nf\n');
+  expect((await bytesOf(`/v1/jobs/${id}/logs?after=2&limit=3`)).toString()).toBe('c\nd\ne\n');
+  const { days } = await logStanding(service.deps.db, { jobId: id, attempt: 1, attemptId: `${id}.1` });
+  expect(days).toEqual([3, 2, 1, 0].map((ago) => dayOf(daysAgo(ago))));
+  await service.deps.partitions.dropBefore(dayOf(daysAgo(1)));
+  expect((await bytesOf(`/v1/jobs/${id}/logs?after=3`)).toString()).toBe('d\ne\nf\n');
+  expect((await bytesOf(`/v1/jobs/${id}/logs`)).toString()).toMatch(/^\[cronium\] 3 lines .*\nd\ne\nf\n$/);
+});
+
+test('a daily table that is gone is made anew: the database may have been restored', async () => {
+  const id = await jobWithAttempt();
+  const [first, second] = chunksOf(`${id}.1`, lines('one', 'two'), { each: 1 }) as [LogChunk, LogChunk];
+  await send([first]);
+  await sql.raw(`DROP TABLE log_chunks_${dayOf(Date.now()).replaceAll('-', '')}`).execute(service.deps.db);
+  expect((await send([second])).status).toBe(200);
+  expect((await bytesOf(`/v1/jobs/${id}/logs?after=1`)).toString()).toBe('two\n');
 });

@@ -4,7 +4,7 @@ import type { Kysely } from 'kysely';
 import { withRetry } from '../db/retry.ts';
 import type { Database } from '../db/schema.ts';
 import type { Changes } from '../live/changes.ts';
-import { chunkAt, logStanding, nextChunks } from '../queries/logs-read.ts';
+import { chunkAt, logStanding, readChunks } from '../queries/logs-read.ts';
 import { isWanted, type LogRequest, readLog } from './read.ts';
 
 /** What to look for in a log. */
@@ -49,13 +49,13 @@ export async function lineAt(
   { jobId, attempt, timeMs }: { jobId: string; attempt: number; timeMs: number },
 ): Promise<number> {
   const attemptId = attemptIdOf(jobId, attempt);
-  const { day } = await withRetry(() => logStanding(db, { jobId, attempt, attemptId }));
-  if (day === undefined) return 0;
-  const chunk = await withRetry(() => chunkAt(db, { attemptId, day, timeMs }));
+  const { days } = await withRetry(() => logStanding(db, { jobId, attempt, attemptId }));
+  if (days.length === 0) return 0;
+  const chunk = await withRetry(() => chunkAt(db, { attemptId, days, timeMs }));
   if (chunk === undefined) return 0;
-  const at = { attemptId, day, afterSeq: 0, afterChunk: chunk - 1 };
+  const at = { attemptId, days, afterSeq: 0, afterChunk: chunk - 1 };
   let last = 0;
-  for (const { first_seq, body } of await withRetry(() => nextChunks(db, at))) {
+  for await (const { first_seq, body } of readChunks(db, at)) {
     for (const [index, record] of decompressRecords(body).entries()) {
       last = first_seq + index;
       if (record.time >= timeMs) return last;

@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely';
 import { withRetry } from '../db/retry.ts';
 import type { Database } from '../db/schema.ts';
 import type { Changes } from '../live/changes.ts';
-import { logStanding, nextChunks } from '../queries/logs-read.ts';
+import { logStanding, readChunks } from '../queries/logs-read.ts';
 
 /** What of a job's log to read. */
 export interface LogRequest {
@@ -30,7 +30,8 @@ const HEARTBEAT_MS = 15_000;
 
 /**
  * Reads records in order, chunk by chunk, as fast as the reader takes them: one chunk is in memory at a time. An empty
- * list is a heartbeat. Ends without an error when the signal aborts.
+ * list is a heartbeat. What retention has dropped of the log of a long job is one notice. Ends without an error when the
+ * signal aborts.
  */
 export async function* readLog(
   { db, changes }: { db: Kysely<Database>; changes: Changes },
@@ -39,28 +40,44 @@ export async function* readLog(
   const { jobId, attempt, signal } = request;
   const attemptId = attemptIdOf(jobId, attempt);
   using news = new News(changes, jobId);
-  let [afterSeq, afterChunk] = [request.after, -1];
+  let [afterSeq, afterChunk, fromDay] = [request.after, -1, ''];
   let left = request.limit ?? Number.POSITIVE_INFINITY;
   while (!signal.aborted) {
     news.reset();
-    const { day, over } = await withRetry(() => logStanding(db, { jobId, attempt, attemptId }));
-    for (;;) {
-      const at = { attemptId, day: day ?? '', afterSeq, afterChunk };
-      const chunks = day === undefined ? [] : await withRetry(() => nextChunks(db, at));
-      if (chunks.length === 0) break;
-      for (const { chunk, first_seq, body } of chunks) {
-        const records = numbered(decompressRecords(body), first_seq).filter(({ seq }) => seq > afterSeq);
-        afterChunk = chunk;
-        afterSeq = Math.max(afterSeq, records.at(-1)?.seq ?? 0);
-        const wanted = records.filter(({ record }) => isWanted(record, request.stream)).slice(0, left);
-        left -= wanted.length;
-        if (wanted.length > 0) yield wanted;
-        if (signal.aborted || left <= 0) return;
-      }
+    const standing = await withRetry(() => logStanding(db, { jobId, attempt, attemptId }));
+    const days = standing.days.filter((day) => day >= fromDay);
+    const at = { attemptId, days, afterSeq, afterChunk };
+    for await (const { day, chunk, first_seq, body } of readChunks(db, at)) {
+      const stored = decompressRecords(body);
+      const records = [
+        ...dropped({ afterSeq, firstSeq: first_seq, time: stored[0]?.time ?? 0 }),
+        ...numbered(stored, first_seq).filter(({ seq }) => seq > afterSeq),
+      ];
+      [fromDay, afterChunk] = [day, chunk];
+      afterSeq = Math.max(afterSeq, records.at(-1)?.seq ?? 0);
+      const wanted = records.filter(({ record }) => isWanted(record, request.stream)).slice(0, left);
+      left -= wanted.length;
+      if (wanted.length > 0) yield wanted;
+      if (signal.aborted || left <= 0) return;
     }
-    if (over || !request.follow) return;
+    if (standing.over || !request.follow) return;
     if (!(await news.wait(HEARTBEAT_MS, signal))) yield [];
   }
+}
+
+/** Chunks leave no gap, so what is missing between two was dropped; the last of its numbers says so. */
+function dropped(gap: { afterSeq: number; firstSeq: number; time: number }): NumberedRecord[] {
+  const lines = gap.firstSeq - gap.afterSeq - 1;
+  if (lines <= 0) return [];
+  const text = `[cronium] ${lines} lines before this are past retention and were dropped (CRONIUM_RETENTION_DAYS).`;
+  const record = {
+    stream: 'stdout',
+    time: gap.time,
+    bytes: Buffer.from(text),
+    newline: true,
+    notice: true,
+  } as const;
+  return [{ seq: gap.firstSeq - 1, record }];
 }
 
 function numbered(records: readonly LogRecord[], firstSeq: number): NumberedRecord[] {

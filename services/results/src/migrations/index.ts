@@ -12,6 +12,7 @@ import * as gatheredTallies from './2026-11-25-gathered-tallies.ts';
 import * as gatheredTraces from './2026-11-25-gathered-traces.ts';
 import * as spansOfJobs from './2026-11-25-spans-of-jobs.ts';
 import * as intakeKnown from './2026-11-26-intake-known.ts';
+import * as daysOfLogs from './2026-11-27-days-of-logs.ts';
 
 /** Every migration by its date and name; they run in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -28,4 +29,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '2026-11-25-gathered-traces': gatheredTraces,
   '2026-11-25-spans-of-jobs': spansOfJobs,
   '2026-11-26-intake-known': intakeKnown,
+  '2026-11-27-days-of-logs': daysOfLogs,
 };

@@ -1,11 +1,13 @@
 import { isTerminal, type JobState } from '@cronium/contracts';
 import { type Kysely, sql } from 'kysely';
+import { withRetry } from '../db/retry.ts';
 import type { Database } from '../db/schema.ts';
 
 /** Where a reader of an attempt's log stands. */
 export interface ReadPosition {
   readonly attemptId: string;
-  readonly day: string;
+  /** The days to read, in order. Those past retention have nothing any more. */
+  readonly days: readonly string[];
   /** Only chunks with records behind this one. */
   readonly afterSeq: number;
   /** Only chunks behind this one; -1 for all. */
@@ -14,11 +16,24 @@ export interface ReadPosition {
 
 const CHUNKS_EACH = 4;
 
-/** The next few chunks. */
-export async function nextChunks(db: Kysely<Database>, at: ReadPosition) {
+/** The chunks that follow, in order; a few of them are in memory at a time. */
+export async function* readChunks(db: Kysely<Database>, at: ReadPosition) {
+  let { afterChunk } = at;
+  for (const day of at.days) {
+    for (;;) {
+      const chunks = await withRetry(() => nextChunks(db, { ...at, day, afterChunk }));
+      yield* chunks;
+      const last = chunks.at(-1);
+      if (last === undefined) break;
+      afterChunk = last.chunk;
+    }
+  }
+}
+
+async function nextChunks(db: Kysely<Database>, at: Omit<ReadPosition, 'days'> & { readonly day: string }) {
   return await db
     .selectFrom('log_chunks')
-    .select(['chunk', 'first_seq', 'body'])
+    .select(['day', 'chunk', 'first_seq', 'body'])
     .where('day', '=', at.day)
     .where('attempt_id', '=', at.attemptId)
     .where('chunk', '>', at.afterChunk)
@@ -31,9 +46,9 @@ export async function nextChunks(db: Kysely<Database>, at: ReadPosition) {
 /** The chunk that was begun last at or before a time, or the first one. */
 export async function chunkAt(
   db: Kysely<Database>,
-  { attemptId, day, timeMs }: { attemptId: string; day: string; timeMs: number },
+  { attemptId, days, timeMs }: { attemptId: string; days: readonly string[]; timeMs: number },
 ): Promise<number | undefined> {
-  const own = db.selectFrom('log_chunks').where('day', '=', day).where('attempt_id', '=', attemptId);
+  const own = db.selectFrom('log_chunks').where('day', 'in', days).where('attempt_id', '=', attemptId);
   const row = await own
     .select((eb) => [
       eb.fn.max('chunk').filterWhere('time_ms', '<=', timeMs).as('before'),
@@ -43,9 +58,9 @@ export async function chunkAt(
   return row?.before ?? row?.first ?? undefined;
 }
 
-/** How an attempt's log stands: the day under which it is stored, and whether any more of it will come. */
+/** How an attempt's log stands: the days under which it is stored, in order, and whether any more of it will come. */
 export interface LogStanding {
-  readonly day: string | undefined;
+  readonly days: readonly string[];
   readonly over: boolean;
 }
 
@@ -58,18 +73,18 @@ export async function logStanding(
     state: JobState | null;
     newest: number | null;
     ended: boolean;
-    day: string | null;
+    days: string[] | null;
     complete: boolean | null;
   }>`
-    SELECT j.state, j.attempt AS newest, a.outcome IS NOT NULL AS ended, l.day, l.complete
+    SELECT j.state, j.attempt AS newest, a.outcome IS NOT NULL AS ended, l.day || l.later_days AS days, l.complete
     FROM (SELECT 1) one
     LEFT JOIN jobs j ON j.id = ${jobId}
     LEFT JOIN attempts a ON a.id = ${attemptId}
     LEFT JOIN attempt_logs l ON l.attempt_id = ${attemptId}`.execute(db);
   const row = rows[0];
-  if (row === undefined || row.state === null) return { day: undefined, over: false };
+  if (row === undefined || row.state === null) return { days: [], over: false };
   const superseded = (row.newest ?? 0) > attempt;
   // A job that ended in the queue, or another attempt of it, leaves nothing to wait for.
   const over = row.complete === true || row.ended || superseded || isTerminal(row.state);
-  return { day: row.day ?? undefined, over };
+  return { days: row.days ?? [], over };
 }

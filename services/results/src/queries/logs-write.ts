@@ -7,6 +7,7 @@ import type { LogRun } from '../ingest/log-order.ts';
 const POSITION = {
   attempt_id: 'text',
   day: 'date',
+  later_days: 'date[]',
   next_chunk: 'integer',
   next_seq: 'bigint',
   stdout_end: 'bigint',
@@ -39,7 +40,7 @@ export async function writePositions(
   positions: readonly AttemptLogsTable[],
 ): Promise<void> {
   if (positions.length === 0) return;
-  await sql`UPDATE attempt_logs SET next_chunk = v.next_chunk, next_seq = v.next_seq, stdout_end = v.stdout_end,
+  await sql`UPDATE attempt_logs SET later_days = v.later_days, next_chunk = v.next_chunk, next_seq = v.next_seq, stdout_end = v.stdout_end,
       stderr_end = v.stderr_end, omitted_bytes = v.omitted_bytes, complete = v.complete
     FROM ${recordset(POSITION, positions)} WHERE attempt_logs.attempt_id = v.attempt_id`.execute(db);
 }
@@ -51,7 +52,7 @@ function columnsOf({ attemptId, chunk, firstSeq, records, last, time }: LogChunk
 /** Rows of one statement; each has 8 parameters of the 65,535 that a statement may have. */
 const ROWS_EACH = 500;
 
-/** Stores chunks; the daily tables are there. */
+/** Stores chunks; fails when a daily table is missing. */
 export async function insertChunks(
   db: Kysely<Database>,
   chunks: readonly { readonly day: string; readonly chunk: LogChunk }[],
@@ -71,7 +72,7 @@ export async function insertChunks(
 }
 
 /**
- * Appends each run whose attempt's log stands where it begins, all in one statement; the daily tables are there.
+ * Appends each run whose attempt's log stands where it begins, all in one statement, under the day of its position.
  * @returns the attempts whose runs were appended
  */
 export async function appendRuns(db: Kysely<Database>, runs: readonly LogRun[]): Promise<Set<string>> {

@@ -38,7 +38,7 @@ const LOG_RECORD = {
   attributes: 'text',
 } as const;
 
-/** Stores spans; one that is there already stays as it is. The daily tables are there. */
+/** Stores spans; one that is there already stays as it is. Fails when a daily table is missing. */
 export async function insertSpans(db: Kysely<Database>, spans: readonly SpanRow[]): Promise<void> {
   if (spans.length === 0) return;
   const key = (row: SpanRow) => `${row.day} ${row.trace_id} ${row.span_id}`;

@@ -33,11 +33,8 @@ export function otlpRoutes(deps: Deps): Hono<Env> {
 export async function receiveTraces(deps: Deps, c: Context<Env>, origin: Origin): Promise<Response> {
   const request = await readOtlp(c, 'TraceRequest', traceRequest);
   const { rows, rejected } = spanRows(request, { origin, window: deps.window(), nowMs: Date.now() });
-  await deps.partitions.ensure(
-    'spans',
-    rows.map(({ day }) => day),
-  );
-  await withRetry(() => insertSpans(deps.db, rows));
+  const days = rows.map(({ day }) => day);
+  await deps.partitions.storing('spans', days, () => withRetry(() => insertSpans(deps.db, rows)));
   // Spans of jobs go with their job's trace.
   deps.traces?.forward(rows.filter(({ job_id }) => job_id === null).map(toSpan));
   return answer(c, { rejected, field: 'rejectedSpans' });
@@ -47,11 +44,8 @@ export async function receiveTraces(deps: Deps, c: Context<Env>, origin: Origin)
 export async function receiveLogs(deps: Deps, c: Context<Env>, origin: Origin): Promise<Response> {
   const request = await readOtlp(c, 'LogsRequest', logsRequest);
   const { rows, rejected } = logRows(request, { origin, window: deps.window(), nowMs: Date.now() });
-  await deps.partitions.ensure(
-    'log_records',
-    rows.map(({ day }) => day),
-  );
-  await withRetry(() => insertLogRecords(deps.db, rows));
+  const days = rows.map(({ day }) => day);
+  await deps.partitions.storing('log_records', days, () => withRetry(() => insertLogRecords(deps.db, rows)));
   return answer(c, { rejected, field: 'rejectedLogRecords' });
 }
 
