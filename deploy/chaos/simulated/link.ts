@@ -88,9 +88,9 @@ function simulatedJobQueue(
 }
 
 function simulatedStore({ valkey, wire }: SimulatedLinkOptions): NodeStore {
-  const cancelRequests: NodeStore['cancelRequests'] = (jobIds) =>
+  const cancelRequests: NodeStore['cancelRequests'] = (jobs) =>
     wire.ask(() =>
-      jobIds.flatMap((jobId) => {
+      jobs.flatMap(({ jobId }) => {
         const request = valkey.cancels.get(jobId);
         return request === undefined ? [] : [{ jobId, request }];
       }),
@@ -106,7 +106,7 @@ function simulatedStore({ valkey, wire }: SimulatedLinkOptions): NodeStore {
     answerCensus: () => wire.ask(() => undefined),
     holdKey: ({ jobId }) => wire.ask(() => jobId),
     cancelRequests,
-    cancelRequest: async (jobId) => (await cancelRequests([jobId]))[0]?.request,
+    cancelRequest: async (job) => (await cancelRequests([job]))[0]?.request,
     answer: () => wire.ask(() => undefined),
     revoke: () => undefined,
   };

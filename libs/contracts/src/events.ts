@@ -66,6 +66,7 @@ export type FleetEvent = z.infer<typeof fleetEvent>;
 /** What is published on {@link Keys.control}, a hint that workers act on at once; the keys behind it are the truth. */
 export const controlMessage = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('cancel'), jobId: z.string() }),
+  z.strictObject({ type: z.literal('cancel-batch'), batchId: z.string() }),
   z.strictObject({ type: z.literal('drain'), node: z.string() }),
   z.strictObject({ type: z.literal('resume'), node: z.string() }),
   z.strictObject({ type: z.literal('pools') }),
@@ -83,6 +84,9 @@ export type ControlMessage = z.infer<typeof controlMessage>;
 
 /** How long {@link Keys.cancel} and {@link Keys.cancelBatch} stand: longer than any job waits for a node that was away. */
 export const CANCEL_KEPT_SECONDS = 7 * 86_400;
+
+/** The reason of a job that is cancelled with its batch. */
+export const BATCH_CANCELLED = 'its batch was cancelled';
 
 /** The value of {@link Keys.cancel} and {@link Keys.cancelBatch}. */
 export const cancelRequest = z.strictObject({

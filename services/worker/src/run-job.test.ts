@@ -1,32 +1,9 @@
-import { eventually, testEnvironment } from '@cronium/testing';
+import { eventually } from '@cronium/testing';
 import { expect, test } from 'vitest';
 import { ResultsError } from './report/results-client.ts';
 import { SandboxError } from './sandbox/runtime.ts';
-import { TestFleet, type TestWorkerOptions } from './testing/fleet.ts';
-import { type Step, step, succeeds } from './testing/scripted-host.ts';
-
-/** A fleet with one worker; both are gone at the test's end. */
-async function fleetWith(options: TestWorkerOptions = {}) {
-  const fleet = new TestFleet(testEnvironment().valkeyUrl);
-  const worker = await fleet.worker(options);
-  const ended = (jobId: string) =>
-    eventually(() => fleet.results.end(jobId), { what: `${jobId} has ended`, everyMs: 10 });
-  return {
-    fleet,
-    worker,
-    ended,
-    /** Runs one job to its end by a script. */
-    run: async (steps: readonly Step[] | ((attempt: number) => readonly Step[]), input = {}) => {
-      fleet.scripts.story = typeof steps === 'function' ? steps : () => steps;
-      return ended(await fleet.submit({ name: 'story', ...input }));
-    },
-    queueIsEmpty: () =>
-      eventually(async () => (await (await fleet.queue()).getJobCounts()).active === 0, {
-        what: 'the queue is settled',
-      }),
-    [Symbol.asyncDispose]: () => fleet[Symbol.asyncDispose](),
-  };
-}
+import { fleetWith } from './testing/fleet-with.ts';
+import { step, succeeds } from './testing/scripted-host.ts';
 
 test('a job that prints and succeeds ends as succeeded with its whole log and its moments', async () => {
   await using set = await fleetWith();
@@ -145,37 +122,6 @@ test('setup has a deadline of its own, and the job’s timeout does not count it
   const end = await set.run([step.started('setup'), step.wait()], { timeoutSeconds: 0.05 });
   expect(end.state).toBe('timed_out');
   expect(end.outcome?.death).toMatchObject({ cause: 'setup', phase: 'setup' });
-});
-
-test('a cancel of a running job ends it as cancelled, by whom', async () => {
-  await using set = await fleetWith();
-  set.fleet.scripts.long = () => [step.started('main'), step.wait()];
-  const jobId = await set.fleet.submit({ name: 'long' });
-  await eventually(() => set.fleet.results.latest(`${jobId}.1`)?.state === 'running', { what: 'it runs' });
-  const { keys, valkey } = set.fleet;
-  await valkey.set(keys.cancel(jobId), JSON.stringify({ by: 'ada', reason: 'wrong input', at: 1 }));
-  await valkey.publish(keys.control, JSON.stringify({ type: 'cancel', jobId }));
-  const end = await set.ended(jobId);
-  expect(end.state).toBe('cancelled');
-  expect(end.outcome?.death?.message).toContain('ada (wrong input)');
-});
-
-test('a cancel is seen at the next renewal when its message was lost, and before a claimed job starts', async () => {
-  await using set = await fleetWith({ settings: { lockMs: 600 } });
-  set.fleet.scripts.long = () => [step.started('main'), step.wait()];
-  const { keys, valkey } = set.fleet;
-  const jobId = await set.fleet.submit({ name: 'long' });
-  await eventually(() => set.fleet.results.latest(`${jobId}.1`)?.state === 'running', { what: 'it runs' });
-  await valkey.set(keys.cancel(jobId), JSON.stringify({ by: 'ada', at: 1 }));
-  expect((await set.ended(jobId)).state).toBe('cancelled');
-
-  const queue = await set.fleet.queue();
-  await queue.pause();
-  const second = await set.fleet.submit({ name: 'second' });
-  await valkey.set(keys.cancel(second), JSON.stringify({ by: 'ada', at: 1 }));
-  await queue.resume();
-  expect((await set.ended(second)).state).toBe('cancelled');
-  expect(set.worker.host.launched).not.toContain(`${second}.1`);
 });
 
 test('an image that cannot be had is the job’s failure, with the registry’s words', async () => {

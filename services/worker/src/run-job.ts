@@ -54,10 +54,10 @@ export async function runJob(attempt: Attempt, deps: AttemptDeps): Promise<void>
 
 /** Ends that are known before anything is made. */
 async function endedBefore(attempt: Attempt, deps: AttemptDeps): Promise<End | undefined> {
-  const { unreadable, history, jobId } = attempt.claim;
+  const { unreadable, history } = attempt.claim;
   const end = (ending: Ending) => ({ ending, teardown: NOTHING_STANDS });
   if (unreadable !== undefined) return end({ type: 'unreadable', reason: unreadable });
-  const cancel = await cancelOf(jobId, deps);
+  const cancel = await cancelOf(attempt.claim, deps);
   if (cancel) attempt.requestStop({ type: 'cancelled', by: cancel.by, reason: cancel.reason });
   if (attempt.stop) return end({ type: 'stopped_early', stop: attempt.stop });
   if (isLostTooOften(history)) return end({ type: 'lost_too_often', losses: history.losses });
@@ -65,11 +65,11 @@ async function endedBefore(attempt: Attempt, deps: AttemptDeps): Promise<End | u
 }
 
 /** A wish that cannot be read now is looked for again with every renewal of the lock. */
-async function cancelOf(jobId: string, deps: AttemptDeps): Promise<CancelRequest | undefined> {
+async function cancelOf(claim: Claim, deps: AttemptDeps): Promise<CancelRequest | undefined> {
   try {
-    return await deps.store.cancelRequest(jobId);
+    return await deps.store.cancelRequest(claim);
   } catch (error) {
-    deps.log.warn({ err: error, job: jobId }, 'whether the job was cancelled could not be read yet');
+    deps.log.warn({ err: error, job: claim.jobId }, 'whether the job was cancelled could not be read yet');
     return undefined;
   }
 }

@@ -1,4 +1,5 @@
 import {
+  BATCH_CANCELLED,
   CANCEL_KEPT_SECONDS,
   type CancelRequest,
   type ControlMessage,
@@ -32,8 +33,9 @@ export async function requestCancel(
 }
 
 /**
- * Asks for the end of all jobs of a batch that were accepted so far. The batch's key stops those that a worker claims
- * later; on the event results cancels each job of the batch that it knows, and asks the workers for those that run.
+ * Asks for the end of all jobs of a batch that were accepted so far. The batch's key is what counts: a worker looks at it
+ * when it claims a job and while it runs it. On the event results cancels each job of the batch that still waits. The
+ * message makes it quick.
  */
 export async function requestBatchCancel(
   queues: FleetQueues,
@@ -41,7 +43,8 @@ export async function requestBatchCancel(
   { by, told }: { by: Pick<Caller, 'name' | 'tenant'>; told?: FleetEvent },
 ): Promise<void> {
   const at = Date.now();
-  const request: CancelRequest = { by: by.name, at };
+  const request: CancelRequest = { by: by.name, reason: BATCH_CANCELLED, at };
+  const message: ControlMessage = { type: 'cancel-batch', batchId };
   await withValkey(async () => {
     await queues.valkey.set(
       queues.keys.cancelBatch(batchId),
@@ -53,5 +56,6 @@ export async function requestBatchCancel(
       { type: 'cancel-batch', batchId, tenant: by.tenant, by: by.name, at },
       ...(told ? [told] : []),
     ]);
+    await queues.valkey.publish(queues.keys.control, JSON.stringify(message));
   });
 }

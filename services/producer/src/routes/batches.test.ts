@@ -113,6 +113,7 @@ describe('cancel and retry of a batch', () => {
     expect([response.status, await response.json()]).toEqual([202, { batchId, cancelling: true }]);
     expect(JSON.parse((await app.valkey.get(app.keys.cancelBatch(batchId))) ?? '')).toEqual({
       by: 'tests',
+      reason: 'its batch was cancelled',
       at: expect.any(Number),
     });
     expect((await app.events()).at(-1)).toEqual({

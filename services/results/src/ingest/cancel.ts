@@ -1,4 +1,5 @@
 import {
+  BATCH_CANCELLED,
   CANCEL_KEPT_SECONDS,
   type CancelRequest,
   type ControlMessage,
@@ -37,7 +38,6 @@ const JOBS_EACH = 500;
 /** What a former process, or another one that has died, left undone is looked for this often. */
 const LOOK_EVERY_MS = 60_000;
 const AGAIN_MS = 1000;
-const BATCH_REASON = 'its batch was cancelled';
 /** Jobs that are taken out of the queue at the same time. */
 const AT_ONCE = 50;
 
@@ -71,7 +71,7 @@ export class Canceller {
     at,
   }: Extract<FleetEvent, { type: 'cancel-batch' }>): Promise<void> {
     await withRetry(() => cancelBatch(this.#deps.db, { id: batchId, tenant, by, atMs: at }));
-    this.#batches.set(batchId, { by, reason: BATCH_REASON, atMs: at });
+    this.#batches.set(batchId, { by, reason: BATCH_CANCELLED, atMs: at });
     this.#noted.resolve();
   }
 
@@ -101,7 +101,7 @@ export class Canceller {
 
   async #findLeft(): Promise<void> {
     for (const { id, by, atMs } of await unendedBatches(this.#deps.db)) {
-      this.#batches.set(id, { by, reason: BATCH_REASON, atMs });
+      this.#batches.set(id, { by, reason: BATCH_CANCELLED, atMs });
     }
   }
 

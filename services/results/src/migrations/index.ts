@@ -13,6 +13,7 @@ import * as gatheredTraces from './2026-11-25-gathered-traces.ts';
 import * as spansOfJobs from './2026-11-25-spans-of-jobs.ts';
 import * as intakeKnown from './2026-11-26-intake-known.ts';
 import * as daysOfLogs from './2026-11-27-days-of-logs.ts';
+import * as runTimes from './2026-11-27-run-times.ts';
 
 /** Every migration by its date and name; they run in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -30,4 +31,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '2026-11-25-spans-of-jobs': spansOfJobs,
   '2026-11-26-intake-known': intakeKnown,
   '2026-11-27-days-of-logs': daysOfLogs,
+  '2026-11-27-run-times': runTimes,
 };

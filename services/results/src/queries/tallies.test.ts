@@ -5,11 +5,12 @@ import { expect, test } from 'vitest';
 import { openDatabase } from '../db/database.ts';
 import { migrate } from '../db/migrate.ts';
 import { ingestAttempts } from '../ingest/attempts.ts';
+import { newJob } from '../ingest/payload.ts';
 import { migrations } from '../migrations/index.ts';
 import { failureOf, payloadOf, successOf, updateOf } from '../test/fleet.ts';
 import { openService, type TestService } from '../test/service.ts';
 import { batchNumbers } from './batches-read.ts';
-import { markCancelled, markRetried } from './jobs-write.ts';
+import { insertJobs, markCancelled, markRetried } from './jobs-write.ts';
 import { foldTallies, talliesOfBatches, talliesOfTime } from './tallies.ts';
 import { Tallies } from './tally-counts.ts';
 
@@ -106,3 +107,38 @@ test('sums that were stored one by one stay what they are when they are gathered
   const slices = await talliesOfTime(db, window);
   expect([...slices].map(([bucket, one]) => [bucket, one.of('cause:failed:"odd"')])).toEqual([[4, 6]]);
 });
+
+test.each([['before sums knew of them'], ['now']])(
+  'jobs that never ran are no part of how long jobs ran: those that ended %s',
+  async (when) => {
+    await using database = await createTestDatabase();
+    const former = Object.entries(migrations).filter(([name]) => name < '2026-11-27');
+    if (when !== 'now') await migrate(database.url, Object.fromEntries(former));
+    else await migrate(database.url);
+    await using db = openDatabase({ url: database.url, connections: 2 });
+    const batchId = newBatchId();
+    const acceptedAt = Date.now();
+    const ids = Array.from({ length: 9 }, newJobId);
+    const payload = (index: number) => payloadOf(ids[index] ?? '', { batchId, line: index + 1, acceptedAt });
+    await insertJobs(
+      db,
+      ids.map((id, index) => newJob(id, payload(index))),
+    );
+    for (const index of [0, 1]) await ingestAttempts(db, successOf(ids[index] ?? '', 1, payload(index)));
+    await markCancelled(db, ids.slice(2), { by: 'someone', atMs: acceptedAt + 5 });
+    await migrate(database.url);
+    while (await foldTallies(db, acceptedAt));
+    const { run } = (await batchNumbers(db, [batchId])).get(batchId) ?? {};
+    expect([run?.quantile(0.01), run?.quantile(0.99)]).toEqual([
+      expect.closeTo(200, -1),
+      expect.closeTo(200, -1),
+    ]);
+    const window = { fromMs: acceptedAt - HOUR_MS, toMs: acceptedAt + HOUR_MS, bucketMs: 60_000 };
+    const all = new Tallies();
+    for (const slice of (await talliesOfTime(db, { tenant: 'default', ...window })).values()) all.add(slice);
+    expect([all.run.quantile(0.01), all.start.quantile(0.01)]).toEqual([
+      expect.closeTo(200, -1),
+      expect.closeTo(1100, -2),
+    ]);
+  },
+);

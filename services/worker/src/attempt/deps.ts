@@ -1,4 +1,4 @@
-import type { AttemptUpdate, CancelRequest, ExecutionClaims } from '@cronium/contracts';
+import type { AttemptUpdate, CancelRequest, ExecutionClaims, QueuePayload } from '@cronium/contracts';
 import type { Logger } from '@cronium/telemetry';
 import type { JobQueue } from '../claim/queue.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -33,8 +33,8 @@ export interface KeyWish {
 export interface AttemptStore {
   /** The script that a tenant runs before all its jobs. */
   preTask(tenant: string): Promise<string | undefined>;
-  /** Does someone want this job cancelled? */
-  cancelRequest(jobId: string): Promise<CancelRequest | undefined>;
+  /** Does someone want this job cancelled, or its batch? */
+  cancelRequest(job: Cancellable): Promise<CancelRequest | undefined>;
   /**
    * Takes a tenant's concurrency key for a job that this node has claimed, unless another job that runs has it.
    * @returns the id of the job that has it now
@@ -42,6 +42,12 @@ export interface AttemptStore {
   holdKey(wish: KeyWish): Promise<string>;
   /** Makes an execution token void for as long as it would be good; tries in the background until that is over. */
   revoke(jti: string, seconds: number): void;
+}
+
+/** A job as far as a wish to cancel concerns it. */
+export interface Cancellable {
+  readonly jobId: string;
+  readonly payload: Pick<QueuePayload, 'batchId' | 'acceptedAt'>;
 }
 
 /** All that the story of an attempt uses. */

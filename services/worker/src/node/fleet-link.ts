@@ -1,5 +1,5 @@
 import type { CancelRequest, NodeCensus, NodeRecord } from '@cronium/contracts';
-import type { AttemptStore } from '../attempt/deps.ts';
+import type { AttemptStore, Cancellable } from '../attempt/deps.ts';
 import type { JobQueue } from '../claim/queue.ts';
 import type { ControlListener } from './control.ts';
 
@@ -16,8 +16,8 @@ export interface NodeStore extends AttemptStore {
   nodeRecord(node: string): Promise<NodeRecord | undefined>;
   /** Says what this node's Docker runs. */
   answerCensus(node: string, census: NodeCensus): Promise<void>;
-  /** Those of the jobs that someone wants cancelled. */
-  cancelRequests(jobIds: readonly string[]): Promise<readonly CancelWish[]>;
+  /** Those of the jobs that someone wants cancelled, them or their batches. */
+  cancelRequests(jobs: readonly Cancellable[]): Promise<readonly CancelWish[]>;
   /** Answers a question that came over the control channel; whoever asked looks for it for a while. */
   answer(question: string, answer: unknown): Promise<void>;
 }

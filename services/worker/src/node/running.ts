@@ -1,5 +1,6 @@
 import { pause } from '@cronium/lifecycle';
 import { type Attempt, HandOverError, SupersededError } from '../attempt/attempt.ts';
+import type { Claim } from '../claim/claim.ts';
 import type { Place } from '../claim/claimer.ts';
 
 interface Entry {
@@ -42,9 +43,8 @@ export class Running {
     return new Set(this.#entries.keys());
   }
 
-  /** The jobs that attempts run of. */
-  get jobs(): readonly string[] {
-    return [...this.#entries.values()].map(({ attempt }) => attempt.claim.jobId);
+  get claims(): readonly Claim[] {
+    return [...this.#entries.values()].map(({ attempt }) => attempt.claim);
   }
 
   /** Attempts whose container has ended and whose log or outcome is still on its way. */

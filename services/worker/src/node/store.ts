@@ -10,7 +10,7 @@ import {
 } from '@cronium/contracts';
 import { retry } from '@cronium/lifecycle';
 import type { Redis } from 'ioredis';
-import type { KeyWish } from '../attempt/deps.ts';
+import type { Cancellable, KeyWish } from '../attempt/deps.ts';
 import type { CancelWish, NodeStore, StoreOptions } from './fleet-link.ts';
 
 const ANSWER_SECONDS = 60;
@@ -95,18 +95,26 @@ export class FleetStore implements NodeStore {
     return String(holder).split('\n')[1] ?? '';
   }
 
-  async cancelRequest(jobId: string): Promise<CancelRequest | undefined> {
-    const [only] = await this.cancelRequests([jobId]);
+  async cancelRequest(job: Cancellable): Promise<CancelRequest | undefined> {
+    const [only] = await this.cancelRequests([job]);
     return only?.request;
   }
 
-  /** Those of the jobs that someone wants cancelled. */
-  async cancelRequests(jobIds: readonly string[]): Promise<readonly CancelWish[]> {
-    if (jobIds.length === 0) return [];
-    const values = await this.#commands.mget(jobIds.map((jobId) => this.#keys.cancel(jobId)));
-    return jobIds.flatMap((jobId, index) => {
-      const value = values[index];
-      return typeof value === 'string' ? [{ jobId, request: readCancel(value) }] : [];
+  /** Those of the jobs that someone wants cancelled. A batch's wish is for what it had when it was made. */
+  async cancelRequests(jobs: readonly Cancellable[]): Promise<readonly CancelWish[]> {
+    if (jobs.length === 0) return [];
+    const batches = [...new Set(jobs.flatMap(({ payload }) => payload.batchId ?? []))];
+    const found = await this.#commands.mget([
+      ...jobs.map(({ jobId }) => this.#keys.cancel(jobId)),
+      ...batches.map((batchId) => this.#keys.cancelBatch(batchId)),
+    ]);
+    const requests = found.map((value) => (typeof value === 'string' ? readCancel(value) : undefined));
+    const ofBatch = new Map(batches.map((batchId, index) => [batchId, requests[jobs.length + index]]));
+    return jobs.flatMap(({ jobId, payload }, index) => {
+      const whole = ofBatch.get(payload.batchId ?? '');
+      const request =
+        requests[index] ?? (whole !== undefined && payload.acceptedAt <= whole.at ? whole : undefined);
+      return request === undefined ? [] : [{ jobId, request }];
     });
   }
 

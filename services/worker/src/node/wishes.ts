@@ -1,4 +1,5 @@
 import type { ControlMessage } from '@cronium/contracts';
+import type { Claim } from '../claim/claim.ts';
 import type { Gate } from '../claim/gate.ts';
 import type { Queues } from '../claim/queues.ts';
 import type { SandboxRuntime } from '../sandbox/runtime.ts';
@@ -36,7 +37,9 @@ export class Wishes {
 
   /** A message is a hint: what it is about is read again. */
   async follow(message: ControlMessage): Promise<void> {
-    if (message.type === 'cancel') await this.lookForCancels([message.jobId]);
+    if (message.type === 'cancel') await this.#lookFor(({ jobId }) => jobId === message.jobId);
+    else if (message.type === 'cancel-batch')
+      await this.#lookFor(({ payload }) => payload.batchId === message.batchId);
     else if (message.type === 'census') await this.#answerCensus(message.census);
     else await this.refresh();
   }
@@ -49,11 +52,14 @@ export class Wishes {
     await store.answerCensus(node, { census, at: Date.now(), sandboxes: listed });
   }
 
-  /** Ends those of the jobs that someone wants cancelled. */
-  async lookForCancels(jobIds: readonly string[]): Promise<void> {
+  /** Ends those that run of which someone wants that. */
+  lookForCancels(): Promise<void> {
+    return this.#lookFor(() => true);
+  }
+
+  async #lookFor(concerns: (claim: Claim) => boolean): Promise<void> {
     const { store, running } = this.#options;
-    const held = jobIds.filter((jobId) => running.ofJob(jobId).length > 0);
-    for (const { jobId, request } of await store.cancelRequests(held)) {
+    for (const { jobId, request } of await store.cancelRequests(running.claims.filter(concerns))) {
       for (const attempt of running.ofJob(jobId)) {
         attempt.requestStop({ type: 'cancelled', by: request.by, reason: request.reason });
       }

@@ -154,9 +154,7 @@ export class WorkerNode {
     this.#loops.push(this.reporter.run(living), this.shipper.run(living), this.leases.run(living));
     this.#every(READINESS_MS, 'the readiness check', () => this.upkeep.checkReadiness(living));
     this.#every(REFRESH_MS, 'reading the fleet’s wishes', () => this.#wishes.refresh());
-    this.#every(settings.lockMs / 3, 'looking for cancels', () =>
-      this.#wishes.lookForCancels(this.running.jobs),
-    );
+    this.#every(settings.lockMs / 3, 'looking for cancels', () => this.#wishes.lookForCancels());
     this.#every(FORECAST_MS, 'looking at what waits', () => this.#forecast());
     const { link } = this.#parts;
     link.listen({
