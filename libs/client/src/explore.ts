@@ -10,6 +10,7 @@ import type {
 } from '@cronium/contracts';
 import type { CallOptions } from './client.ts';
 import { readChunks, readNdjson } from './ndjson.ts';
+import { entriesOf } from './pages.ts';
 import { type Query, queryOf } from './query.ts';
 import type { Transport } from './transport.ts';
 
@@ -66,6 +67,14 @@ export class ExploreClient {
     options: CallOptions = {},
   ): Promise<BatchPage> {
     return this.#get('/v1/batches', page, options);
+  }
+
+  /** Batches, newest first, at most `limit`; pages are fetched as they are needed. */
+  async *everyBatch({ limit, ...options }: CallOptions & { limit: number }): AsyncGenerator<BatchView> {
+    yield* entriesOf(limit, async (page) => {
+      const { batches, cursor } = await this.batches(page, options);
+      return { entries: batches, cursor };
+    });
   }
 
   /** The jobs of a batch that did not succeed, by what ended them. */

@@ -48,14 +48,25 @@ function whenUnreachable(localFile: string | undefined): string {
 function nextStep(error: CroniumApiError): string {
   if (error.status === 401) return '\nThe API key was refused. Set CRONIUM_API_KEY to a good one.';
   if (error.status === 403) return '\nThis API key may not do that. Use one with another role.';
-  if (error.status === 404 && /\/(jobs|batches)\/[^/]+$/.test(new URL(error.call.url).pathname))
-    return '\nList what there is: cronium jobs';
-  if (error.status === 404 && /\/workers\//.test(error.call.url))
-    return '\nList what there is: cronium workers';
-  if (error.status === 404 && /\/death/.test(error.call.url)) return '\nHow it ended: cronium job <id>';
+  if (error.status === 404) return whenMissing(new URL(error.call.url).pathname);
   if (error.status === 429) return '\nThe fleet has too much to do. See what waits: cronium queues';
   if (error.status === 503) return `\nWhat is missing stands in ${originOf(error.call.url)}/ready`;
   return '';
+}
+
+/** Where to look up what there is of that kind. */
+const LISTS: readonly (readonly [RegExp, string])[] = [
+  [/\/batches\/[^/]+(\/\w+)?$/, 'List what there is: cronium batches'],
+  [/\/jobs\/[^/]+\/death$/, 'How it ended: cronium job <id>'],
+  [/\/jobs\/[^/]+(\/(logs|trace|why|cancel|retry))?$/, 'List what there is: cronium jobs'],
+  [/\/workers\//, 'List what there is: cronium workers'],
+  [/\/schedules\//, 'List what there is: cronium schedule list'],
+  [/\/flows\//, 'List what there is: cronium flow list'],
+];
+
+function whenMissing(path: string): string {
+  const step = LISTS.find(([of]) => of.test(path))?.[1];
+  return step === undefined ? '' : `\n${step}`;
 }
 
 function originOf(url: string): string {

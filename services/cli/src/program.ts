@@ -4,6 +4,7 @@ import { addArtifacts } from './commands/artifacts.ts';
 import { addAudit } from './commands/audit.ts';
 import { addAuditLog } from './commands/audit-log.ts';
 import { addBatch } from './commands/batch.ts';
+import { addBatches } from './commands/batches.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addControl } from './commands/control.ts';
 import { addFleet } from './commands/fleet.ts';
@@ -21,6 +22,7 @@ const EXAMPLES = `
 Examples:
   cronium run -l bash 'echo hi'         run a script and see its output
   cronium batch jobs.ndjson             many jobs, one a line
+  cronium why batch_…                   what ended those that did not succeed
   cronium logs -f job_…                 follow a job's output
   cronium trace job_…                   where its time went
   cronium top                           the fleet, live
@@ -42,6 +44,7 @@ export function buildProgram(run: Run): Command {
     addRun,
     addSubmit,
     addBatch,
+    addBatches,
     addJobs,
     addInspect,
     addArtifacts,

@@ -3,8 +3,9 @@ import type { AcceptedBatch, BatchView, RejectedLine } from '@cronium/contracts'
 import { type Context, note, print } from '../context.ts';
 import { CommandError, EXIT } from '../failure.ts';
 import { type Input, openInput } from '../input.ts';
-import { duration, LiveLine, paintState, progressLine } from '../render/index.ts';
+import { LiveLine, progressLine } from '../render/index.ts';
 import { drawingWidth } from '../terminal.ts';
+import { batchSummary } from './batch-summary.ts';
 import type { Register } from './register.ts';
 
 interface BatchOptions {
@@ -23,13 +24,13 @@ export const addBatch: Register = (program, run) => {
   program
     .command('batch')
     .description(
-      'Submits a file with one job (JSON) a line and watches it to its end; or shows a batch that was submitted before.',
+      `Submits a file with one job (JSON) a line and watches it to its end; or shows a batch that was submitted before. The exit code is ${EXIT.failed} when lines were refused or, unless it is detached, a job did not succeed.`,
     )
     .argument('<file-or-id>', 'an NDJSON file, "-" for stdin, or a batch’s id')
     .option('--name <name>', 'a name for the batch')
     .option('--atomic', 'all lines or none')
     .option('--idempotency-key <key>', 'sent again with the same key, only what is missing is added')
-    .option('-d, --detach', 'do not wait for its end')
+    .option('-d, --detach', 'print the batch’s id and do not wait for its end')
     .option('-w, --watch', 'with an id: watch it to its end')
     .action(run(batch));
   program
@@ -43,24 +44,40 @@ async function batch(context: Context, target: string, options: BatchOptions): P
   if (BATCH_ID.test(target)) {
     if (options.watch === true) return watch(context, target);
     const view = await context.client().batch(target, { signal: context.signal });
-    await print(context, view, () => summary(context, view));
+    await printSummary(context, view, view);
     return EXIT.ok;
   }
-  if (target.startsWith('batch_') && !existsSync(target))
-    throw new CommandError(`${target} is neither a batch's id nor a file.`, { exitCode: EXIT.usage });
+  if (!existsSync(target)) refuseOtherIds(target);
   const accepted = await upload(context, await openInput(target, context.terminal), options);
   await tellRejected(context, accepted);
+  const { batchId, rejectedTotal } = accepted;
+  await note(context, `${batchId}: ${accepted.accepted} accepted, ${rejectedTotal} refused`);
   if (options.detach === true) {
-    await print(context, accepted, () => [accepted.batchId]);
-    return accepted.rejectedTotal > 0 ? EXIT.failed : EXIT.ok;
+    await print(context, accepted, () => [batchId]);
+    return rejectedTotal > 0 ? EXIT.failed : EXIT.ok;
   }
-  await note(
-    context,
-    `${accepted.batchId}: ${accepted.accepted} accepted, ${accepted.rejectedTotal} rejected`,
-  );
-  const view = await watchToEnd(context, accepted.batchId);
-  await print(context, { ...accepted, ...view, rejected: accepted.rejected }, () => summary(context, view));
-  return accepted.rejectedTotal > 0 ? EXIT.failed : exitCodeOfBatch(view);
+  const view = await watchToEnd(context, batchId);
+  await printSummary(context, view, { ...accepted, ...view, rejected: accepted.rejected });
+  return rejectedTotal > 0 ? EXIT.failed : exitCodeOfBatch(view);
+}
+
+function refuseOtherIds(target: string): void {
+  const hint = target.startsWith('batch_')
+    ? `${target} is neither a batch's id nor a file. List what there is: cronium batches`
+    : target.startsWith('job_')
+      ? `${target} is a job, not a batch or a file. Look at it: cronium job ${target}`
+      : undefined;
+  if (hint !== undefined) throw new CommandError(hint, { exitCode: EXIT.usage });
+}
+
+/** A person also sees what ended the jobs that did not succeed. */
+async function printSummary(context: Context, view: BatchView, json: unknown): Promise<void> {
+  const isAllWell = view.ended === view.counts.succeeded;
+  const { groups } =
+    context.json || isAllWell
+      ? { groups: [] }
+      : await context.client().explore.batchFailures(view.id, { signal: context.signal });
+  await print(context, json, () => batchSummary(view, groups, context.terminal.out.paint));
 }
 
 async function upload(context: Context, input: Input, options: BatchOptions): Promise<AcceptedBatch> {
@@ -105,7 +122,7 @@ function rejection({ line, errors }: RejectedLine): string {
 
 async function watch(context: Context, id: string): Promise<number> {
   const view = await watchToEnd(context, id);
-  await print(context, view, () => summary(context, view));
+  await printSummary(context, view, view);
   return exitCodeOfBatch(view);
 }
 
@@ -143,20 +160,4 @@ function liveLine({ json, terminal: { err } }: Context): LiveLine {
 
 function exitCodeOfBatch(view: BatchView): number {
   return view.counts.succeeded === view.total ? EXIT.ok : EXIT.failed;
-}
-
-function summary(context: Context, view: BatchView): string[] {
-  const { paint } = context.terminal.out;
-  const states = Object.entries(view.counts).filter(([, count]) => count > 0);
-  const bad = (['failed', 'timed_out', 'lost'] as const).filter((state) => view.counts[state] > 0);
-  const title = view.name === null ? view.id : `${view.id} (${view.name})`;
-  const { p50, p95, p99 } = view.percentiles;
-  return [
-    `${paint('bold', title)}  ${view.ended}/${view.total} ended${view.complete ? '' : ', lines are still coming'}`,
-    ...states.map(([state, count]) => `  ${paintState(paint, state)} ${count}`),
-    ...(p50 === null
-      ? []
-      : [`  run time p50 ${duration(p50)}, p95 ${duration(p95 ?? p50)}, p99 ${duration(p99 ?? p50)}`]),
-    ...(bad.length > 0 ? [`  Which: cronium jobs --batch ${view.id} --state ${bad.join(',')}`] : []),
-  ];
 }

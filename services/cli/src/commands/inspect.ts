@@ -1,9 +1,11 @@
 import { webhookText } from '@cronium/client';
 import type { JobView } from '@cronium/contracts';
 import { type Context, print } from '../context.ts';
+import { CommandError, EXIT } from '../failure.ts';
 import { duration, explainDeath, paintState, plain, ran, waterfall } from '../render/index.ts';
 import { drawingWidth } from '../terminal.ts';
 import { writeBatchLogs } from './batch-logs.ts';
+import { batchExplanation } from './batch-summary.ts';
 import { writeLog } from './follow.ts';
 import { numberOption, type Register } from './register.ts';
 
@@ -31,7 +33,11 @@ export const addInspect: Register = (program, run) => {
     .description('Shows where the time of a job went, as a waterfall.')
     .argument('<id>', 'a job’s id, or a trace’s')
     .action(run(trace));
-  program.command('why').description('Says why a job is where it is.').argument('<id>').action(run(why));
+  program
+    .command('why')
+    .description('Says why a job is where it is; of a batch, what ended the jobs that did not succeed.')
+    .argument('<id>', 'a job’s id, or a batch’s')
+    .action(run(why));
   program
     .command('death')
     .description('Says what ended an attempt, with the evidence.')
@@ -39,6 +45,19 @@ export const addInspect: Register = (program, run) => {
     .option(...attemptOption)
     .action(run(death));
 };
+
+function isBatch(id: string): boolean {
+  return id.startsWith('batch_');
+}
+
+/** @throws CommandError that leads from a batch to its jobs */
+function mustBeJob(id: string, command: string): void {
+  if (!isBatch(id)) return;
+  throw new CommandError(
+    `${id} is a batch, and ${command} shows one job. What ended its jobs: cronium why ${id}\nWhich they are: cronium jobs --batch ${id}`,
+    { exitCode: EXIT.usage },
+  );
+}
 
 interface LogsOptions {
   readonly follow?: boolean;
@@ -52,7 +71,7 @@ async function logs(context: Context, id: string, options: LogsOptions): Promise
   const { follow = false, attempt, after } = options;
   const stream =
     options.stdout === options.stderr ? undefined : options.stdout === true ? 'stdout' : 'stderr';
-  if (id.startsWith('batch_')) {
+  if (isBatch(id)) {
     await writeBatchLogs(context, id, { follow, ...(stream !== undefined && { stream }) });
     return;
   }
@@ -66,6 +85,7 @@ async function logs(context: Context, id: string, options: LogsOptions): Promise
 }
 
 async function trace(context: Context, id: string): Promise<undefined> {
+  mustBeJob(id, 'trace');
   const { signal, terminal } = context;
   const isTraceId = /^[0-9a-f]{32}$/.test(id);
   const view = await (isTraceId
@@ -76,6 +96,7 @@ async function trace(context: Context, id: string): Promise<undefined> {
 }
 
 async function why(context: Context, id: string): Promise<undefined> {
+  if (isBatch(id)) return whyOfBatch(context, id);
   const view = await context.client().why(id, { signal: context.signal });
   const { paint } = context.terminal.out;
   const facts = Object.entries(view.facts)
@@ -85,6 +106,16 @@ async function why(context: Context, id: string): Promise<undefined> {
     `${paintState(paint, view.state)}: ${plain(view.explanation)}`,
     ...facts,
   ]);
+}
+
+async function whyOfBatch(context: Context, id: string): Promise<undefined> {
+  const { signal } = context;
+  const client = context.client();
+  const [view, failures] = await Promise.all([
+    client.batch(id, { signal }),
+    client.explore.batchFailures(id, { signal }),
+  ]);
+  await print(context, failures, () => batchExplanation(view, failures.groups, context.terminal.out.paint));
 }
 
 /** Nothing, and empty lists, tell a person nothing. */
@@ -103,6 +134,7 @@ function fact(value: unknown): string {
 }
 
 async function death(context: Context, id: string, options: { attempt?: number }): Promise<undefined> {
+  mustBeJob(id, 'death');
   const { attempt } = options;
   const record = await context
     .client()
@@ -111,6 +143,8 @@ async function death(context: Context, id: string, options: { attempt?: number }
 }
 
 async function job(context: Context, id: string): Promise<undefined> {
+  if (isBatch(id))
+    throw new CommandError(`${id} is a batch. Look at it: cronium batch ${id}`, { exitCode: EXIT.usage });
   const view = await context.client().job(id, { signal: context.signal });
   await print(context, view, () => jobLines(context, view));
 }
