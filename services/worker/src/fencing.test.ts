@@ -1,10 +1,12 @@
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { eventually, startProcess, testEnvironment } from '@cronium/testing';
 import { describe, expect, test } from 'vitest';
 import { type Point, TestFleet } from './testing/fleet.ts';
 import { succeeds } from './testing/scripted-host.ts';
 
 const LOCK_MS = 1000;
+const STANDSTILL_MS = 10_000;
 
 test('a worker that was stopped past its lock kills its container when it goes on, and reports nothing of it', async () => {
   const { valkeyUrl } = testEnvironment();
@@ -12,7 +14,7 @@ test('a worker that was stopped past its lock kills its container when it goes o
   await using stopped = await startProcess({
     script: join(import.meta.dirname, 'testing/lone-worker.ts'),
     args: [valkeyUrl, fleet.prefix, String(LOCK_MS)],
-    ready: /^up$/,
+    ready: /^up (\S+)$/,
   });
   const jobId = await fleet.submit({ name: 'long' });
   await stopped.line(new RegExp(`^launched ${jobId}\\.1$`));
@@ -31,7 +33,7 @@ test('a worker that was stopped past its lock kills its container when it goes o
 async function loneWorker(prefix: string, lockMs: number) {
   const { valkeyUrl } = testEnvironment();
   const script = join(import.meta.dirname, 'testing/lone-worker.ts');
-  return startProcess({ script, args: [valkeyUrl, prefix, String(lockMs)], ready: /^up$/ });
+  return startProcess({ script, args: [valkeyUrl, prefix, String(lockMs)], ready: /^up (\S+)$/ });
 }
 
 test('a worker whose event loop stood still for longer than its lock holds its job still, then goes on with it', async () => {
@@ -47,6 +49,27 @@ test('a worker whose event loop stood still for longer than its lock holds its j
   const steps = worker.lines().filter((line) => /^(launch|freeze|thaw|purge|reported) /.test(line));
   expect(new Set(steps)).toEqual(new Set(['launch', 'freeze', 'thaw'].map((step) => `${step} ${jobId}.1`)));
 });
+
+test('an idle worker that stood still for longer than it bears silence claims the next job', async () => {
+  await using fleet = new TestFleet(testEnvironment().valkeyUrl);
+  await using worker = await loneWorker(fleet.prefix, LOCK_MS);
+  await fleet.queue();
+  await eventually(() => isBlocked(fleet, worker.ready?.[1] ?? ''), { what: 'it waits for work' });
+  worker.signal('SIGSTOP');
+  // The fault itself: every deadline of the wait for work, and of its connection, has passed when the process goes on.
+  await setTimeout(STANDSTILL_MS);
+  worker.signal('SIGCONT');
+  await worker.line(/^stood still$/);
+  const jobId = await fleet.submit({ name: 'job' });
+  await worker.line(new RegExp(`^reported ${jobId}\\.1 succeeded$`));
+  await worker.kill('SIGTERM');
+});
+
+/** Does a connection of this worker block in Valkey? */
+async function isBlocked(fleet: TestFleet, name: string): Promise<boolean> {
+  const connections = String(await fleet.valkey.client('LIST')).split('\n');
+  return connections.some((line) => line.includes(name) && line.includes(' flags=b '));
+}
 
 test('a clock that steps by ten minutes, forth and back, ends no lock and no job', async () => {
   await using fleet = new TestFleet(testEnvironment().valkeyUrl);

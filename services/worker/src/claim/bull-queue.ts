@@ -1,6 +1,7 @@
 import { repeat, waitFor } from '@cronium/lifecycle';
-import { ErrorCode, type IQueueBackend, Job, Worker } from 'bullmq';
+import { createRedisBackend, ErrorCode, type IQueueBackend, Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { Marker } from './marker.ts';
 import type { Fields, JobQueue, Keep, Lock, TakenJob, Taking } from './queue.ts';
 import { retake } from './retake.ts';
 import { StalledWatch } from './stalled.ts';
@@ -27,6 +28,7 @@ export class BullQueue implements JobQueue {
   readonly #worker: Worker;
   readonly #backend: IQueueBackend;
   readonly #connection: Redis;
+  readonly #marker: Marker;
   readonly #lockMs: number;
   readonly #stalledCheckMs: number;
   readonly #onError: (error: unknown) => void;
@@ -38,7 +40,7 @@ export class BullQueue implements JobQueue {
     this.#lockMs = Math.round(lockMs);
     this.#stalledCheckMs = stalledCheckMs;
     this.#onError = onError;
-    this.#worker = new Worker(name, null, {
+    const workerOptions = {
       connection,
       prefix,
       name: node,
@@ -46,8 +48,11 @@ export class BullQueue implements JobQueue {
       lockDuration: this.#lockMs,
       stalledInterval: Math.round(stalledCheckMs),
       maxStalledCount: NEVER,
-    });
+    };
+    // Without a connection of BullMQ's own for waits: the marker has it.
+    this.#worker = new Worker(name, null, workerOptions, (queue, all) => createRedisBackend(queue, all));
     this.#worker.on('error', onError);
+    this.#marker = new Marker({ key: this.#worker.keys.marker ?? '', connection, onError });
     this.#backend = this.#worker.getBackend();
   }
 
@@ -109,8 +114,7 @@ export class BullQueue implements JobQueue {
    * @returns the time (Unix ms) from which it is there, 0 for now; `undefined` when time is up
    */
   async waitForWork(milliseconds: number): Promise<number | undefined> {
-    const marker = await this.#backend.waitForJob(milliseconds / 1000);
-    return marker === null ? undefined : marker.score;
+    return this.#marker.take(milliseconds);
   }
 
   /** The payloads of the next jobs, at most this many, as they stand in Valkey. Takes none of them. */
@@ -129,7 +133,7 @@ export class BullQueue implements JobQueue {
 
   /** Wakes another worker for what `waitForWork` announced and this one will not take. */
   async passOn(): Promise<void> {
-    await this.#connection.zadd(this.#worker.keys.marker ?? '', 0, '0');
+    await this.#marker.put();
   }
 
   /**
@@ -169,6 +173,7 @@ export class BullQueue implements JobQueue {
   }
 
   async close(): Promise<void> {
+    this.#marker.close();
     await this.#worker.close(true);
   }
 }

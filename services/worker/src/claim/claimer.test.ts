@@ -1,5 +1,6 @@
 import { eventually, testEnvironment } from '@cronium/testing';
 import { expect, test } from 'vitest';
+import { readinessOf } from '../node/readiness.ts';
 import { PREPARED_AT_ONCE } from '../node/worker-node.ts';
 import { TestFleet } from '../testing/fleet.ts';
 
@@ -26,4 +27,51 @@ test('a node claims no more jobs than it prepares at once; another one gets the 
   const all = () => first.host.launched.length === PREPARED_AT_ONCE;
   await eventually(all, { what: 'the first has run its own' });
   expect(second.host.launched.length).toBe(MORE);
+});
+
+/** A user of the test's Valkey from whom commands can be taken away. */
+async function limitedUser(fleet: TestFleet) {
+  const name = `limited-${fleet.prefix.replace(/\W/g, '')}`;
+  const set = (...rules: readonly string[]) => fleet.valkey.call('ACL', 'SETUSER', name, ...rules);
+  await set('on', '>password', '~*', '&*', '+@all');
+  const url = new URL(testEnvironment().valkeyUrl);
+  url.username = name;
+  url.password = 'password';
+  return {
+    valkeyUrl: url.href,
+    set,
+    [Symbol.asyncDispose]: async () => void (await fleet.valkey.call('ACL', 'DELUSER', name)),
+  };
+}
+
+test('a worker whose waits for work fail looks at its queue all the same', async () => {
+  await using fleet = new TestFleet(testEnvironment().valkeyUrl);
+  await using user = await limitedUser(fleet);
+  await user.set('-bzpopmin');
+  const worker = await fleet.worker({ valkeyUrl: user.valkeyUrl });
+  for (const name of ['first', 'second']) {
+    const jobId = await fleet.submit({ name });
+    await eventually(() => fleet.results.end(jobId), { what: `the ${name} job has ended` });
+  }
+  expect((await readinessOf(worker.node, fleet.results)).ready).toBe(true);
+});
+
+test('a worker that cannot claim for long says so, and is ready again when it can', async () => {
+  await using fleet = new TestFleet(testEnvironment().valkeyUrl);
+  await using user = await limitedUser(fleet);
+  const worker = await fleet.worker({ valkeyUrl: user.valkeyUrl });
+  await fleet.queue();
+  const readiness = () => readinessOf(worker.node, fleet.results);
+  await eventually(async () => (await readiness()).ready, { what: 'it is ready' });
+  await user.set('-evalsha', '-eval');
+  const claiming = async () => (await readiness()).checks.find(({ name }) => name === 'claiming');
+  const { message } = await eventually(claiming, { what: 'it says that it cannot claim' });
+  expect(message).toMatch(
+    /^no job of queue default could be claimed for \d+ s \(.*NOPERM.*start this worker again$/,
+  );
+  await worker.node.heartbeat();
+  const record = JSON.parse((await fleet.valkey.hget(fleet.keys.nodes, worker.name)) ?? '{}');
+  expect(record).toMatchObject({ state: 'not_ready', reasons: [expect.stringContaining('queue default')] });
+  await user.set('+evalsha', '+eval');
+  await eventually(async () => (await readiness()).ready, { what: 'it is ready again' });
 });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { QueueRecord } from '@cronium/contracts';
 import { deadline, graceAfter, pause, waitFor } from '@cronium/lifecycle';
 import { type Claim, readClaim } from './claim.ts';
+import type { ClaimWatch } from './claim-watch.ts';
 import type { Gate } from './gate.ts';
 import type { Lease, Leases } from './leases.ts';
 import type { JobQueue } from './queue.ts';
@@ -16,6 +17,7 @@ export interface ClaimerOptions {
   /** How many jobs are prepared at once: none is claimed that would only wait for the daemon here, and not for another node. */
   readonly preparing: Slots;
   readonly leases: Leases;
+  readonly watch: ClaimWatch;
   /** Takes over claim, lease, slot and turn; returns at once. */
   start(claim: Claim, lease: Lease, place: Place): void;
   onError(error: unknown): void;
@@ -36,20 +38,25 @@ const TAKE_MS = 1000;
 
 /** Takes jobs from one queue, as long as the gate is open and a slot is free. Never rejects. */
 export async function claimFrom(options: ClaimerOptions, signal: AbortSignal): Promise<void> {
-  const { gate, record, slots, queue } = options;
+  const { gate, record, slots, queue, watch } = options;
   let nextAt: number | undefined;
-  let waited = true;
+  let isEmpty = false;
   using given = graceAfter(signal, TAKE_MS);
   while (!signal.aborted) {
     try {
-      if (!waited) await waitForWork(options, nextAt, signal);
+      const waits = isEmpty;
+      // Whatever becomes of the wait, the queue is looked at after it.
+      isEmpty = false;
+      if (waits) await waitForWork(options, nextAt, signal);
       await gate.open(record.pool, signal);
       const slot = await slots.take(signal);
       const taken = await waitFor(takeInto(slot, options, { signal, given }), given);
-      waited = taken.type === 'job';
+      watch.worked(queue.name);
+      isEmpty = taken.type === 'empty';
       nextAt = taken.type === 'empty' ? taken.nextAt : undefined;
     } catch (error) {
       if (signal.aborted) break;
+      watch.failed(queue.name, error);
       options.onError(error);
       await pause(ERROR_PAUSE_MS, signal).catch(() => undefined);
     }

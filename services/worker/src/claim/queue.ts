@@ -42,6 +42,7 @@ export interface JobQueue {
   /**
    * Waits until a job may be there, at most this long.
    * @returns the time (Unix ms) from which it is there, 0 for now; `undefined` when time is up
+   * @throws when the wait breaks; what it was woken for may be lost with it, so that `take` comes next
    */
   waitForWork(milliseconds: number): Promise<number | undefined>;
   /** The payloads of the next jobs, at most this many, as they stand in the store. Takes none of them. */

@@ -1,6 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis';
 
-/** This process's connections to Valkey. BullMQ adds one blocking connection for each queue. */
+/** This process's connections to Valkey. Each queue adds one that is made like `queue`, for waits that block it. */
 export interface Connections {
   /** For BullMQ: waits for Valkey as long as it takes. */
   readonly queue: Redis;

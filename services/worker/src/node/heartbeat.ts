@@ -7,7 +7,7 @@ export function nodeRecordOf(
   { settings, nodeKey }: WorkerNodeParts,
   { state, startedAt }: { readonly state: 'stopped' | undefined; readonly startedAt: number },
 ): NodeRecord {
-  const obstacles = node.gate.obstacles();
+  const obstacles = node.obstacles();
   const isNamed = (...names: readonly string[]) => obstacles.some(({ name }) => names.includes(name));
   const draining = isNamed('drain', 'stop') ? 'draining' : undefined;
   const { kid, x } = nodeKey.publicJwk;
@@ -19,7 +19,7 @@ export function nodeRecordOf(
     labels: { ...settings.labels },
     slots: settings.slots,
     busy: node.slots.busy,
-    state: state ?? draining ?? (isNamed('start', 'docker', 'disk') ? 'not_ready' : 'ready'),
+    state: state ?? draining ?? (isNamed('start', 'docker', 'disk', 'claiming') ? 'not_ready' : 'ready'),
     reasons: obstacles.map(({ message }) => message),
     ...(facts === undefined ? {} : { docker: facts.docker }),
     images: [...(facts?.images ?? [])],

@@ -15,7 +15,7 @@ export async function readinessOf(node: WorkerNode, results: ResultsClient): Pro
       results.ping(signal),
     ),
   ]);
-  const known = node.gate.obstacles().filter(({ name }) => name !== 'docker');
+  const known = node.obstacles().filter(({ name }) => name !== 'docker');
   const missing = [...node.upkeep.blockers, ...known].map(({ name, message }) => ({
     name,
     ok: false,

@@ -11,8 +11,9 @@ import { DeadlineError, deadline, repeat, waitFor } from '@cronium/lifecycle';
 import type { Logger, Metrics } from '@cronium/telemetry';
 import type { AttemptDeps } from '../attempt/deps.ts';
 import type { Claim } from '../claim/claim.ts';
+import { ClaimWatch } from '../claim/claim-watch.ts';
 import { claimFrom, type Place } from '../claim/claimer.ts';
-import { Gate } from '../claim/gate.ts';
+import { Gate, type Obstacle } from '../claim/gate.ts';
 import { type Held, type Lease, Leases } from '../claim/leases.ts';
 import type { JobQueue } from '../claim/queue.ts';
 import { Queues } from '../claim/queues.ts';
@@ -81,6 +82,7 @@ export class WorkerNode {
   readonly #queues: Queues;
   readonly #wishes: Wishes;
   readonly #name: NameClaim;
+  readonly #claims = new ClaimWatch();
   readonly #preparing = new Slots(PREPARED_AT_ONCE);
   readonly #claiming = new AbortController();
   readonly #living = new AbortController();
@@ -118,6 +120,11 @@ export class WorkerNode {
 
   get name(): string {
     return this.#parts.settings.node;
+  }
+
+  /** All that keeps jobs from being claimed; paused pools do not count. */
+  obstacles(): readonly Obstacle[] {
+    return [...this.gate.obstacles(), ...this.#claims.obstacles()];
   }
 
   /** What the attempts' stories use. */
@@ -268,7 +275,7 @@ export class WorkerNode {
     this.#loops.push(queue.watchStalled(this.#living.signal));
     const start = (claim: Claim, lease: Lease, place: Place) => this.#startAttempt(claim, lease, place);
     const onError = this.#warn('claiming failed; trying again');
-    const parts = { queue, record, gate, slots, preparing: this.#preparing, leases };
+    const parts = { queue, record, gate, slots, preparing: this.#preparing, leases, watch: this.#claims };
     const options = { node: settings.node, ...parts, start, onError };
     this.#loops.push(claimFrom(options, this.#claiming.signal));
   }

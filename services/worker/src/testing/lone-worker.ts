@@ -4,14 +4,16 @@ import { step } from './scripted-host.ts';
 /**
  * A worker in a process of its own, so that a test can stop and kill it: `lone-worker.ts <valkey> <prefix> <lock ms>`.
  * Its jobs run for ever. It prints what happens to them, a line each. SIGUSR2 blocks its event loop for three times the
- * lock; SIGHUP steps its clock by ten minutes, forward first and then back.
+ * lock; SIGHUP steps its clock by ten minutes, forward first and then back. It says when it stood still for some seconds.
  */
 const [url = '', prefix = '', lockMs = ''] = process.argv.slice(2);
+const TICK_MS = 100;
+const STANDSTILL_MS = 5000;
 const say = (...words: readonly string[]) => void process.stdout.write(`${words.join(' ')}\n`);
 
 const fleet = new TestFleet(url, prefix);
 fleet.scripts.long = () => [step.started('main'), step.wait()];
-const { node } = await fleet.worker({
+const { name, node } = await fleet.worker({
   settings: { lockMs: Number(lockMs), stalledCheckMs: 200 },
   at: (point, attemptId) => say(point, attemptId),
 });
@@ -23,6 +25,12 @@ process.on('SIGUSR2', () => {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3 * Number(lockMs));
   say('blocked');
 });
+let tickedAt = performance.now();
+setInterval(() => {
+  const at = performance.now();
+  if (at - tickedAt > STANDSTILL_MS) say('stood still');
+  tickedAt = at;
+}, TICK_MS);
 const { now } = Date;
 let step10Minutes = 600_000;
 process.on('SIGHUP', () => {
@@ -36,4 +44,4 @@ process.on('SIGTERM', () => {
   fleet.removeFolders();
   process.exit(0);
 });
-say('up');
+say('up', name);
