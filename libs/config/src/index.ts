@@ -15,6 +15,7 @@ export { ConfigError, type ConfigProblem } from './errors.ts';
 export * as groups from './groups.ts';
 export type { Cidr, HostPort, SealingKey } from './kinds.ts';
 export * as kinds from './kinds.ts';
+export { editDistance } from './nearest.ts';
 export { EXIT_CONFIG, EXIT_USAGE, type Program, prepare, runMain, usage } from './run-main.ts';
 export { allConfigs, allVariables } from './services/all.ts';
 export { cliConfig } from './services/cli.ts';

@@ -122,6 +122,24 @@ test.each([
   expect(ran).toMatchObject({ code: 2, stderr: expect.stringContaining(`(what there is: ${help})`) });
 });
 
+test.each([
+  [['trce', 'x'], '(Did you mean trace?)'],
+  [['jobs', '--stat', 'x'], '(Did you mean --state?)'],
+  [['schedule', 'lst'], '(Did you mean list?)'],
+])('a slip of the pen is understood: %j', async (args, words) => {
+  expect((await cronium(args)).stderr).toContain(words);
+});
+
+test.each([[['delete', 'x']], [['remove', 'x']], [['create', 'x']]])(
+  'what is far is not suggested: %j',
+  async (args) => {
+    expect(await cronium(args)).toMatchObject({
+      code: 2,
+      stderr: expect.not.stringContaining('Did you mean'),
+    });
+  },
+);
+
 describe('which fleet', () => {
   test('none: says how to start or name one', async () => {
     const ran = await cronium(['jobs'], { cwd: tempFolder() });
@@ -184,6 +202,7 @@ describe('errors', () => {
     [['nonsense'], 'unknown command'],
     [['run', '--input', '{', 'x'], '--input is not JSON'],
     [['run', '--env', 'CRONIUM_X=1', 'x'], 'CRONIUM_'],
+    [['jobs', '--label', 'foo'], 'It must be name=value.'],
   ])('%j is a usage error', async (args, words) => {
     const { env } = await fleetThat({});
     const ran = await cronium(args, { env });

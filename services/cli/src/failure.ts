@@ -57,7 +57,6 @@ function nextStep(error: CroniumApiError): string {
 /** Where to look up what there is of that kind. */
 const LISTS: readonly (readonly [RegExp, string])[] = [
   [/\/batches\/[^/]+(\/\w+)?$/, 'List what there is: cronium batches'],
-  [/\/jobs\/[^/]+\/death$/, 'How it ended: cronium job <id>'],
   [/\/jobs\/[^/]+(\/(logs|trace|why|cancel|retry))?$/, 'List what there is: cronium jobs'],
   [/\/workers\//, 'List what there is: cronium workers'],
   [/\/schedules\//, 'List what there is: cronium schedule list'],
@@ -65,6 +64,8 @@ const LISTS: readonly (readonly [RegExp, string])[] = [
 ];
 
 function whenMissing(path: string): string {
+  const job = /\/jobs\/([^/]+)\/death$/.exec(path)?.[1];
+  if (job !== undefined) return `\nHow it stands: cronium why ${job}. List what there is: cronium jobs`;
   const step = LISTS.find(([of]) => of.test(path))?.[1];
   return step === undefined ? '' : `\n${step}`;
 }

@@ -63,15 +63,18 @@ test('top without a terminal is one look, and names what is away', async () => {
   expect(ran.stdout).toMatch(/^0\/0 nodes ready .*\nnodes: .*\n$/);
 });
 
-test('pausing a pool that no node serves says so, for it may be a slip', async () => {
+test.each([
+  ['pause', 'pause', 'paused'],
+  ['unpause', 'resume', 'goes on'],
+])('%s of a pool that no node serves says so, for it may be a slip', async (command, verb, done) => {
   const { env } = await fleetThat({
-    'POST /v1/queues/default/pause': { pool: 'default', paused: true },
-    'POST /v1/queues/defualt/pause': { pool: 'defualt', paused: true },
+    [`POST /v1/queues/default/${verb}`]: { pool: 'default', paused: true },
+    [`POST /v1/queues/defualt/${verb}`]: { pool: 'defualt', paused: true },
     'GET /v1/workers': { workers: [{ node: 'a', state: 'ready', busy: 0, pools: ['default'] }] },
   });
-  expect(await cronium(['pause', 'default'], { env })).toMatchObject({ code: 0, stderr: '' });
-  const slip = await cronium(['pause', 'defualt'], { env });
-  expect(slip).toMatchObject({ code: 0, stdout: 'defualt paused\n' });
+  expect(await cronium([command, 'default'], { env })).toMatchObject({ code: 0, stderr: '' });
+  const slip = await cronium([command, 'defualt'], { env });
+  expect(slip).toMatchObject({ code: 0, stdout: `defualt ${done}\n` });
   expect(slip.stderr).toContain('No worker serves defualt now');
 });
 
@@ -165,7 +168,8 @@ const NODE = {
 
 test.each([
   [['drain', 'b'], 'cronium workers'],
-  [['death', 'job_000000000009'], 'cronium job'],
+  [['death', 'job_000000000009'], 'cronium why job_000000000009'],
+  [['batch', 'batch_00000000000x'], 'cronium batches'],
   [['job', 'job_000000000009'], 'cronium jobs'],
 ])('an error of %j names the next step', async (args, step) => {
   const { env } = await fleetThat({});

@@ -1,3 +1,4 @@
+import { editDistance } from '@cronium/config';
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { addArtifacts } from './commands/artifacts.ts';
@@ -39,6 +40,7 @@ export function buildProgram(run: Run): Command {
     .option('--json', 'print JSON, for programs')
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(withNearOnly(text)) })
     .addHelpText('after', EXAMPLES);
   for (const add of [
     addRun,
@@ -61,6 +63,20 @@ export function buildProgram(run: Run): Command {
     add(program, run);
   leadToHelp(program, 'cronium');
   return program;
+}
+
+const SUGGESTION = /'(?:--)?([^']+)'\n\(Did you mean (?:one of )?([^?]+)\?\)/;
+
+/** commander suggests what shares half of its letters: `death` for `delete`. Only a slip of the pen is worth a guess. */
+function withNearOnly(text: string): string {
+  const [, given = '', suggested = ''] = SUGGESTION.exec(text) ?? [];
+  const near = suggested.split(', ').filter((name) => isSlip(given, name.replace(/^--/, '')));
+  const question = near.length === 0 ? '' : `\n(Did you mean ${near.join(' or ')}?)`;
+  return text.replace(/\n\(Did you mean [^?]+\?\)/, question);
+}
+
+function isSlip(given: string, meant: string): boolean {
+  return editDistance(given, meant) <= (meant.length < 7 ? 1 : 2);
 }
 
 /** A wrong call leads to the help of the command that was called. */

@@ -28,17 +28,25 @@ export const addControl: Register = (program, run) => {
     .description('Lets a drained node take jobs again.')
     .argument('<node>')
     .action(run((context, node: string) => control(context, [node], 'resumed', resumeNode)));
-  program.command('pause').description('Lets the jobs of a pool wait.').argument('<pool>').action(run(pause));
+  program
+    .command('pause')
+    .description('Lets the jobs of a pool wait.')
+    .argument('<pool>')
+    .action(run((context, pool: string) => setPool(context, pool, { done: 'paused', act: pausePool })));
   program
     .command('unpause')
     .description('Lets the jobs of a paused pool go on.')
     .argument('<pool>')
-    .action(run((context, pool: string) => control(context, [pool], 'goes on', unpausePool)));
+    .action(run((context, pool: string) => setPool(context, pool, { done: 'goes on', act: unpausePool })));
 };
 
 /** A pool has no list of its own: one that no node serves may be about to be, or be a slip of the pen. */
-async function pause(context: Context, pool: string): Promise<number> {
-  const code = await control(context, [pool], 'paused', pausePool);
+async function setPool(
+  context: Context,
+  pool: string,
+  { done, act }: { readonly done: string; readonly act: Control },
+): Promise<number> {
+  const code = await control(context, [pool], done, act);
   const { workers } = await context.client().workers({ signal: context.signal });
   if (!workers.some(({ pools, state }) => state !== 'gone' && pools.includes(pool)))
     await note(context, `No worker serves ${pool} now. Pools stand in: cronium workers`);

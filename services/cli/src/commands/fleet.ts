@@ -1,10 +1,9 @@
-import type { QueueCounts, WorkersView } from '@cronium/contracts';
+import type { WorkersView } from '@cronium/contracts';
 import { type Context, note, print } from '../context.ts';
 import { ago, type Column, type Paint, paintState, queueColumns, table } from '../render/index.ts';
 import type { Register } from './register.ts';
 
 type Worker = WorkersView['workers'][number];
-type Queue = QueueCounts['queues'][number];
 
 /** Commands that show the fleet as a whole. */
 export const addFleet: Register = (program, run) => {
@@ -56,16 +55,10 @@ async function queues(context: Context): Promise<undefined> {
   const { paint } = context.terminal.out;
   const options = { width: context.terminal.width, paint };
   await print(context, view, () =>
-    view.queues.length === 0 ? [] : table(view.queues, namedQueueColumns, options),
+    view.queues.length === 0 ? [] : table(view.queues, queueColumns, options),
   );
   if (view.queues.length === 0) await note(context, 'No queue yet; the first job of a pool makes one.');
 }
-
-const namedQueueColumns: Column<Queue>[] = [
-  { title: 'POOL', value: ({ pool }) => pool, flexible: true },
-  { title: 'REQUIRES', value: ({ requires }) => pairs(requires) || '-', flexible: true },
-  ...queueColumns,
-];
 
 function pairs(record: Readonly<Record<string, string>>): string {
   return Object.entries(record)

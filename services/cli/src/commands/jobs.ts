@@ -1,7 +1,7 @@
 import type { JobSummary } from '@cronium/contracts';
 import { type Context, note, print } from '../context.ts';
 import { ago, type Column, type Paint, paintState, ran, table } from '../render/index.ts';
-import { numberOption, type Register } from './register.ts';
+import { labelOption, numberOption, type Register } from './register.ts';
 
 interface JobsOptions {
   readonly state?: string;
@@ -22,7 +22,7 @@ export const addJobs: Register = (program, run) => {
     .option('--state <state>', 'queued, running, succeeded, failed, timed_out, cancelled, lost, …')
     .option('--batch <id>', 'of one batch')
     .option('--pool <pool>', 'of one pool')
-    .option('--label <name=value>', 'with this label')
+    .option('--label <name=value>', 'with this label', labelOption)
     .option('--name <text>', 'whose name has this text')
     .option('--from <time>', 'accepted at this time (ISO 8601) or later')
     .option('--to <time>', 'accepted before this time')

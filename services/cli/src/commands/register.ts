@@ -32,3 +32,9 @@ export function pairOption(text: string, before: Record<string, string> | undefi
   if (equals < 1) throw new InvalidArgumentError('It must be name=value.');
   return { ...before, [text.slice(0, equals)]: text.slice(equals + 1) };
 }
+
+/** One label to look for, `name=value` or `name:value`, as it is. */
+export function labelOption(text: string): string {
+  if (!/^[^:=]+[:=]/.test(text)) throw new InvalidArgumentError('It must be name=value.');
+  return text;
+}

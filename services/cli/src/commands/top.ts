@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { CroniumClient } from '@cronium/client';
-import type { JobSummary } from '@cronium/contracts';
+import type { JobPage } from '@cronium/contracts';
 import { type Context, print } from '../context.ts';
 import { explain } from '../failure.ts';
 import { type TopView, topLines } from '../render/index.ts';
@@ -11,7 +11,7 @@ interface TopOptions {
   readonly once?: boolean;
 }
 
-const JOBS_SHOWN = 100;
+const JOBS_READ = 100;
 const ALTERNATE = '\u001b[?1049h\u001b[?25l';
 const NORMAL = '\u001b[?25h\u001b[?1049l';
 const HOME = '\u001b[H';
@@ -70,12 +70,15 @@ async function look(context: Context): Promise<TopView> {
   const [{ workers }, { queues }, running, failed] = await Promise.all([
     read('nodes', client.workers({ signal }), { workers: [] }),
     read('queues', client.queues({ signal }), { queues: [] }),
-    read('running jobs', jobsIn(client, 'claimed,preparing,running,draining', signal), []),
-    read('failed jobs', jobsIn(client, 'failed,timed_out,lost', signal), []),
+    read('running jobs', jobsIn(client, 'claimed,preparing,running,draining', signal), NONE),
+    read('failed jobs', jobsIn(client, 'failed,timed_out,lost', signal), NONE),
   ]);
-  return { workers, queues, running, failed, missing };
+  const hasMore = { running: running.cursor !== null, failed: failed.cursor !== null };
+  return { workers, queues, running: running.jobs, failed: failed.jobs, hasMore, missing };
 }
 
-async function jobsIn(client: CroniumClient, state: string, signal: AbortSignal): Promise<JobSummary[]> {
-  return (await client.jobPage({ state, limit: JOBS_SHOWN }, { signal })).jobs;
+const NONE: JobPage = { jobs: [], cursor: null };
+
+function jobsIn(client: CroniumClient, state: string, signal: AbortSignal): Promise<JobPage> {
+  return client.jobPage({ state, limit: JOBS_READ }, { signal });
 }

@@ -55,6 +55,7 @@ const view = (more: Partial<TopView> = {}): TopView => ({
   ],
   running: Array.from({ length: 40 }, (_, n) => job(n)),
   failed: [job(90, { state: 'failed', cause: 'oom', endedAt: '2026-01-01T11:59:55.000Z', runMs: 4200 })],
+  hasMore: { running: false, failed: false },
   missing: [],
   ...more,
 });
@@ -87,4 +88,23 @@ test('names what could not be read', () => {
     missing: ['nodes: cannot be reached'],
   });
   expect(lines(away, 20)).toEqual([expect.stringContaining('0/0 nodes ready'), 'nodes: cannot be reached']);
+});
+
+test('of failed jobs the newest few are shown, and that there are more than were read', () => {
+  const failed = Array.from({ length: 100 }, (_, n) => job(n, { state: 'failed' }));
+  const hasMore = { running: false, failed: true };
+  const shown = lines(view({ running: [], failed, hasMore }), Number.POSITIVE_INFINITY);
+  expect(shown).toContain('FAILED (100+)');
+  expect(shown.slice(-2)).toEqual([expect.stringMatching(/^job_000000000009 /), '… and 90+ more']);
+  expect(lines(view({ running: [], failed: failed.slice(0, 11) }), 100).at(-1)).toBe('… and 1 more');
+});
+
+test('a queue is named by its pool and what its jobs need', () => {
+  const queues = view().queues.map((queue) => ({
+    ...queue,
+    name: 'x.1f2e',
+    requires: { 'service:db': 'true' },
+  }));
+  const shown = lines(view({ queues }), 100);
+  expect(shown.join('\n')).toMatch(/^QUEUE .*\ndefault service:db=true +open +120/m);
 });

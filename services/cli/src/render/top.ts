@@ -11,6 +11,8 @@ export interface TopView {
   readonly running: readonly JobSummary[];
   /** That ended badly, newest first. */
   readonly failed: readonly JobSummary[];
+  /** Of which there are more than were read. */
+  readonly hasMore: { readonly running: boolean; readonly failed: boolean };
   /** What could not be read, and why. */
   readonly missing: readonly string[];
 }
@@ -23,40 +25,54 @@ export interface TopOptions {
 }
 
 const MIN_ROWS = 2;
+const MOST_FAILED = 10;
 
 /** The lines of a screen: totals, nodes, queues, running and failed jobs, each cut to its share of the height. */
 export function topLines(view: TopView, options: TopOptions): string[] {
   const { paint } = options;
   const head = [totals(view, options), ...view.missing.map((text) => paint('red', text))];
   const sections = [
-    section('NODES', nodeTable(view, options), view.workers.length),
-    section('QUEUES', queueTable(view, options), view.queues.length),
-    section('RUNNING', jobTable(view.running, options), view.running.length),
-    section('FAILED', jobTable(view.failed, options), view.failed.length),
-  ].filter(({ rows }) => rows > 0);
+    section('NODES', nodeTable(view, options)),
+    section('QUEUES', queueTable(view, options)),
+    section('RUNNING', jobTable(view.running, options), { hasMore: view.hasMore.running }),
+    section('FAILED', jobTable(view.failed, options), { hasMore: view.hasMore.failed, most: MOST_FAILED }),
+  ].filter(({ lines }) => lines.length > 1);
   const room = options.height - head.length - sections.length * 2;
   const sizes = shares(
-    sections.map(({ lines }) => lines.length),
+    sections.map(({ lines, isCut }) => lines.length + (isCut ? 1 : 0)),
     room,
   );
   return [
     ...head,
-    ...sections.flatMap(({ title, lines }, index) => [
+    ...sections.flatMap((one, index) => [
       '',
-      paint('dim', title),
-      ...shortened(lines, sizes[index] ?? 0, paint),
+      paint('dim', one.title),
+      ...shortened(one, sizes[index] ?? 0, paint),
     ]),
   ].slice(0, options.height);
 }
 
 interface Section {
   readonly title: string;
+  /** A title line and a line for each row that may be shown. */
   readonly lines: readonly string[];
+  /** How many rows were read. */
   readonly rows: number;
+  /** There are more rows than were read. */
+  readonly hasMore: boolean;
+  /** There are more rows than `lines` has. */
+  readonly isCut: boolean;
 }
 
-function section(title: string, lines: readonly string[], rows: number): Section {
-  return { title: `${title} (${rows})`, lines, rows };
+function section(
+  title: string,
+  all: readonly string[],
+  { hasMore = false, most = Number.POSITIVE_INFINITY }: { hasMore?: boolean; most?: number } = {},
+): Section {
+  const rows = all.length - 1;
+  const lines = all.slice(0, most + 1);
+  const isCut = hasMore || lines.length < all.length;
+  return { title: `${title} (${rows}${hasMore ? '+' : ''})`, lines, rows, hasMore, isCut };
 }
 
 /** Gives each what it wants, and to the greedy ones equal shares of what is left. */
@@ -75,9 +91,12 @@ function shares(wanted: readonly number[], room: number): number[] {
   return sizes.map((size, index) => Math.max(size, Math.min(MIN_ROWS, wanted[index] ?? 0)));
 }
 
-function shortened(lines: readonly string[], size: number, paint: Paint): string[] {
-  if (lines.length <= size) return [...lines];
-  return [...lines.slice(0, size - 1), paint('dim', `… and ${lines.length - size + 1} more`)];
+function shortened({ lines, rows, hasMore, isCut }: Section, size: number, paint: Paint): string[] {
+  if (!isCut && lines.length <= size) return [...lines];
+  const shown = lines.slice(0, Math.max(1, size - 1));
+  const left = rows - (shown.length - 1);
+  const number = left === 0 ? '' : `${left}${hasMore ? '+' : ''} `;
+  return [...shown, paint('dim', `… and ${number}more`)];
 }
 
 function totals({ workers, queues }: TopView, { paint, nowMs, width }: TopOptions): string {
@@ -119,12 +138,8 @@ function bar(part: number, whole: number): string {
 }
 
 function queueTable({ queues }: TopView, { paint, width }: TopOptions): string[] {
-  const columns: Column<QueueCounts['queues'][number]>[] = [
-    { title: 'QUEUE', value: ({ name }) => name, flexible: true },
-    ...queueColumns,
-  ];
   const busiest = [...queues].sort((a, b) => b.waiting - a.waiting);
-  return table(busiest, columns, { width, paint });
+  return table(busiest, queueColumns, { width, paint });
 }
 
 function jobTable(jobs: readonly JobSummary[], { paint, nowMs, width }: TopOptions): string[] {

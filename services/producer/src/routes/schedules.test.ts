@@ -84,6 +84,15 @@ describe('/v1/schedules', () => {
   });
 });
 
+test('a name that cannot be is refused with what a name may hold', async () => {
+  await using app = await startApp();
+  const answer = await put(app, 'bad%20name', { everySeconds: 60 });
+  expect(answer.status).toBe(422);
+  const { errors } = (await answer.json()) as { errors: { path: string; message: string }[] };
+  expect(errors).toEqual([{ path: 'name', message: expect.stringContaining('letters, digits, dots') }]);
+  expect((await app.request('/v1/schedules/bad%20name')).status).toBe(404);
+});
+
 describe('a schedule', () => {
   test('starts its job once at each time, however many producers look, also after a crash in between', async () => {
     await using app = await startApp();

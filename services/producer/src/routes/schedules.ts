@@ -15,6 +15,8 @@ import { nextTime, RhythmError } from '../schedules/rhythm.ts';
 import { body, describe, json, pathParameter } from './openapi.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const NAME_RULE =
+  'must be 1 to 63 letters, digits, dots, underscores and dashes, and begin with a letter or a digit';
 const MOST_SCHEDULES = 10_000;
 const name = pathParameter('name', 'The schedule.');
 
@@ -90,6 +92,8 @@ async function existing(context: AppContext, { schedules }: Services) {
 }
 
 async function put(context: AppContext, services: Services): Promise<Response> {
+  if (!NAME.test(context.req.param('name') ?? ''))
+    throw problems.invalid([{ path: 'name', message: NAME_RULE }], 'schedule');
   mediaType(context, ['application/json']);
   const schedule = await withJsonBody(context, services, {
     maxBytes: services.limits.jobBytes,

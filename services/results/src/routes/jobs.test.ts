@@ -143,8 +143,18 @@ test('wrong queries are named', async () => {
   const { errors } = await bodyOf<ProblemBody>(response);
   expect(response.status).toBe(400);
   expect(errors.map(({ path }) => path).toSorted()).toEqual(['colour', 'from', 'label', 'limit', 'state[0]']);
+  expect(errors.find(({ path }) => path === 'label')?.message).toBe('must be name=value or name:value');
   expect((await service.get('/v1/jobs?cursor=abc')).status).toBe(400);
   expect((await service.get('/v1/jobs?name=%00')).status).toBe(400);
+});
+
+test('a death of a job that has not ended tells its state', async () => {
+  const id = newJobId();
+  await ingestAttempts(service.deps.db, successOf(id).slice(0, 3));
+  const answer = await service.get(`/v1/jobs/${id}/death`);
+  expect(answer.status).toBe(404);
+  const { detail } = await bodyOf<{ detail: string }>(answer);
+  expect(detail).toBe(`There is no death of job ${id}: it has not ended, it is running.`);
 });
 
 test('a death is served for an attempt that failed, and 404 for one that did not', async () => {

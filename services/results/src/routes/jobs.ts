@@ -18,16 +18,17 @@ import { paging, time } from './paging.ts';
 import { bytesResponse } from './streams.ts';
 import { toSummary, toView } from './views.ts';
 
-const many = <T extends z.ZodType>(item: T) =>
-  z.union([item.transform((one) => [one]), z.array(item)]).optional();
 const states = z
   .string()
   .transform((text) => text.split(','))
   .pipe(z.array(z.enum(JOB_STATES)));
-const label = z
-  .string()
-  .regex(/^[^:=]+[:=]/, { error: 'must be name=value or name:value' })
-  .transform((text) => text.replace(/[:=]/, '='));
+const LABEL = /^[^:=]+[:=]/;
+/** One, or as many as are given. */
+const labels = z
+  .union([z.string(), z.array(z.string())])
+  .transform((given) => [given].flat())
+  .refine((all) => all.every((one) => LABEL.test(one)), { error: 'must be name=value or name:value' })
+  .transform((all) => all.map((one) => one.replace(/[:=]/, '=')));
 const positive = z
   .string()
   .regex(/^[1-9]\d{0,8}$/, { error: 'must be a whole number from 1' })
@@ -42,7 +43,7 @@ export const listQuery = z.strictObject({
   state: states.optional(),
   batch: z.string().optional(),
   pool: z.string().optional(),
-  label: many(label),
+  label: labels.optional(),
   name: z.string().optional(),
   from: time.optional(),
   to: time.optional(),
@@ -143,9 +144,10 @@ export function jobRoutes(deps: Deps): Hono<Env> {
     const attempt = query.attempt ?? job.attempt;
     const row = await attemptRow(db, attemptIdOf(job.id, attempt));
     const death = row && toFacts(row).outcome?.death;
-    if (!death)
-      throw problems.notFound(`death of attempt ${attempt} of job ${job.id}: it ${fate(row?.state)}`);
-    return c.json(death);
+    if (death) return c.json(death);
+    if (attempt === job.attempt && !isTerminal(job.state as JobState))
+      throw problems.notFound(`death of job ${job.id}: it has not ended, it is ${job.state}`);
+    throw problems.notFound(`death of attempt ${attempt} of job ${job.id}: it ${fate(row?.state)}`);
   });
   return app;
 }

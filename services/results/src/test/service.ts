@@ -110,5 +110,5 @@ export async function bodyOf<T>(response: Response | Promise<Response>): Promise
 /** The part of a problem document that tests look at. */
 export interface ProblemBody {
   readonly detail: string;
-  readonly errors: readonly { readonly path: string }[];
+  readonly errors: readonly { readonly path: string; readonly message: string }[];
 }
