@@ -58,11 +58,11 @@ test('a connection that breaks after a write was sent: it is sent again, a chang
   expect(keys).toEqual([expect.stringMatching(/^[\da-f-]{36}$/), keys[0]]);
 });
 
-test('what twice is not like once is sent when results answers, and never again', async () => {
+test('what twice is not like once is sent when results is ready, and never again', async () => {
   const body = JSON.stringify({ tool: 'slack', action: 'send-message', config: {} });
   const tool = () => fixture.call('/tool-actions/execute', { method: 'POST', body });
   // As a balancer does that has nobody behind it.
-  fixture.results.nextHealth.push('drop', 'drop');
+  fixture.results.nextReady.push('drop', 'drop');
   expect((await tool()).status).toBe(200);
   expect(fixture.results.received).toHaveLength(1);
   fixture.results.next.push('drop');
@@ -70,6 +70,55 @@ test('what twice is not like once is sent when results answers, and never again'
   expect(answer.status).toBe(503);
   expect(answer.json()).toMatchObject({ detail: expect.stringMatching(/not known/) });
   expect(fixture.results.received).toHaveLength(2);
+});
+
+const UNREADY = { status: 503, json: { status: 503, detail: 'PostgreSQL does not answer' } } as const;
+const upload = () => fixture.execution('/artifacts/a', { method: 'PUT', body: 'bytes' });
+
+test('an upload waits while results listens but cannot serve yet, and its body is sent once', async () => {
+  fixture.results.nextReady.push(UNREADY, UNREADY, UNREADY);
+  expect((await upload()).status).toBe(200);
+  expect(fixture.results.received.map(({ body }) => body.toString())).toEqual(['bytes']);
+});
+
+test('an upload that broke is answered when results is ready for it again', async () => {
+  fixture.results.next.push('drop');
+  fixture.results.nextReady.push({ status: 200 }, 'drop', UNREADY);
+  const broken = await upload();
+  expect([broken.status, broken.headers['retry-after']]).toEqual([503, '1']);
+  expect(fixture.results.nextReady).toEqual([]);
+  expect((await upload()).status).toBe(200);
+});
+
+test('an upload that breaks in its middle is answered when results is there again', async () => {
+  await using cut = await boundSidecar();
+  const restarted = Promise.withResolvers<void>();
+  let isBroken = false;
+  cut.results.onConnection((socket) =>
+    socket.once('data', async (bytes) => {
+      if (isBroken || !bytes.toString('latin1').startsWith('PUT')) return;
+      isBroken = true;
+      cut.results.nextReady.push('drop', 'drop');
+      await cut.results.stop();
+      await cut.results.start().then(restarted.resolve, restarted.reject);
+    }),
+  );
+  const put = () => cut.execution('/artifacts/a', { method: 'PUT', body: Buffer.alloc(20_000_000) });
+  expect((await put()).status).toBe(503);
+  await restarted.promise;
+  expect(cut.results.nextReady).toEqual([]);
+  expect((await put()).status).toBe(200);
+});
+
+test('an upload that results puts off although it is ready is answered as late as other calls', async () => {
+  await using patient = await boundSidecar({ limits: { patienceMs: 2000 } });
+  patient.results.answer = () => UNREADY;
+  const write = patient.execution('/output', { method: 'POST', body: '{"data":1}' });
+  await eventually(() => patient.results.received.length > 2, { what: 'the write was tried three times' });
+  const put = patient.execution('/artifacts/a', { method: 'PUT', body: 'bytes' });
+  const first = await Promise.race([write.then(() => 'the write'), put.then(() => 'the upload')]);
+  expect(first).toBe('the write');
+  expect([(await put).status, (await put).json()]).toEqual([503, UNREADY.json]);
 });
 
 test('the end of the attempt ends what still waits', async () => {

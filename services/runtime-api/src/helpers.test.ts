@@ -140,6 +140,16 @@ test.concurrent.each(LANGUAGES)('trouble: $name', async (language) => {
   expect(new Set([a, b, c, d]).size).toBe(4);
 });
 
+test.concurrent.each(LANGUAGES)('an artifact outlasts two outages: $name', async (language) => {
+  await using fixture = await boundSidecar();
+  storeVariables(fixture.results);
+  const away = Array.from({ length: 6 }, () => ({ status: 503, json: { detail: 'away' } }));
+  fixture.results.nextReady.push(...away, { status: 200 }, ...away);
+  fixture.results.next.push('drop');
+  const steps = TABLE.filter(({ call, fails }) => call === 'artifact' && fails === undefined);
+  expect(await outcomes(language, steps, through(fixture))).toEqual(steps.map(expected));
+});
+
 const MANY = {
   'Node, ES module': `import cronium from 'cronium';
 const calls = Array.from({ length: 1000 }, () => cronium.incrementVariable('many'));

@@ -9,6 +9,7 @@ const MIN_LEFT_MS = 1000;
  * and have as much again to spare: with the helpers' 3 tries, calls that wait 20 s each carry it over a minute.
  */
 export class Patience {
+  readonly #milliseconds: number;
   readonly #sinceMs = performance.now();
   readonly #untilMs: number;
   readonly #signal: AbortSignal;
@@ -16,6 +17,7 @@ export class Patience {
 
   /** @param signal ends the waiting early; its reason is thrown */
   constructor(milliseconds: number, signal: AbortSignal) {
+    this.#milliseconds = milliseconds;
     this.#untilMs = this.#sinceMs + milliseconds;
     this.#signal = signal;
   }
@@ -23,6 +25,16 @@ export class Patience {
   /** What is left of a time that began with the request; a second at least. */
   leftOf(milliseconds: number): number {
     return Math.max(MIN_LEFT_MS, this.#sinceMs + milliseconds - performance.now());
+  }
+
+  /** As much patience, from now on, but for no longer than this. */
+  anew(longestMs: number): Patience {
+    return new Patience(Math.min(this.#milliseconds, longestMs), this.#signal);
+  }
+
+  /** Waits until the time is over. @throws the signal's reason */
+  spend(): Promise<void> {
+    return pause(Math.max(0, this.#untilMs - performance.now()), this.#signal);
   }
 
   /**

@@ -7,6 +7,8 @@ import { RefusedError, tooLarge, unavailable } from './problems.ts';
 
 const CONNECT_TIMEOUT_MS = 2000;
 const HEALTH_TIMEOUT_MS = 2000;
+/** Results itself waits 3 s for what it needs, and then says what is missing. */
+const READY_TIMEOUT_MS = 5000;
 const MAX_CONNECTIONS = 64;
 /** The headers that mean something to the job; the connection's own stay behind. */
 const KEPT = ['content-type', 'content-length', 'retry-after', 'etag', 'www-authenticate'];
@@ -37,7 +39,8 @@ export interface Upload {
 /** Passes requests on to results. Safe to call concurrently. */
 export interface Relay {
   /**
-   * Waits, as long as the request has patience, while results is away.
+   * Waits, as long as the request has patience, while results is away. An upload whose body was taken in vain can be sent
+   * again by the job alone: it hears of the failure when results is ready again, or as late as of any other call's.
    * @returns the answer of results as it came
    * @throws RefusedError 503 when results can't be reached, 413 when an upload is too long
    */
@@ -74,20 +77,24 @@ export function resultsRelay(resultsUrl: string): Relay {
       ? process.getBuiltinModule('node:https').request(base, signalled)
       : requestHttp(base, { ...signalled, agent: keeps && agent });
   };
-  const reachable = async () => {
-    const request = open('/health', { method: 'GET' });
-    const answer = answered(request, HEALTH_TIMEOUT_MS);
+  const isFine = (path: string, timeoutMs: number) => {
+    const request = open(path, { method: 'GET' });
+    const answer = answered(request, timeoutMs);
     request.end();
     return answer.then(
       (message) => message.resume().statusCode === 200,
       () => false,
     );
   };
-  const answers = async () => {
-    if (!(await reachable())) throw new NoAnswerError('results does not answer', { sent: false });
+  const ready = async () => {
+    const isReady = await isFine('/ready', READY_TIMEOUT_MS);
+    if (!isReady) throw new NoAnswerError('results is not ready', { sent: false });
   };
   return {
     async send(request, { patience, signal }) {
+      const isPassing = (error: unknown) =>
+        error instanceof NotNowError ||
+        (error instanceof NoAnswerError && (request.repeatable || !error.sent));
       const attempt = async () => {
         const timeoutMs = Math.min(request.timeoutMs, patience.leftOf(request.withinMs));
         const answer = await ask(open, { ...request, timeoutMs }, signal);
@@ -95,17 +102,39 @@ export function resultsRelay(resultsUrl: string): Relay {
         answer.resume();
         throw new NotNowError('results is not available');
       };
-      const isPassing = (error: unknown) =>
-        error instanceof NotNowError ||
-        (error instanceof NoAnswerError && (request.repeatable || !error.sent));
-      // A connection alone may be one to a balancer: what cannot be sent again is not sent before results answers.
-      if (!request.repeatable) await patience.outlast(answers, isPassing).catch(refusal);
-      return answerOf(await patience.outlast(attempt, isPassing).catch(refusal));
+      // A connection alone may be one to a balancer: what cannot be sent again is not sent before results can serve it.
+      if (!request.repeatable) await patience.outlast(ready, isPassing).catch(refusal);
+      const answer = patience.outlast(attempt, isPassing);
+      if (!isHeld(request.body)) {
+        await untilWorthAnother(answer, ready, () => patience.anew(patience.leftOf(request.withinMs)));
+      }
+      return answerOf(await answer.catch(refusal));
     },
-    reachable,
+    reachable: () => isFine('/health', HEALTH_TIMEOUT_MS),
     close: () => agent.destroy(),
   };
 }
+
+/** Waits after an upload whose body was taken in vain, until the job may send it again with hope. */
+async function untilWorthAnother(
+  answer: Promise<IncomingMessage>,
+  ready: () => Promise<void>,
+  patience: () => Patience,
+): Promise<void> {
+  try {
+    const { statusCode } = await answer;
+    // What results lacks although it was ready, its readiness does not show.
+    if (statusCode === 503) await patience().spend();
+  } catch (error) {
+    if (!isUnsure(error)) return;
+    const isNotReady = (failure: unknown) => failure instanceof NoAnswerError;
+    await patience()
+      .outlast(ready, isNotReady)
+      .catch(() => undefined);
+  }
+}
+
+const isUnsure = (error: unknown): boolean => error instanceof NoAnswerError && error.sent;
 
 const isHeld = (body: RelayRequest['body']): boolean => body === undefined || body instanceof Uint8Array;
 
@@ -114,8 +143,7 @@ function refusal(error: unknown): never {
   if (error instanceof NotNowError) {
     throw unavailable('The results service is not available at the moment. Try again.', error);
   }
-  const unsure = error instanceof NoAnswerError && error.sent;
-  const detail = unsure
+  const detail = isUnsure(error)
     ? 'The results service did not answer; whether it did what was asked is not known. Try again.'
     : 'The results service cannot be reached. Nothing was written; try again.';
   throw unavailable(detail, error);

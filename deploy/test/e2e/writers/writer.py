@@ -1,5 +1,5 @@
 # Each kind of write again and again, all kinds at once, until the variable `end` says so. Prints the number of each.
-import os, time
+import os, time, traceback
 from concurrent.futures import ThreadPoolExecutor
 import cronium
 
@@ -30,5 +30,14 @@ def again(name):
         time.sleep(1)
 
 
+def again_or_end(name):
+    try:
+        again(name)
+    except BaseException:
+        traceback.print_exc()
+        # The first that fails ends all: an exit would wait for the other threads.
+        os._exit(1)
+
+
 with ThreadPoolExecutor(len(writes)) as pool:
-    list(pool.map(again, writes))
+    list(pool.map(again_or_end, writes))

@@ -24,9 +24,8 @@ again() { # WRITE
   done
 }
 
-pids=()
+# The first that fails ends all.
 for write in count compared list output artifact; do
-  again "$write" &
-  pids+=($!)
+  { again "$write" || kill "$$"; } &
 done
-for pid in "${pids[@]}"; do wait "$pid" || exit; done
+wait

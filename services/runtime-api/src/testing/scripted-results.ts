@@ -23,8 +23,8 @@ export class ScriptedResults {
   readonly received: Received[] = [];
   /** Answers of the next requests, in their order; the ones after those are `answer`'s. */
   readonly next: ScriptedAnswer[] = [];
-  /** Like `next`, of the requests that only ask whether it is there. */
-  readonly nextHealth: ScriptedAnswer[] = [];
+  /** Answers of the next questions whether it is ready; as long as there are any, others that come get the first of them too. */
+  readonly nextReady: ScriptedAnswer[] = [];
   /** How long each answer is held back. */
   delayMs = 0;
   answer: (request: Received) => ScriptedAnswer = () => ({ status: 200, json: { success: true } });
@@ -37,15 +37,20 @@ export class ScriptedResults {
       const body = await buffer(message).catch(() => undefined);
       if (body === undefined) return;
       const request = { method, url, headers, body };
-      if (url !== '/health') this.received.push(request);
-      const health = url === '/health' ? (this.nextHealth.shift() ?? { status: 200 }) : undefined;
-      const answer = health ?? this.next.shift() ?? this.answer(request);
+      const answer = this.#answerTo(request);
       if (this.delayMs > 0) await pause(this.delayMs);
       if (answer === 'hang') return;
       if (answer === 'drop') return void message.socket.destroy();
       response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
       response.end('json' in answer ? JSON.stringify(answer.json) : undefined);
     });
+  }
+
+  #answerTo(request: Received): ScriptedAnswer {
+    if (request.url === '/health') return { status: 200 };
+    if (request.url === '/ready') return this.nextReady.shift() ?? { status: 200 };
+    this.received.push(request);
+    return this.next.shift() ?? this.nextReady[0] ?? this.answer(request);
   }
 
   get port(): number {
