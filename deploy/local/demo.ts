@@ -10,6 +10,7 @@ import { followBatch, type Screen } from './demo/follow.ts';
 import { countTable, otherTable } from './demo/report.ts';
 import { textsIn } from './demo/texts.ts';
 import { startWebServer } from './demo/web-server.ts';
+import { whatNow } from './demo/what-now.ts';
 import { explainStart } from './fleet/explain.ts';
 import { StopSignals } from './fleet/stop-signals.ts';
 
@@ -54,19 +55,10 @@ async function main(options: { keep: boolean; workers: number; portBase: number 
   const stop = new StopSignals(process, say);
   await using fleet = await bringFleet({ ...options, env, report: say, signal: stop.signal });
   const failures = await Promise.race([runDemo(fleet), stop.requested.then(() => ['it was stopped'])]);
-  say('', ...whatNow(fleet));
+  say('', ...whatNow(fleet, options.portBase));
   if (failures.length === 0) return;
   process.stderr.write(`The demo failed:\n${failures.map((one) => `  - ${one}`).join('\n')}\n`);
   process.exitCode = 1;
-}
-
-function whatNow({ goesOn, local }: DemoFleet): string[] {
-  if (goesOn)
-    return [`The dashboard: ${local.dashboardUrl}`, 'The fleet goes on. Stop it with: npm start -- --stop'];
-  return [
-    'Stopping the fleet. All that ran is kept in .cronium/; after npm start the dashboard shows it:',
-    `  ${local.dashboardUrl}`,
-  ];
 }
 
 /** Runs the batch and shows what came out. Returns what did not end as it should. */

@@ -1,6 +1,6 @@
 // Runs a script of this repository with the Node.js that the repository brings, after installing the dependencies when
 // they are missing or differ from package-lock.json. Plain JavaScript without dependencies: the machine's own Node.js
-// (18 or newer) runs it.
+// (20 or newer) runs it.
 //
 //   node deploy/local/ensure.mjs <script> [arguments]
 import { spawn, spawnSync } from 'node:child_process';

@@ -10,7 +10,7 @@ Usage: npm start -- [--workers 2] [--port-base 7070] [--stop]
 
   --workers    how many worker nodes (1 to 16)
   --port-base  the producer's port; results gets the next one, then the workers
-  --stop       stops the fleet of this checkout that runs in another terminal or in the background
+  --stop       stops the fleet of this checkout that runs in another terminal or in the background; so does npm stop
 
 Set CRONIUM_VALKEY_URL, CRONIUM_DATABASE_URL or DOCKER_HOST to use those instead of bringing them. Other CRONIUM_*
 variables reach the services: docs/configuration.md lists them.`;
@@ -65,5 +65,5 @@ Try, in another terminal:
   npx cronium jobs
   npx cronium workers
 
-${process.stdout.isTTY ? 'Ctrl-C stops it.' : 'Stop it with Ctrl-C, or: npm start -- --stop'}`;
+${process.stdout.isTTY ? 'Ctrl-C stops it.' : 'Stop it with Ctrl-C, or: npm stop'}`;
 }

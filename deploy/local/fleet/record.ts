@@ -34,7 +34,7 @@ export class FleetRunningError extends Error {
       [
         `A local fleet runs here already (process ${pid}).`,
         ...where,
-        'Stop it with Ctrl-C there, or: npm start -- --stop',
+        'Stop it with Ctrl-C there, or: npm stop',
       ].join('\n'),
     );
     this.name = 'FleetRunningError';
