@@ -59,6 +59,7 @@ export async function measureTail(stage: Stage, results: StagedService): Promise
     send: async (frames) =>
       logAcks.parse(await post('/internal/v1/logs', 'application/octet-stream', new Uint8Array(frames))),
     isRefusal: () => false,
+    isFault: () => false,
     onError: (error) => failed.reject(error),
   });
   const shipping = shipper.run(stop.signal);

@@ -123,6 +123,16 @@ export const CATALOG = {
     labels: { kind: '`container`, `network` or `volume`' },
   },
   updates_pending: { type: 'gauge', service: 'worker', help: 'Attempts with something untold.' },
+  updates_set_aside: {
+    type: 'gauge',
+    service: 'worker',
+    help: 'Attempts whose update alone results refuses or fails at; each is tried again every 30 s.',
+  },
+  logs_set_aside: {
+    type: 'gauge',
+    service: 'worker',
+    help: 'Attempts whose next chunk of the log alone results fails at; each is tried again every 30 s.',
+  },
   log_bytes_total: {
     type: 'counter',
     service: 'worker',

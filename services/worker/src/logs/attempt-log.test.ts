@@ -6,7 +6,7 @@ import { CHUNK_TARGET_BYTES, decodeChunks, type LogRecord } from '@cronium/contr
 import { eventually } from '@cronium/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { isRefusal, ResultsError } from '../report/results-client.ts';
+import { isFault, isRefusal, ResultsError } from '../report/results-client.ts';
 import { ScriptedResults } from '../testing/scripted-results.ts';
 import { AttemptLog } from './attempt-log.ts';
 import { jobBytes } from './chunk-builder.ts';
@@ -22,6 +22,7 @@ function shipping(options: Partial<ShipperOptions> = {}) {
   const shipper = new Shipper({
     send: (frames, signal) => results.sendLogs(frames, signal),
     isRefusal,
+    isFault,
     onError: (error) => errors.push(error),
     ...options,
   });
@@ -238,4 +239,71 @@ test('a chunk that results refuses for good ends that log and holds no other up'
   await good.write(record('good'), never);
   await Promise.all([expect(bad.close(never)).rejects.toMatchObject({ code: 'REFUSED' }), good.close(never)]);
   expect(results.text(ID)).toBe('good\n');
+});
+
+const jobOf = (attemptId: string) => Number(attemptId.slice(4, 16));
+const idOf = (job: number) => `job_${String(job).padStart(12, '0')}.1`;
+
+test('results failing at one chunk of a log, for ever, holds no other log up; it is stored when that is mended', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: -3, max: 3 }), { minLength: 2, maxLength: 6 }),
+      fc.constantFrom(1, 10 ** 8),
+      async (badChunks, nodeBytes) => {
+        const results = new ScriptedResults();
+        let isMended = false;
+        await using ship = shipping({
+          nodeBytes,
+          setAsideMs: 1,
+          send: async (frames, signal) => {
+            const isBad = decodeChunks(frames).some(
+              ({ header }) => badChunks[jobOf(header.attemptId)] === header.chunk,
+            );
+            if (isBad && !isMended) throw new ResultsError('UNAVAILABLE', 'a fault', { status: 500 });
+            return results.sendLogs(frames, signal);
+          },
+        });
+        const write = async (_: number, job: number) => {
+          const log = ship.log(10 ** 6, { attemptId: idOf(job) });
+          for (const line of ['one', 'two', 'three']) {
+            await log.write(record(line), never);
+            await log.claim(never);
+          }
+          await log.close(never);
+        };
+        const writing = badChunks.map(write);
+        await Promise.all(writing.filter((_, job) => (badChunks[job] ?? 0) < 0));
+        const bad = badChunks.filter((chunk) => chunk >= 0);
+        await eventually(() => ship.shipper.setAside === bad.length, { what: 'the bad ones are set aside' });
+        for (const [job, chunk] of badChunks.entries()) {
+          if (chunk >= 0) expect(results.logs.get(idOf(job))?.headers.length ?? 0).toBe(chunk);
+        }
+        isMended = true;
+        await Promise.all(writing);
+        for (const job of badChunks.keys()) expect(results.text(idOf(job))).toBe('one\ntwo\nthree\n');
+        expect([ship.shipper.setAside, ship.shipper.pendingBytes]).toEqual([0, 0]);
+      },
+    ),
+    { numRuns: 8 },
+  );
+});
+
+test('a log that is set aside is not tried before its time, unless it was results as a whole', async () => {
+  const results = new ScriptedResults();
+  let isBroken = true;
+  let tries = 0;
+  await using ship = shipping({
+    send: async (frames, signal) => {
+      tries += 1;
+      if (isBroken) throw new ResultsError('UNAVAILABLE', 'a fault', { status: 500 });
+      return results.sendLogs(frames, signal);
+    },
+  });
+  const [first, second] = [ship.log(1000, { attemptId: idOf(1) }), ship.log(1000, { attemptId: idOf(2) })];
+  const closing = first.close(never);
+  await eventually(() => ship.shipper.setAside === 1, { what: 'it is set aside' });
+  expect(tries).toBe(3);
+  isBroken = false;
+  await Promise.all([closing, second.close(never)]);
+  expect(tries).toBe(5);
 });

@@ -1,7 +1,8 @@
 import { CHUNK_TARGET_BYTES, type LogPosition, type LogRecord } from '@cronium/contracts';
 import { ChunkBuilder, jobBytes, type Packed } from './chunk-builder.ts';
 import { LastLines } from './last-lines.ts';
-import type { LogStream, Shipper } from './shipper.ts';
+import type { LogStream } from './log-stream.ts';
+import type { Shipper } from './shipper.ts';
 import { Tail } from './tail.ts';
 
 /** A record after a silence waits so long for others, so that a reader sees it soon. */

@@ -1,17 +1,24 @@
 import { encodeChunks, type LogAcks, type LogChunk } from '@cronium/contracts';
 import { comesWithin, pause, pauseBefore, waitFor } from '@cronium/lifecycle';
+import { Faults, SET_ASIDE_MS } from '../report/faults.ts';
+import { type LogStream, Stream, type StreamOwner } from './log-stream.ts';
 
 export interface ShipperOptions {
   /** Sends frames and returns the acknowledgements. Throws when results is away or refuses. */
   send(frames: Buffer, signal: AbortSignal): Promise<LogAcks>;
   /** Is this failure a refusal of the content itself, so that the same bytes will never be taken? */
   isRefusal(error: unknown): boolean;
+  /** Did results take the request and fail at it, so that it may come of one chunk alone? */
+  isFault(error: unknown): boolean;
   /** So many compressed bytes more are stored. */
   onAcknowledged?(bytes: number): void;
-  onError(error: unknown): void;
+  /** With an attempt: one chunk of its log is not taken. */
+  onError(error: unknown, attemptId?: string): void;
   /** Compressed bytes on their way: of one attempt, and of all. Writers wait above it. */
   readonly attemptBytes?: number;
   readonly nodeBytes?: number;
+  /** How long a log waits whose next chunk alone results fails at. */
+  readonly setAsideMs?: number;
 }
 
 const REQUEST_BYTES = 2 * 1024 * 1024;
@@ -22,110 +29,17 @@ const REQUEST_CHUNKS = 500;
  */
 const GATHER_ENDS_MS = 20;
 
-/** The way of one attempt's chunks to results. */
-export interface LogStream {
-  readonly hasRoom: boolean;
-  push(chunk: LogChunk): void;
-  /** Waits until more may be pushed. */
-  room(signal: AbortSignal): Promise<void>;
-  /** Waits until everything that was pushed is acknowledged. @throws when results refuses a chunk for good */
-  drained(signal: AbortSignal): Promise<void>;
-  /** Forgets the stream and what is left of it. Idempotent. */
-  close(): void;
-}
-
-class Stream implements LogStream {
-  readonly attemptId: string;
-  readonly chunks: LogChunk[] = [];
-  bytes = 0;
-  refusal: unknown;
-  readonly #shipper: Shipper;
-  readonly #changed = new Set<() => void>();
-
-  constructor(attemptId: string, shipper: Shipper) {
-    this.attemptId = attemptId;
-    this.#shipper = shipper;
-  }
-
-  get hasRoom(): boolean {
-    return this.refusal !== undefined || this.#shipper.hasRoom(this.bytes);
-  }
-
-  push(chunk: LogChunk): void {
-    if (this.refusal !== undefined) return;
-    this.chunks.push(chunk);
-    this.bytes += chunk.body.length;
-    this.#shipper.added(chunk.body.length);
-  }
-
-  /** Everything below this number is stored. @returns did that change anything? */
-  acknowledge(nextChunk: number): boolean {
-    const before = this.chunks.length;
-    const bytes = this.bytes;
-    while (this.chunks[0] && this.chunks[0].header.chunk < nextChunk) this.#drop();
-    this.#shipper.acknowledged(bytes - this.bytes);
-    return this.chunks.length < before;
-  }
-
-  refuse(error: unknown): void {
-    this.refusal = error;
-    this.clear();
-  }
-
-  clear(): void {
-    while (this.chunks.length > 0) this.#drop();
-  }
-
-  #drop(): void {
-    const length = this.chunks.shift()?.body.length ?? 0;
-    this.bytes -= length;
-    this.#shipper.removed(length);
-  }
-
-  notify(): void {
-    for (const resolve of this.#changed) resolve();
-    this.#changed.clear();
-  }
-
-  async room(signal: AbortSignal): Promise<void> {
-    await this.#until(() => this.hasRoom, signal);
-  }
-
-  async drained(signal: AbortSignal): Promise<void> {
-    await this.#until(() => this.chunks.length === 0, signal);
-    if (this.refusal !== undefined) throw this.refusal;
-  }
-
-  close(): void {
-    this.clear();
-    this.#shipper.closed(this);
-  }
-
-  async #until(condition: () => boolean, signal: AbortSignal): Promise<void> {
-    while (!condition()) {
-      const change = Promise.withResolvers<void>();
-      this.#changed.add(change.resolve);
-      try {
-        await waitFor(change.promise, signal);
-      } finally {
-        this.#changed.delete(change.resolve);
-      }
-    }
-    signal.throwIfAborted();
-  }
-}
-
 /**
  * Sends the chunks of all attempts of this node, many in a request, one request at a time: so each attempt's chunks
- * arrive in order. Results being away is no failure; it tries again for ever, and writers wait.
+ * arrive in order. Results being away is no failure; it tries again for ever, and writers wait. When results fails at
+ * requests again and again, each of their chunks goes alone: the log whose chunk is to blame waits, and is tried seldom.
  */
-export class Shipper {
+export class Shipper implements StreamOwner {
   readonly #options: ShipperOptions;
   readonly #streams = new Set<Stream>();
   #bytes = 0;
   #wake = Promise.withResolvers<void>();
-  /** After a refusal: one chunk a request, to find the one that is refused. */
-  #single = false;
+  readonly #faults = new Faults();
   #turn = 0;
 
   constructor(options: ShipperOptions) {
@@ -143,6 +57,11 @@ export class Shipper {
     return oldest.length === 0 ? 0 : Math.max(0, nowMs - Math.min(...oldest));
   }
 
+  /** Logs whose next chunk results fails at. */
+  get setAside(): number {
+    return [...this.#streams].filter(({ isSetAside }) => isSetAside).length;
+  }
+
   open(attemptId: string): LogStream {
     const stream = new Stream(attemptId, this);
     this.#streams.add(stream);
@@ -152,7 +71,8 @@ export class Shipper {
   /** @internal */
   hasRoom(streamBytes: number): boolean {
     const { attemptBytes = 4 * 1024 * 1024, nodeBytes = 64 * 1024 * 1024 } = this.#options;
-    return streamBytes < attemptBytes && this.#bytes < nodeBytes;
+    // However much waits of others, one chunk of each has room.
+    return streamBytes === 0 || (streamBytes < attemptBytes && this.#bytes < nodeBytes);
   }
 
   /** @internal */
@@ -200,8 +120,10 @@ export class Shipper {
 
   async #idle(signal: AbortSignal): Promise<void> {
     this.#wake = Promise.withResolvers();
-    if ([...this.#streams].some(({ chunks }) => chunks.length > 0)) return;
-    await waitFor(this.#wake.promise, signal);
+    const due = [...this.#streams].flatMap(({ chunks, notBefore }) => (chunks.length > 0 ? notBefore : []));
+    if (due.length === 0) return waitFor(this.#wake.promise, signal);
+    const leftMs = Math.min(...due) - performance.now();
+    if (leftMs > 0) await comesWithin(this.#wake.promise, leftMs, signal);
   }
 
   /** Until something comes that someone may read at once, or it is time. */
@@ -233,11 +155,11 @@ export class Shipper {
     try {
       acks = await this.#options.send(encodeChunks(batch), signal);
     } catch (error) {
-      if (!this.#options.isRefusal(error)) throw error;
+      if (!this.#isOfOne(error, batch)) throw error;
       this.#isolate(batch, error);
       return true;
     }
-    this.#single = false;
+    if (this.#faults.end()) for (const stream of this.#streams) stream.notBefore = 0;
     const streams = new Map([...this.#streams].map((stream) => [stream.attemptId, stream]));
     const advanced = acks.acks.filter(({ attemptId, nextChunk }) => {
       const stream = streams.get(attemptId);
@@ -248,15 +170,30 @@ export class Shipper {
     return advanced.length > 0;
   }
 
+  /** May it come of one chunk alone? */
+  #isOfOne(error: unknown, batch: readonly LogChunk[]): boolean {
+    if (this.#options.isRefusal(error)) return true;
+    if (!this.#options.isFault(error)) return false;
+    const isRepeated = this.#faults.add();
+    return isRepeated || this.#of(batch).some(({ isSuspect }) => isSuspect);
+  }
+
   #isolate(batch: readonly LogChunk[], error: unknown): void {
-    const first = batch[0];
-    if (batch.length > 1 || !first) {
-      this.#single = true;
-      return;
+    const streams = this.#of(batch);
+    for (const stream of streams) stream.suspect(batch);
+    if (batch.length > 1) return;
+    this.#options.onError(error, batch[0]?.header.attemptId);
+    const until = performance.now() + (this.#options.setAsideMs ?? SET_ASIDE_MS);
+    for (const stream of streams) {
+      if (this.#options.isRefusal(error)) stream.refuse(error);
+      else stream.setAside(until);
     }
-    this.#options.onError(error);
-    for (const stream of this.#streams) if (stream.attemptId === first.header.attemptId) stream.refuse(error);
     this.#notify();
+  }
+
+  #of(batch: readonly LogChunk[]): Stream[] {
+    const ids = new Set(batch.map(({ header }) => header.attemptId));
+    return [...this.#streams].filter(({ attemptId }) => ids.has(attemptId));
   }
 
   #notify(): void {
@@ -265,14 +202,17 @@ export class Shipper {
 
   /** Takes turns between attempts, so that a loud one does not hold up the others. */
   #nextBatch(): LogChunk[] {
-    const streams = [...this.#streams].filter(({ chunks }) => chunks.length > 0);
-    if (streams.length === 0) return [];
+    const now = performance.now();
+    const streams = [...this.#streams].filter(
+      ({ chunks, notBefore }) => chunks.length > 0 && notBefore <= now,
+    );
     this.#turn += 1;
-    const start = this.#turn % streams.length;
+    const start = this.#turn % Math.max(1, streams.length);
     const inTurn = [...streams.slice(start), ...streams.slice(0, start)];
-    if (this.#single) return inTurn[0]?.chunks.slice(0, 1) ?? [];
-    const share = Math.max(1, Math.floor(REQUEST_CHUNKS / streams.length));
-    return fill(inTurn.map(({ chunks }) => chunks.slice(0, share)));
+    if (inTurn[0]?.isSuspect) return inTurn[0].chunks.slice(0, 1);
+    const others = inTurn.filter(({ isSuspect }) => !isSuspect);
+    const share = Math.max(1, Math.floor(REQUEST_CHUNKS / others.length));
+    return fill(others.map(({ chunks }) => chunks.slice(0, share)));
   }
 }
 

@@ -80,6 +80,8 @@ function readGauges(registry: Metrics, node: WorkerNode): void {
   registry.readOne('attempts_unreported', () => node.running.backlog);
   registry.readOne('jobs_in_doubt', () => node.leases.doubted);
   registry.readOne('updates_pending', () => node.reporter.pending);
+  registry.readOne('updates_set_aside', () => node.reporter.setAside);
+  registry.readOne('logs_set_aside', () => node.shipper.setAside);
   registry.readOne('log_pending_bytes', () => node.shipper.pendingBytes);
   registry.readOne('log_lag_seconds', () => node.shipper.lagMs(Date.now()) / 1000);
 }

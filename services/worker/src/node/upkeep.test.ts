@@ -51,7 +51,12 @@ test('a disk about at the limit does not open and shut the node', async () => {
 test('a log whose spool is full keeps what there is room for, and counts the rest', async () => {
   using disk = smallDisk(2);
   const results = new ScriptedResults();
-  const options = { isRefusal: () => false, onError: () => undefined, attemptBytes: 10 ** 9 };
+  const options = {
+    isRefusal: () => false,
+    isFault: () => false,
+    onError: () => undefined,
+    attemptBytes: 10 ** 9,
+  };
   const shipper = new Shipper({ ...options, send: (frames, signal) => results.sendLogs(frames, signal) });
   const stopping = new AbortController();
   const running = shipper.run(stopping.signal);

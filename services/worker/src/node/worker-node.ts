@@ -22,7 +22,7 @@ import type { Journal } from '../journal/journal.ts';
 import { Shipper } from '../logs/shipper.ts';
 import { type HostFacts, recentHostFacts } from '../outcome/host.ts';
 import { Reporter } from '../report/reporter.ts';
-import { isRefusal, type ResultsClient } from '../report/results-client.ts';
+import { isFault, isRefusal, type ResultsClient } from '../report/results-client.ts';
 import { openAttempt, runJob } from '../run-job.ts';
 import type { SandboxRuntime } from '../sandbox/runtime.ts';
 import type { FleetLink, NodeStore } from './fleet-link.ts';
@@ -298,6 +298,7 @@ export class WorkerNode {
     return new Shipper({
       send: (frames, signal) => this.#parts.results.sendLogs(frames, signal),
       isRefusal,
+      isFault,
       onAcknowledged: (bytes) => this.metrics.acknowledged(bytes),
       onError: this.#warn('results does not take logs; trying again'),
     });
@@ -334,7 +335,7 @@ export class WorkerNode {
     work.catch(this.#warn('a wish of the fleet could not be followed; it is read again'));
   }
 
-  #warn(message: string): (error: unknown) => void {
-    return (error) => this.#parts.log.warn({ err: error }, message);
+  #warn(message: string): (error: unknown, attempt?: string) => void {
+    return (error, attempt) => this.#parts.log.warn({ err: error, attempt }, message);
   }
 }

@@ -24,7 +24,10 @@ function update(jobId: string, more: Partial<AttemptUpdate> = {}): AttemptUpdate
   return attemptUpdate.parse({ ...base, ...more });
 }
 
-function reporting(send?: (updates: readonly AttemptUpdate[], results: ScriptedResults) => Promise<void>) {
+function reporting(
+  send?: (updates: readonly AttemptUpdate[], results: ScriptedResults) => Promise<void>,
+  setAsideMs?: number,
+) {
   const results = new ScriptedResults();
   const sent: number[] = [];
   const superseded: string[] = [];
@@ -37,6 +40,7 @@ function reporting(send?: (updates: readonly AttemptUpdate[], results: ScriptedR
         return results.sendUpdates(updates, signal);
       },
     },
+    ...(setAsideMs !== undefined && { setAsideMs }),
     onRefusedEpoch: (attemptId, answer) => superseded.push(`${attemptId} ${answer}`),
     onError: (error) => errors.push(error),
   });
@@ -114,6 +118,39 @@ test('an update that is refused for its content holds no other up', async () => 
   expect(set.reporter.pending).toBe(1);
   stop.abort(new Error('the test is over'));
   await expect(refused).rejects.toThrow('the test is over');
+});
+
+test.each([1, 3])(
+  '%i updates at which results fails, for ever, hold no other up, and are stored when that is mended',
+  async (count) => {
+    let isMended = false;
+    await using set = reporting(async (updates) => {
+      const isBad = updates.some(({ node }) => node === 'wrong');
+      if (isBad && !isMended) throw new ResultsError('UNAVAILABLE', 'a fault', { status: 500 });
+    }, 1);
+    const wrong = Array.from({ length: count }, (_, job) => update(String(job), { node: 'wrong' }));
+    const told = wrong.map((one) => set.reporter.confirm(one, never));
+    for (const job of ['8', '9']) expect(await set.reporter.confirm(update(job), never)).toBe('stored');
+    await eventually(() => set.reporter.setAside === count, { what: 'the bad ones are set aside' });
+    expect(set.reporter.pending).toBe(count);
+    isMended = true;
+    expect(await Promise.all(told)).toEqual(wrong.map(() => 'stored'));
+    expect(set.reporter.setAside).toBe(0);
+  },
+);
+
+test('an update that is alone and never answered holds no other up', async () => {
+  await using set = reporting(async (updates) => {
+    if (updates.length > 1) throw new ResultsError('REFUSED', 'wrong', { status: 422 });
+    if (updates[0]?.node === 'wrong') throw new ResultsError('UNAVAILABLE', 'no answer in time');
+  });
+  const stop = new AbortController();
+  const stuck = set.reporter.confirm(update('1', { node: 'wrong' }), stop.signal);
+  const others = ['2', '3'].map((job) => set.reporter.confirm(update(job), never));
+  // Of those that are sent alone it is the first.
+  expect(await Promise.all(others)).toEqual(['stored', 'stored']);
+  stop.abort(new Error('the test is over'));
+  await expect(stuck).rejects.toThrow('the test is over');
 });
 
 test('a newer attempt’s existence is passed on', async () => {

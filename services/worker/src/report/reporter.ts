@@ -1,6 +1,7 @@
 import type { AttemptUpdate, AttemptUpdateResults } from '@cronium/contracts';
 import { comesWithin, pause, pauseBefore, waitFor } from '@cronium/lifecycle';
-import { isRefusal, type ResultsClient } from './results-client.ts';
+import { Faults, SET_ASIDE_MS } from './faults.ts';
+import { isFault, isRefusal, type ResultsClient } from './results-client.ts';
 
 /** What results said to an attempt's update. */
 export type Answer = AttemptUpdateResults['results'][number]['result'];
@@ -9,7 +10,10 @@ export interface ReporterOptions {
   readonly results: Pick<ResultsClient, 'sendUpdates'>;
   /** Called for every answer that is not `stored`. */
   onRefusedEpoch(attemptId: string, answer: Exclude<Answer, 'stored'>): void;
-  onError(error: unknown): void;
+  /** With an attempt: its update alone is not taken. */
+  onError(error: unknown, attemptId?: string): void;
+  /** How long an update waits that results alone fails at, or refuses. */
+  readonly setAsideMs?: number;
 }
 
 const MAX_UPDATES = 500;
@@ -24,8 +28,6 @@ const GATHER_MS = 20;
 const GATHER_TOLD_MS = 250;
 /** What only tells goes along with a request that is made anyway; none is made for it alone before this is over too. */
 const GOES_ALONG_MS = 250;
-/** An update whose content is refused is tried again this seldom: results may be newer tomorrow. */
-const REFUSED_PAUSE_MS = 30_000;
 
 interface Pending {
   update: AttemptUpdate;
@@ -35,12 +37,15 @@ interface Pending {
   readonly waiters: ((answer: Answer) => void)[];
   /** Monotonic; it goes earlier with a waiter. */
   notBefore: number;
+  /** It was in a request that went wrong: it is sent alone. */
   alone: boolean;
+  isSetAside: boolean;
 }
 
 /**
  * Tells results of this node's attempts, many in a request, one request at a time. Updates are cumulative, so only the
- * latest of each attempt is kept; results being away costs one update of memory for each living attempt.
+ * latest of each attempt is kept; results being away costs one update of memory for each living attempt. When results refuses
+ * a request, or fails at several in a row, each update goes alone: the one that is to blame waits, and is tried seldom.
  */
 export class Reporter {
   readonly #options: ReporterOptions;
@@ -53,6 +58,8 @@ export class Reporter {
   /** Since when results has not answered, monotonic; `undefined` while it does. */
   #failingSince: number | undefined;
   #lastError = '';
+  readonly #faults = new Faults();
+  #isTurnOfAlone = false;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -68,6 +75,11 @@ export class Reporter {
     return this.#pending.size;
   }
 
+  /** Updates that results alone fails at, or refuses. */
+  get setAside(): number {
+    return [...this.#pending.values()].filter(({ isSetAside }) => isSetAside).length;
+  }
+
   /** Tells of an attempt, some time; a later update of the same attempt takes its place. */
   tell(update: AttemptUpdate): void {
     const bytes = this.#sizeOf(update.payload);
@@ -79,7 +91,14 @@ export class Reporter {
       known.notBefore = Math.min(known.notBefore, performance.now() + GATHER_TOLD_MS);
     } else {
       const notBefore = performance.now() + GATHER_TOLD_MS;
-      this.#pending.set(update.attemptId, { update, bytes, waiters: [], notBefore, alone: false });
+      this.#pending.set(update.attemptId, {
+        update,
+        bytes,
+        waiters: [],
+        notBefore,
+        alone: false,
+        isSetAside: false,
+      });
     }
     this.#wake.resolve();
   }
@@ -153,10 +172,11 @@ export class Reporter {
     try {
       const { results } = await this.#options.results.sendUpdates(sent, signal);
       this.#failingSince = undefined;
+      if (this.#faults.end()) this.#tryAll();
       const known = new Set(sent);
       for (const { attemptId, result } of results) this.#answered(attemptId, result, known);
     } catch (error) {
-      if (!isRefusal(error)) throw error;
+      if (!this.#isOfOne(error, batch)) throw error;
       this.#isolate(batch, error);
     }
   }
@@ -165,13 +185,22 @@ export class Reporter {
     const now = performance.now();
     const due = [...this.#pending.values()].filter(({ notBefore }) => notBefore <= now);
     const alone = due.find((one) => one.alone);
-    if (alone) return [alone];
+    const others = due.filter((one) => !one.alone);
+    this.#isTurnOfAlone = !this.#isTurnOfAlone;
+    if (alone && (this.#isTurnOfAlone || others.length === 0)) return [this.#last(alone)];
     let bytes = 0;
-    const end = due.findIndex((one, index) => {
+    const end = others.findIndex((one, index) => {
       bytes += one.bytes;
       return index > 0 && (index >= MAX_UPDATES || bytes > MAX_BYTES);
     });
-    return end < 0 ? due : due.slice(0, end);
+    return end < 0 ? others : others.slice(0, end);
+  }
+
+  /** The others have their turn before this one has another, whatever comes of it. */
+  #last(one: Pending): Pending {
+    this.#pending.delete(one.update.attemptId);
+    this.#pending.set(one.update.attemptId, one);
+    return one;
   }
 
   #answered(attemptId: string, answer: Answer, sent: ReadonlySet<AttemptUpdate>): void {
@@ -180,6 +209,8 @@ export class Reporter {
     if (!known) return;
     if (!sent.has(known.update)) {
       // One that came while this one was on its way is still to be sent.
+      known.alone = false;
+      known.isSetAside = false;
       if (known.waiters.length === 0) known.notBefore = performance.now() + GATHER_TOLD_MS;
       return;
     }
@@ -187,13 +218,26 @@ export class Reporter {
     for (const resolve of known.waiters) resolve(answer);
   }
 
-  /** One of these is refused for its content: each goes alone, and the one that is wrong waits. */
+  /** May it come of one update alone? */
+  #isOfOne(error: unknown, batch: readonly Pending[]): boolean {
+    if (isRefusal(error)) return true;
+    if (!isFault(error)) return false;
+    const isRepeated = this.#faults.add();
+    return isRepeated || batch.some(({ alone }) => alone);
+  }
+
+  /** One of these is to blame: each goes alone, and the one that is wrong waits. */
   #isolate(batch: readonly Pending[], error: unknown): void {
     for (const one of batch) one.alone = true;
     const [only] = batch;
     if (batch.length > 1 || !only) return;
-    this.#options.onError(error);
-    only.notBefore = performance.now() + REFUSED_PAUSE_MS;
+    this.#options.onError(error, only.update.attemptId);
+    only.isSetAside = true;
+    only.notBefore = performance.now() + (this.#options.setAsideMs ?? SET_ASIDE_MS);
+  }
+
+  #tryAll(): void {
+    for (const one of this.#pending.values()) if (one.isSetAside) one.notBefore = 0;
   }
 
   #sizeOf(payload: AttemptUpdate['payload']): number {

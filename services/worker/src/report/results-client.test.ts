@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { httpResults } from './results-client.ts';
+import { httpResults, isFault } from './results-client.ts';
 
 const never = new AbortController().signal;
 let server: Server;
@@ -54,6 +54,24 @@ test.each([400, 413, 422])('%i is a refusal of the content, with the service’s
     status,
     message: expect.stringContaining('payload.spec: unknown field'),
   });
+});
+
+test.each([
+  [500, true],
+  [501, true],
+  [403, true],
+  [401, false],
+  [429, false],
+  [502, false],
+  [503, false],
+  [504, false],
+  [422, false],
+])('%i may come of one part of the request: %s', async (status, expected) => {
+  answer = reply(status, {});
+  const error = await client()
+    .sendUpdates([], never)
+    .catch((thrown: unknown) => thrown);
+  expect(isFault(error)).toBe(expected);
 });
 
 test.each([401, 403, 404, 408, 429, 500, 503])('%i may change with time', async (status) => {

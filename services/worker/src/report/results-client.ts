@@ -55,6 +55,12 @@ export function isRefusal(error: unknown): boolean {
   return error instanceof ResultsError && error.code === 'REFUSED';
 }
 
+/** Of an answer that names no fault of the content and yet may come of it, alone of all that the request holds. */
+export function isFault(error: unknown): boolean {
+  if (!(error instanceof ResultsError) || error.status === undefined) return false;
+  return error.status === 403 || (error.status >= 500 && !AWAY.has(error.status));
+}
+
 export interface HttpResultsOptions {
   /** Without a slash at the end. */
   readonly url: string;
@@ -68,6 +74,8 @@ const TIMEOUT_MS = 9000;
 
 /** Answers that say the content is wrong; all others may change with time. */
 const REFUSALS = new Set([400, 413, 415, 422]);
+/** Answers of one that has no time, or cannot reach the service. */
+const AWAY = new Set([502, 503, 504]);
 
 export function httpResults(options: HttpResultsOptions): ResultsClient {
   const call = <T>(request: Call<T>, signal: AbortSignal) => send(options, request, signal);

@@ -27,6 +27,7 @@ function shipping() {
   const shipper = new Shipper({
     send: (frames, abort) => results.sendLogs(frames, abort),
     isRefusal: () => false,
+    isFault: () => false,
     onError: () => undefined,
   });
   const stopping = new AbortController();
