@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { type SidecarCommand, type SidecarReply, sidecarReply } from '@cronium/contracts';
+import { waitFor } from '@cronium/lifecycle';
 import { FrameDecoder } from '../log/frames.ts';
 import { SandboxError } from '../runtime.ts';
 import { type SidecarWarning, SidecarWarnings } from './sidecar-warnings.ts';
@@ -7,9 +8,18 @@ import { type SidecarWarning, SidecarWarnings } from './sidecar-warnings.ts';
 const STDERR_TAIL = 2000;
 const MAX_REPLY = 64 * 1024;
 
+/** What is answered to each question, if it is not an `error`. */
+const ANSWERS = {
+  configure: 'ready',
+  bind: 'bound',
+  unbind: 'unbound',
+  health: 'health',
+} as const satisfies Record<SidecarCommand['type'], SidecarReply['type']>;
+
 /**
- * The line to a sidecar, over its attached streams: one JSON line to it, one JSON line back. One question at a
- * time: the next one waits. It is kept open for as long as the sidecar is used.
+ * The line to a sidecar, over its attached streams: one JSON line to it, one JSON line back. One question at a time: the
+ * next one waits, also for the answer to one that nobody waits for any more, so that no answer is taken for another's. It
+ * is kept open for as long as the sidecar is used.
  */
 export class SidecarLine {
   readonly #socket: Duplex;
@@ -21,8 +31,8 @@ export class SidecarLine {
   #ended = false;
   #wake: () => void = () => undefined;
   readonly #warnings: SidecarWarnings;
-  /** Until the last question is answered, or given up. */
-  #asked: Promise<unknown> = Promise.resolve();
+  /** Until the last question that was put is answered. */
+  #busy: Promise<unknown> = Promise.resolve();
 
   /** @param onWarning told of what the sidecar's own log says of moment */
   constructor(socket: Duplex, name: string, onWarning: (warning: SidecarWarning) => void) {
@@ -45,12 +55,8 @@ export class SidecarLine {
   }
 
   /** @throws SandboxError `sidecar` when it refuses, ends, or does not answer before the signal aborts */
-  async ask(
-    command: SidecarCommand,
-    wanted: Exclude<SidecarReply['type'], 'error'>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const reply = await this.#ask(command, wanted, signal);
+  async ask(command: SidecarCommand, signal: AbortSignal): Promise<void> {
+    const reply = await this.#ask(command, signal);
     if (reply.type === 'error') throw this.#failure(`refused to ${command.type}: ${reply.message}`);
   }
 
@@ -59,32 +65,37 @@ export class SidecarLine {
    * @throws SandboxError `sidecar` when it ends, or does not answer before the signal aborts
    */
   async health(signal: AbortSignal): Promise<string | undefined> {
-    const reply = await this.#ask({ type: 'health' }, 'health', signal);
+    const reply = await this.#ask({ type: 'health' }, signal);
     return reply.type === 'health' ? reply.problem : undefined;
   }
 
-  #ask(
-    command: SidecarCommand,
-    wanted: Exclude<SidecarReply['type'], 'error'>,
-    signal: AbortSignal,
-  ): Promise<SidecarReply> {
-    const reply = this.#asked.then(() => this.#exchange(command, wanted, signal));
-    this.#asked = reply.catch(() => undefined);
-    return reply;
+  async #ask(command: SidecarCommand, signal: AbortSignal): Promise<SidecarReply> {
+    const { type } = command;
+    const former = this.#busy;
+    let failed = `was not asked to ${type} in time`;
+    const put = async () => {
+      await former;
+      // Nobody waits for it any more, so it must not be carried out.
+      signal.throwIfAborted();
+      failed = `did not answer "${type}" in time`;
+      return await this.#exchange(command);
+    };
+    const reply = put();
+    this.#busy = reply.catch(() => undefined);
+    try {
+      return await waitFor(reply, signal);
+    } catch (error) {
+      if (error !== signal.reason) throw error;
+      throw this.#failure(failed, error);
+    }
   }
 
-  async #exchange(
-    command: SidecarCommand,
-    wanted: SidecarReply['type'],
-    signal: AbortSignal,
-  ): Promise<SidecarReply> {
-    // Nobody waits for it any more, so it must not be carried out.
-    if (signal.aborted) throw this.#failure(`was not asked to ${command.type} in time`, signal.reason);
+  /** Goes on until the answer is there, or the line has ended. */
+  async #exchange(command: SidecarCommand): Promise<SidecarReply> {
     this.#socket.write(`${JSON.stringify(command)}\n`);
     for (;;) {
-      const line = await this.#line(signal, command.type);
-      const reply = sidecarReply.safeParse(parseJson(line));
-      if (reply.success && (reply.data.type === wanted || reply.data.type === 'error')) return reply.data;
+      const reply = sidecarReply.safeParse(parseJson(await this.#line(command.type)));
+      if (reply.success && isAnswer(reply.data, command)) return reply.data;
     }
   }
 
@@ -93,23 +104,15 @@ export class SidecarLine {
     this.#socket.destroy();
   }
 
-  async #line(signal: AbortSignal, doing: string): Promise<string> {
+  async #line(doing: string): Promise<string> {
     for (;;) {
       const line = this.#lines.shift();
       if (line !== undefined) return line;
-      if (signal.aborted) throw this.#failure(`did not answer "${doing}" in time`, signal.reason);
       if (this.#ended) throw this.#failure(`ended before it answered "${doing}"`);
-      await this.#change(signal);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      await promise;
     }
-  }
-
-  async #change(signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    const onAbort = () => resolve();
-    signal.addEventListener('abort', onAbort, { once: true });
-    await promise;
-    signal.removeEventListener('abort', onAbort);
   }
 
   #take(chunk: Buffer): void {
@@ -130,6 +133,13 @@ export class SidecarLine {
     const detail = said === '' ? '' : `; its last words: ${said}`;
     return new SandboxError('sidecar', `the sidecar ${this.#name} ${what}${detail}`, { cause });
   }
+}
+
+/** An attempt is bound when the sidecar names it. */
+function isAnswer(reply: SidecarReply, command: SidecarCommand): boolean {
+  if (reply.type === 'error') return true;
+  if (reply.type !== ANSWERS[command.type]) return false;
+  return reply.type !== 'bound' || (command.type === 'bind' && reply.attemptId === command.attemptId);
 }
 
 function parseJson(line: string): unknown {

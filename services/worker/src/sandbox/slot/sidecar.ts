@@ -65,7 +65,7 @@ export async function startSidecar(client: DockerClient, start: StartSidecar): P
     using limit = deadline(start.readyMs, 'the sidecar was not ready in time');
     // All must have ended before anything of the slot is removed.
     await together([
-      line.ask(configureCommand(network.sidecarAddress, start.options), 'ready', limit),
+      line.ask(configureCommand(network.sidecarAddress, start.options), limit),
       giveAddresses(client, addressesOf(id, start)),
     ]);
     return { id, line };
@@ -90,7 +90,8 @@ export interface SidecarDuty {
 }
 
 /**
- * Asks a sidecar that runs how it is.
+ * Asks a sidecar that runs how it is. On another line than its first one nothing else is asked of it: a late answer to the
+ * same question of a line before says as well how it is now.
  * @returns what is wrong with it; `undefined` when it is well
  * @throws SandboxError `sidecar` when it does not answer in time, `docker` when it can't be asked
  */
@@ -149,8 +150,8 @@ export async function reviveSidecar(
     await client.endpoints.change(() => startContainer(client, id));
     await giveAgain(client, id, duty);
     using limit = deadline(readyMs, 'the sidecar was not ready in time', signal);
-    await line.ask(configureCommand(sidecarAddress, options), 'ready', limit);
-    await line.ask(bindCommand(duty), 'bound', limit);
+    await line.ask(configureCommand(sidecarAddress, options), limit);
+    await line.ask(bindCommand(duty), limit);
   } finally {
     // Its stdin stays open without us: a sidecar outlives its worker.
     line.close();

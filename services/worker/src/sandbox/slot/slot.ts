@@ -105,7 +105,7 @@ export class Slot {
     this.#uses += 1;
     this.#isBound = true;
     using limit = deadline(context.limits.sidecarReadyMs, 'the sidecar was not bound in time', signal);
-    await line.ask(bindCommand({ request, options, services }), 'bound', limit);
+    await line.ask(bindCommand({ request, options, services }), limit);
   }
 
   /**
@@ -116,7 +116,7 @@ export class Slot {
     const { line } = await this.#sidecar;
     if (!this.#isBound) return;
     using limit = deadline(UNBIND_MS, 'the sidecar was not unbound in time');
-    await line.ask({ type: 'unbind' }, 'unbound', limit);
+    await line.ask({ type: 'unbind' }, limit);
     const problem = await line.health(limit);
     if (problem !== undefined) throw new SandboxError('sidecar', `it serves no other attempt: ${problem}`);
     this.#isBound = false;

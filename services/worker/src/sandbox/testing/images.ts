@@ -22,7 +22,7 @@ b=${TOOLKIT_SOURCE}/busybox
 while read -r line; do
   case $line in
     '{"type":"configure"'*) echo '{"type":"ready"}';;
-    '{"type":"bind"'*) echo '{"type":"bound","attemptId":"-"}';;
+    '{"type":"bind"'*) id=\${line#*'"attemptId":"'}; echo '{"type":"bound","attemptId":"'"\${id%%'"'*}"'"}';;
     '{"type":"unbind"'*) echo '{"type":"unbound"}';;
     '{"type":"health"'*) if [ -e /tmp/ill ]; then echo '{"type":"health","problem":"ill"}'; else echo '{"type":"health"}'; fi;;
   esac
@@ -32,7 +32,7 @@ exec "$b" sleep 1000000`;
 /** Builds both from the busybox in the fleet's runtime image; the second time Docker has them. */
 export async function minimalImages(docker: Docker): Promise<MinimalImages> {
   const from = `FROM ${testEnvironment().images.runtime} AS toolkit\nFROM scratch\nCOPY --from=toolkit ${TOOLKIT_SOURCE}`;
-  const runtime = 'cronium-test/runtime:local';
+  const runtime = 'cronium-test/sidecar:local';
   await build(docker, runtime, [
     `${from} ${TOOLKIT_SOURCE}`,
     'COPY sidecar /sidecar',
@@ -55,7 +55,7 @@ export async function minimalImages(docker: Docker): Promise<MinimalImages> {
 
 /** A sidecar's image as it was before jobs of batches could not look into their shell. */
 export async function formerRuntimeImage(docker: Docker, { runtime }: MinimalImages): Promise<string> {
-  const tag = 'cronium-test/former-runtime:local';
+  const tag = 'cronium-test/former-sidecar:local';
   const busybox = `${TOOLKIT_SOURCE}/busybox`;
   await build(docker, tag, [
     `FROM ${runtime} AS present\nFROM scratch\nCOPY --from=present ${busybox} ${busybox}`,
