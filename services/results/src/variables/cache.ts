@@ -53,17 +53,15 @@ export type Written = VariableView | undefined;
 export class VariableCache {
   readonly #valkey: Redis;
   readonly #keys: Keys;
-  /** Of the present connection; undefined while there is none. */
+  /** Of the present connection, where it was asked for; undefined again when it was not told. */
   #run: Promise<string> | undefined;
 
   constructor(valkey: Redis, keys: Keys) {
     this.#valkey = valkey;
     this.#keys = keys;
-    valkey.on('ready', () => this.#connected());
     valkey.on('close', () => {
       this.#run = undefined;
     });
-    if (valkey.status === 'ready') this.#connected();
   }
 
   /** The variable from the cache, else from `load`. While Valkey is away, always from `load`. */
@@ -100,19 +98,24 @@ export class VariableCache {
     return written;
   }
 
-  #connected(): void {
-    const info = this.#valkey.info('server');
-    this.#run = info.then((lines) => /^run_id:(\w+)/m.exec(lines)?.[1] ?? 'unknown');
-    // Whoever needs it gets the failure.
-    this.#run.catch(() => undefined);
+  /** Which run of Valkey this connection leads to. @throws when there is none, or it does not say */
+  async #askRun(): Promise<string> {
+    const lines = await this.#valkey.info('server');
+    return /^run_id:(\w+)/m.exec(lines)?.[1] ?? 'unknown';
   }
 
   /** The key on the connection that the next command is written to. @throws when there is none */
   async #keyOf({ tenant, key }: VariableName): Promise<string> {
+    this.#run ??= this.#askRun();
     const asked = this.#run;
-    const run = await asked;
-    if (run === undefined || asked !== this.#run) throw new Error('Connection is closed.');
-    return this.#keys.variable(run, tenant, key);
+    try {
+      const run = await asked;
+      if (asked !== this.#run) throw new Error('Connection is closed.');
+      return this.#keys.variable(run, tenant, key);
+    } catch (error) {
+      if (asked === this.#run) this.#run = undefined;
+      throw error;
+    }
   }
 
   /** What is there; null when the mark was put there now. */

@@ -161,6 +161,32 @@ test('without Valkey variables are read from the database, and not written', asy
   expect(await getVariable(db, name)).toMatchObject({ value: 'before' });
 });
 
+test('a Valkey that refused for a moment to say which one it is, is asked again', async () => {
+  const { valkey, keys } = service.deps;
+  const user = `variables-${randomUUID()}`;
+  await valkey.acl('SETUSER', user, 'on', '>secret', '~*', '&*', '+@all');
+  const url = new URL(testEnvironment().valkeyUrl);
+  Object.assign(url, { username: user, password: 'secret' });
+  const limited = connectValkey(url.href, createLogger({ service: 'results', level: 'silent' }));
+  try {
+    await new Promise((resolve) => limited.once('ready', resolve));
+    await valkey.acl('SETUSER', user, '-info');
+    const asking = new VariableCache(limited, keys);
+    const write = () =>
+      asking.write(name, async (begin) => {
+        await begin();
+        return view(1);
+      });
+    await expect(write()).rejects.toThrow('NOPERM');
+    await valkey.acl('SETUSER', user, '+info');
+    expect(await write()).toEqual(view(1));
+    expect(await cache.read(name, neverLoaded)).toEqual(view(1));
+  } finally {
+    limited.disconnect();
+    await valkey.acl('DELUSER', user);
+  }
+});
+
 test('a request that is sent again changes nothing, and gets the answer of the first time', async () => {
   const { variables } = service.deps;
   const request = `job_000000000000.1 ${randomUUID()}`;
