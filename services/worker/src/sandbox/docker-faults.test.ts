@@ -1,3 +1,4 @@
+import { LABEL } from '@cronium/contracts';
 import { eventually } from '@cronium/testing';
 import { describe, expect, test } from 'vitest';
 import { classify } from '../outcome/classify.ts';
@@ -5,6 +6,7 @@ import { hostFacts } from '../outcome/host.ts';
 import type { LogItem, Sandbox } from './runtime.ts';
 import { OwnEngine } from './testing/engine.ts';
 import { bytesOf, collect, SandboxFixture } from './testing/fixture.ts';
+import { Relay } from './testing/relay.ts';
 import { dropReplies } from './testing/reply-dropper.ts';
 
 const ZERO = { stdout: 0, stderr: 0 };
@@ -272,5 +274,34 @@ describe('the shared network', () => {
       },
       { name: `nobody:1 on ${network}`, message: expect.stringMatching(/the name nobody does not resolve/) },
     ]);
+  });
+
+  test('is being proved when the worker stops: nothing is left of the proof', async () => {
+    await using fixture = await SandboxFixture.create();
+    await fixture.share();
+    const waited = Promise.withResolvers<void>();
+    // Its answer to who waits for the probe never comes.
+    await using daemon = await Relay.start(fixture.options.dockerHost, (client, engine) => ({
+      onRequest(data) {
+        if (/^POST \/containers\/[0-9a-f]+\/wait/.test(data.toString('latin1'))) waited.resolve();
+        else engine.write(data);
+      },
+      onReply: (data) => client.write(data),
+    }));
+    const runtime = fixture.anotherRuntime({ dockerHost: daemon.dockerHost });
+    const checked = runtime.blockers(signal()).then(
+      () => 'proved',
+      (error) => error,
+    );
+    await waited.promise;
+    const probes = () =>
+      fixture.docker.listContainers({
+        all: true,
+        filters: { label: [`${LABEL.node}=${fixture.node}`, `${LABEL.role}=probe`] },
+      });
+    expect(await probes()).toHaveLength(1);
+    await runtime.close();
+    expect(await probes()).toEqual([]);
+    expect(await checked).toMatchObject({ code: 'aborted' });
   });
 });

@@ -212,6 +212,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     await this.#batches.close();
     await this.#warm.close();
     await this.#slots.close();
+    await this.#readiness.close();
     await this.#imageEvents.close();
     await Promise.all([this.#context.events.close(), this.#context.memory.close()]);
     this.#context.epoch.close();

@@ -1,12 +1,14 @@
 import { LABEL, TOOLKIT_SOURCE } from '@cronium/contracts';
-import { removeContainer, startContainer } from './containers.ts';
-import { type DockerClient, statusOf } from './docker.ts';
+import { startContainer } from './containers.ts';
+import type { DockerClient } from './docker.ts';
 import type { ImageFacts } from './images.ts';
 import { HARDENED, JOB_USER } from './job-container.ts';
 import { readStored } from './log/stored.ts';
 import type { SharedName } from './options.ts';
+import { removeProbe } from './removal.ts';
 
 const PROBE_MS = 30_000;
+const REMOVE_MS = 10_000;
 const CONNECT_SECONDS = 3;
 
 /** What keeps this node from running jobs. */
@@ -20,6 +22,8 @@ export interface ProbeInput {
   readonly node: string;
   readonly network: string;
   readonly names: readonly SharedName[];
+  /** Ends the probe. When the proof has settled, nothing of it is left. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -27,11 +31,12 @@ export interface ProbeInput {
  * connections. Says for each that does not what to change.
  */
 export async function probeSharedNetwork(client: DockerClient, input: ProbeInput): Promise<Blocker[]> {
-  const { network } = input;
+  const { network, signal } = input;
   const network404 = await client.find({
     operation: `inspect network ${network}`,
     method: 'GET',
     path: `/networks/${encodeURIComponent(network)}`,
+    signal,
   });
   if (network404 === undefined) {
     const message = `the shared network ${network} does not exist on this Docker engine: make it with "docker network create ${network}" and attach Valkey and results to it, or set CRONIUM_SHARED_NETWORK to the one they are on`;
@@ -58,7 +63,9 @@ function verdict(network: string, { host, port }: SharedName, answer: Answer | u
   return [{ name, message }];
 }
 
+/** Its creation is always waited for: who has no id can remove nothing. */
 async function runProbe(client: DockerClient, input: ProbeInput): Promise<Answer[]> {
+  const { signal } = input;
   const { Id: id } = await client.call<{ Id: string }>({
     operation: `create a probe on network ${input.network}`,
     method: 'POST',
@@ -67,27 +74,20 @@ async function runProbe(client: DockerClient, input: ProbeInput): Promise<Answer
   });
   return client.endpoints.change(async () => {
     try {
+      signal.throwIfAborted();
       await startContainer(client, id);
       await client.call({
         operation: `wait for the probe on network ${input.network}`,
         method: 'POST',
         path: `/containers/${id}/wait`,
         timeoutMs: PROBE_MS,
+        signal,
       });
       return parseAnswers(await logText(client, id));
     } finally {
-      await removeProbe(client, id);
+      await removeProbe(client, id, REMOVE_MS);
     }
   });
-}
-
-/** 409: it is being removed already. */
-async function removeProbe(client: DockerClient, id: string): Promise<void> {
-  try {
-    await removeContainer(client, id);
-  } catch (error) {
-    if (statusOf(error) !== 409) throw error;
-  }
 }
 
 function probeOptions({ image, node, network, names }: ProbeInput) {

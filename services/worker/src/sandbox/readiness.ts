@@ -1,3 +1,4 @@
+import { firstOf } from '@cronium/lifecycle';
 import type { DockerClient } from './docker.ts';
 import type { FleetImageStore } from './fleet-images.ts';
 import type { DockerRuntimeOptions } from './options.ts';
@@ -36,6 +37,7 @@ export class Readiness {
   #factsUntil = 0;
   #probed: { readonly until: number; readonly blockers: readonly Blocker[] } | undefined;
   #checking: Promise<readonly Blocker[]> | undefined;
+  readonly #closed = new AbortController();
 
   constructor(input: ReadinessInput) {
     this.#input = input;
@@ -58,7 +60,14 @@ export class Readiness {
     return this.#checking;
   }
 
-  async #check(signal: AbortSignal): Promise<readonly Blocker[]> {
+  /** Ends a check that goes on; when this resolves, its probe is gone. */
+  async close(): Promise<void> {
+    this.#closed.abort(new Error('closed'));
+    await this.#checking?.catch(() => undefined);
+  }
+
+  async #check(caller: AbortSignal): Promise<readonly Blocker[]> {
+    using signal = firstOf(caller, this.#closed.signal);
     try {
       await this.#daemon(signal);
       await this.#describe(signal);
@@ -118,6 +127,7 @@ export class Readiness {
       node: options.node,
       network: options.sharedNetwork,
       names: options.sharedNames,
+      signal,
     });
     const cacheMs = blockers.length === 0 ? probeCacheMs : Math.min(probeCacheMs, FAILED_PROBE_CACHE_MS);
     this.#probed = { until: Date.now() + cacheMs, blockers };

@@ -37,6 +37,12 @@ export async function removeJob(client: DockerClient, id: string, limitMs: numbe
   await removeUntilGone(client, id, limit);
 }
 
+/** Removes a probe, in the turn in which it was started; waits until Docker says that it is gone. */
+export async function removeProbe(client: DockerClient, id: string, limitMs: number): Promise<void> {
+  using limit = deadline(limitMs, 'remove a probe');
+  await removeUntilGone(client, id, limit);
+}
+
 async function removeUntilGone(client: DockerClient, id: string, signal: AbortSignal): Promise<void> {
   await retry(
     async () => {
