@@ -30,6 +30,21 @@ function runWith(node) {
   });
 }
 
+/**
+ * npx starts this process in a shell, and passes a signal on to that shell alone: it dies of it, which is seen here as
+ * another parent, and counts as the signal that did not come.
+ */
+function endWithShellOfNpx() {
+  if (process.env.npm_command !== 'exec') return;
+  const shell = process.ppid;
+  const look = setInterval(() => {
+    if (process.ppid !== shell) process.kill(process.pid, 'SIGTERM');
+  }, 1000);
+  look.unref();
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => clearInterval(look));
+}
+
+endWithShellOfNpx();
 if (isNewEnough) {
   await import(main);
 } else {

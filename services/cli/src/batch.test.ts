@@ -126,6 +126,22 @@ test('why of a batch shows what ended its jobs: how many, examples, what to do',
   expect(JSON.parse(asJson.stdout)).toEqual({ groups: groups.slice(0, 1) });
 });
 
+test('why of a batch says why its jobs wait', async () => {
+  const waiting = 'job_000000000009';
+  const { env } = await fleetThat({
+    [`GET /v1/batches/${batchId}`]: view({ total: 5, counts: { ...counts, queued: 3 } }),
+    [`GET /v1/batches/${batchId}/failures`]: { groups: [] },
+    [`GET /v1/jobs?batch=${batchId}&state=queued&limit=1`]: { jobs: [{ id: waiting }], cursor: 'x' },
+    [`GET /v1/jobs/${waiting}/why`]: {
+      state: 'queued',
+      explanation: 'No worker serves pool gpu.',
+      facts: {},
+    },
+  });
+  const { stdout } = await cronium(['why', batchId], { env });
+  expect(stdout).toContain(`  3 queued\n    for example ${waiting}: No worker serves pool gpu.\n`);
+});
+
 test('why of a batch without failures says so', async () => {
   const { env } = await fleetThat({
     [`GET /v1/batches/${batchId}`]: view({ total: 3 }),

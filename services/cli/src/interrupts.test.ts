@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
-import { fleetThat, release, startCronium } from './testing/fleet.ts';
+import { fleetThat, release, startCronium, startInShell } from './testing/fleet.ts';
 
 afterAll(release);
 
@@ -68,6 +68,22 @@ test.concurrent.each(['SIGTERM', 'SIGINT'] as const)(
     expect(stderr).toContain(`${id} could not be cancelled and goes on: producer at`);
   },
 );
+
+test.concurrent('a signal that ends only the shell that npx started it in cancels the job', async () => {
+  let cancelled = false;
+  const { env } = await fleetThat({
+    ...waiting,
+    [`POST /v1/jobs/${id}/cancel`]: () => {
+      cancelled = true;
+      return cancelling;
+    },
+    [`GET /v1/jobs/${id}`]: () => (cancelled ? { ...waits, state: 'cancelled' } : waits),
+  });
+  const command = startInShell(run, env);
+  await command.said('is queued');
+  command.child.kill('SIGTERM');
+  expect((await command.ended).stderr).toContain(`${id} cancelled`);
+});
 
 test.concurrent('a job that is cancelled and does not end is left after a while', async () => {
   const { env } = await fleetThat({ ...waiting, [`POST /v1/jobs/${id}/cancel`]: cancelling });

@@ -27,16 +27,36 @@ export function batchSummary(view: BatchView, groups: readonly Group[], paint: P
   ];
 }
 
-/** Why jobs of a batch did not succeed, or that none did not. */
-export function batchExplanation(view: BatchView, groups: readonly Group[], paint: Paint): string[] {
-  const head = `${paint('bold', titleOf(view))}  ${standing(view)}`;
+/** A job that waits, and why. */
+export interface WaitingJob {
+  readonly id: string;
+  readonly explanation: string;
+}
+
+/** Why jobs of a batch did not succeed, or that none did not; and why others wait. */
+export function batchExplanation(
+  view: BatchView,
+  { groups, waits }: { readonly groups: readonly Group[]; readonly waits: WaitingJob | undefined },
+  paint: Paint,
+): string[] {
+  const waiting =
+    waits === undefined
+      ? []
+      : [
+          `  ${view.counts.queued} ${paintState(paint, 'queued')}`,
+          `    for example ${waits.id}: ${plain(waits.explanation)}`,
+        ];
+  const head = [`${paint('bold', titleOf(view))}  ${standing(view)}`, ...waiting];
   if (groups.length === 0) {
     const others = view.ended < view.total ? `; the others: cronium jobs --batch ${view.id}` : '';
-    return [head, view.ended === 0 ? `  No job has ended${others}` : `  All that ended succeeded${others}`];
+    return [
+      ...head,
+      view.ended === 0 ? `  No job has ended${others}` : `  All that ended succeeded${others}`,
+    ];
   }
   const states = [...new Set(groups.map(({ state }) => state))];
   return [
-    head,
+    ...head,
     ...groups.flatMap((group) => groupLines(group, paint)),
     ...states.map((state) => `  Again, all that are ${state}: cronium retry ${view.id} --state ${state}`),
   ];

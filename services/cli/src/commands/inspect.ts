@@ -5,7 +5,7 @@ import { CommandError, EXIT } from '../failure.ts';
 import { duration, explainDeath, paintState, plain, ran, waterfall } from '../render/index.ts';
 import { drawingWidth } from '../terminal.ts';
 import { writeBatchLogs } from './batch-logs.ts';
-import { batchExplanation } from './batch-summary.ts';
+import { batchExplanation, type WaitingJob } from './batch-summary.ts';
 import { writeLog } from './follow.ts';
 import { numberOption, type Register } from './register.ts';
 
@@ -35,7 +35,9 @@ export const addInspect: Register = (program, run) => {
     .action(run(trace));
   program
     .command('why')
-    .description('Says why a job is where it is; of a batch, what ended the jobs that did not succeed.')
+    .description(
+      'Says why a job is where it is; of a batch, what ended those that did not succeed, and why others wait.',
+    )
     .argument('<id>', 'a job’s id, or a batch’s')
     .action(run(why));
   program
@@ -115,7 +117,17 @@ async function whyOfBatch(context: Context, id: string): Promise<undefined> {
     client.batch(id, { signal }),
     client.explore.batchFailures(id, { signal }),
   ]);
-  await print(context, failures, () => batchExplanation(view, failures.groups, context.terminal.out.paint));
+  const waits = context.json || view.counts.queued === 0 ? undefined : await whyOneWaits(context, id);
+  const { paint } = context.terminal.out;
+  await print(context, failures, () => batchExplanation(view, { groups: failures.groups, waits }, paint));
+}
+
+/** The newest of its waiting jobs stands for the others. */
+async function whyOneWaits(context: Context, batch: string): Promise<WaitingJob | undefined> {
+  const { signal } = context;
+  const client = context.client();
+  const [job] = (await client.jobPage({ batch, state: 'queued', limit: 1 }, { signal })).jobs;
+  return job && { id: job.id, explanation: (await client.why(job.id, { signal })).explanation };
 }
 
 /** Nothing, and empty lists, tell a person nothing. */

@@ -91,14 +91,29 @@ export interface Running {
 
 /** Starts the command line tool, and ends it with the test at the latest. */
 export function startCronium(args: readonly string[], env: Record<string, string>): Running {
-  const child = spawn(process.execPath, [BIN, ...args], { env: { PATH: '/usr/bin:/bin', ...env } });
+  return watched(process.execPath, [BIN, ...args], env);
+}
+
+/** The same in a shell, as npx does it. The shell is the child; it has ended when both have. */
+export function startInShell(args: readonly string[], env: Record<string, string>): Running {
+  const script = '"$@"; exit $?';
+  return watched('sh', ['-c', script, 'sh', process.execPath, BIN, ...args], { npm_command: 'exec', ...env });
+}
+
+function watched(command: string, args: readonly string[], env: Record<string, string>): Running {
+  // In a group of its own, so that all of it can be ended.
+  const child = spawn(command, args, { env: { PATH: '/usr/bin:/bin', ...env }, detached: true });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (piece) => {
     stderr += piece;
   });
-  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stderr }));
+  let isOver = false;
+  const ended = once(child, 'close').then(([code]) => {
+    isOver = true;
+    return { code: code as number | null, stderr };
+  });
   open.push(async () => {
-    child.kill('SIGKILL');
+    if (!isOver) killGroup(child);
     await ended;
   });
   return {
@@ -111,4 +126,13 @@ export function startCronium(args: readonly string[], env: Record<string, string
       }
     },
   };
+}
+
+/** It may have ended at this moment. */
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
 }
