@@ -6,6 +6,7 @@ import {
   type LogOffsets,
   type ObservedSandbox,
   type PreparationObserver,
+  type ReconcileOptions,
   type RuntimeFacts,
   type Sandbox,
   type SandboxBinding,
@@ -119,9 +120,13 @@ export class SimulatedRuntime implements SandboxRuntime {
     });
   }
 
-  reconcile(living: ReadonlySet<string>, graceMs: number, dryRun: boolean): Promise<string[]> {
+  reconcile(
+    living: ReadonlySet<string>,
+    { graceMs, dryRun, mayRemove = () => true }: ReconcileOptions,
+  ): Promise<string[]> {
     const { host } = this.#machine;
     return this.#wire.ask(() => {
+      if (!mayRemove()) return [];
       const orphans = [...host.containers.values()].filter(
         ({ identity, createdAt }) => !living.has(identity.attemptId) && createdAt < Date.now() - graceMs,
       );

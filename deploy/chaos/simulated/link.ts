@@ -100,7 +100,7 @@ function simulatedStore({ valkey, wire }: SimulatedLinkOptions): NodeStore {
     queues: () => wire.ask(() => Object.fromEntries(valkey.records)),
     pausedPools: () => wire.ask(() => new Set<string>()),
     isDrained: () => wire.ask(() => false),
-    publishNode: () => wire.ask(() => undefined),
+    publishNode: () => wire.ask(() => true),
     nodeRecord: () => wire.ask(() => undefined),
     preTask: () => wire.ask(() => undefined),
     answerCensus: () => wire.ask(() => undefined),

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { readinessOf } from '../node/readiness.ts';
 import { PREPARED_AT_ONCE } from '../node/worker-node.ts';
 import { TestFleet } from '../testing/fleet.ts';
+import { limitedUser } from '../testing/limited-user.ts';
 
 const MORE = 5;
 
@@ -28,21 +29,6 @@ test('a node claims no more jobs than it prepares at once; another one gets the 
   await eventually(all, { what: 'the first has run its own' });
   expect(second.host.launched.length).toBe(MORE);
 });
-
-/** A user of the test's Valkey from whom commands can be taken away. */
-async function limitedUser(fleet: TestFleet) {
-  const name = `limited-${fleet.prefix.replace(/\W/g, '')}`;
-  const set = (...rules: readonly string[]) => fleet.valkey.call('ACL', 'SETUSER', name, ...rules);
-  await set('on', '>password', '~*', '&*', '+@all');
-  const url = new URL(testEnvironment().valkeyUrl);
-  url.username = name;
-  url.password = 'password';
-  return {
-    valkeyUrl: url.href,
-    set,
-    [Symbol.asyncDispose]: async () => void (await fleet.valkey.call('ACL', 'DELUSER', name)),
-  };
-}
 
 test('a worker whose waits for work fail looks at its queue all the same', async () => {
   await using fleet = new TestFleet(testEnvironment().valkeyUrl);

@@ -18,6 +18,8 @@ export interface ClaimerOptions {
   readonly preparing: Slots;
   readonly leases: Leases;
   readonly watch: ClaimWatch;
+  /** Is the node's name surely this worker's? Asked before each claim; when it is not, the gate is closed. */
+  isNameOurs(): Promise<boolean>;
   /** Takes over claim, lease, slot and turn; returns at once. */
   start(claim: Claim, lease: Lease, place: Place): void;
   onError(error: unknown): void;
@@ -73,12 +75,12 @@ async function takeInto(
   options: ClaimerOptions,
   { signal, given }: { readonly signal: AbortSignal; readonly given: AbortSignal },
 ): Promise<Taken> {
-  const { node, queue, gate, record, leases, preparing } = options;
+  const { node, queue, gate, record, leases, preparing, isNameOurs } = options;
   let handedOver = false;
   let turn: Slot | undefined;
   try {
     turn = await preparing.take(signal);
-    if (!gate.isOpen(record.pool)) return { type: 'job' };
+    if (!(await isNameOurs()) || !gate.isOpen(record.pool)) return { type: 'job' };
     const token = `${node}:${randomUUID()}`;
     const since = leases.now();
     const taking = await queue.take(token);

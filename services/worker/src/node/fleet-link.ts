@@ -11,7 +11,11 @@ export interface NodeStore extends AttemptStore {
   pausedPools(): Promise<ReadonlySet<string>>;
   /** Does an operator want this node drained? */
   isDrained(node: string): Promise<boolean>;
-  publishNode(record: NodeRecord): Promise<void>;
+  /**
+   * Publishes a record, unless what stands under its name is another key's, is no farewell and is not what was read before.
+   * @returns false when it was not published
+   */
+  publishNode(record: NodeRecord, before: NodeRecord | undefined): Promise<boolean>;
   /** What was last published under a name; `undefined` also for what this version cannot read. */
   nodeRecord(node: string): Promise<NodeRecord | undefined>;
   /** Says what this node's Docker runs. */

@@ -2,8 +2,8 @@ import { type JobSpec, queuePayload, readQueueData } from '@cronium/contracts';
 import type { Gate } from '../claim/gate.ts';
 import type { JobQueue } from '../claim/queue.ts';
 
-/** Obstacles after which this node takes no jobs for long. */
-const LASTING: ReadonlySet<string> = new Set(['drain', 'stop']);
+/** Obstacles after which this node takes no jobs for long; what it made ready under another worker's name, that one would remove. */
+const LASTING: ReadonlySet<string> = new Set(['drain', 'stop', 'name']);
 
 /**
  * The next jobs of these queues that this node may get.

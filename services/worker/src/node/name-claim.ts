@@ -6,6 +6,8 @@ import { ANSWER_MS, untilAnswered } from './until-answered.ts';
 /** A worker reports every five seconds: one that has missed three reports is dead, or has another name now. */
 const SILENT_MS = 16_000;
 const LOOK_MS = 1000;
+/** Nobody takes the name over sooner after a report. Two reports may fail before nothing is claimed or removed. */
+const SURE_MS = 12_000;
 
 export interface NameClaimOptions {
   readonly node: string;
@@ -15,6 +17,7 @@ export interface NameClaimOptions {
   /** What was last reported under the name. */
   record(): Promise<NodeRecord | undefined>;
   readonly silentMs?: number;
+  readonly sureMs?: number;
 }
 
 /**
@@ -26,20 +29,54 @@ export class NameClaim {
   readonly #options: NameClaimOptions;
   /** The last report of another worker, and since when it is known (monotonic milliseconds). */
   #other: { readonly seenAt: number; readonly since: number } | undefined;
+  /** Before the last report that was taken was begun (monotonic milliseconds). */
+  #reportedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: NameClaimOptions) {
     this.#options = options;
   }
 
+  /**
+   * Was the name reported as ours so lately that nobody can have taken it since? It asks nobody and waits for nothing, so
+   * that the answer is right after a standstill too.
+   */
+  get isSure(): boolean {
+    return this.#isRecent(this.#reportedAt);
+  }
+
+  /**
+   * Looks, and reports if the name is ours.
+   * @param publish publishes over what was read, and gives false when another worker's report came in between
+   * @throws when the store does not answer, or its answer was not heard for long
+   */
+  async report(publish: (before: NodeRecord | undefined) => Promise<boolean>): Promise<void> {
+    const since = performance.now();
+    const { isOurs, found } = await this.#look();
+    if (!isOurs) return;
+    if (!this.#isRecent(since))
+      throw new Error('whose the node’s name is was heard too late to report under it');
+    if (await publish(found)) this.#reportedAt = since;
+    else await this.#look();
+  }
+
+  #isRecent(since: number): boolean {
+    return performance.now() - since < (this.#options.sureMs ?? SURE_MS);
+  }
+
   /** Looks, and closes the gate while the name is another's. @throws when the store does not answer */
   async isOurs(): Promise<boolean> {
+    return (await this.#look()).isOurs;
+  }
+
+  async #look(): Promise<{ readonly isOurs: boolean; readonly found: NodeRecord | undefined }> {
     const { gate, node, record, silentMs = SILENT_MS } = this.#options;
     const found = await record();
     const isOurs = found === undefined || this.#isOver(found, silentMs);
     if (isOurs) this.#other = undefined;
+    else this.#reportedAt = Number.NEGATIVE_INFINITY;
     const message = `another worker, with another CRONIUM_STATE_DIR, reports under the name ${node}: give one of the two a CRONIUM_NODE of its own. If it is gone, this one goes on when it has been silent for ${silentMs / 1000} s`;
     gate.set('name', isOurs ? undefined : message);
-    return isOurs;
+    return { isOurs, found };
   }
 
   /**

@@ -52,7 +52,7 @@ export async function takeBackAll(parts: RecoveryParts, signal: AbortSignal): Pr
         deps.log.warn({ attempt: sandbox.attemptId }, 'removing a stale sandbox');
         await deps.runtime.purge(sandbox);
       }
-      await deps.runtime.reconcile(running.ids, GRACE_MS, false);
+      await deps.runtime.reconcile(running.ids, { graceMs: GRACE_MS, dryRun: false });
     },
     parts,
     signal,

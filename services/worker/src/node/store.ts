@@ -30,6 +30,20 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return ARGV[1]`;
 
+/**
+ * One script, because a command may be carried out late: a connection that breaks sends again what was not answered, and
+ * after a standstill that would be written over the report of whoever has the name since.
+ */
+const PUBLISH = `
+local stands = redis.call('HGET', KEYS[1], ARGV[1])
+local isRead, found = pcall(cjson.decode, stands or '')
+if isRead and type(found) == 'table' and type(found.keys) == 'table' and found.state ~= 'stopped' then
+  local key = found.keys[1]
+  if key and key.kid ~= ARGV[3] and found.seenAt ~= tonumber(ARGV[4]) then return 0 end
+end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+return 1`;
+
 export interface FleetStoreOptions extends StoreOptions {
   readonly keys: Keys;
   /** The prefix of BullMQ's keys. */
@@ -67,8 +81,10 @@ export class FleetStore implements NodeStore {
     return (await this.#commands.hget(this.#keys.drains, node)) === 'drain';
   }
 
-  async publishNode(record: NodeRecord): Promise<void> {
-    await this.#commands.hset(this.#keys.nodes, record.node, JSON.stringify(record));
+  async publishNode(record: NodeRecord, before: NodeRecord | undefined): Promise<boolean> {
+    const { node, keys } = record;
+    const values = [node, JSON.stringify(record), keys[0]?.kid ?? '', before?.seenAt ?? 0];
+    return (await this.#commands.eval(PUBLISH, 1, this.#keys.nodes, ...values)) === 1;
   }
 
   async nodeRecord(node: string): Promise<NodeRecord | undefined> {

@@ -10,6 +10,13 @@ const RECONCILE_GRACE_MS = 20_000;
 export interface UpkeepOptions {
   readonly runtime: SandboxRuntime;
   readonly gate: Gate;
+  /** The node's own: what stands in Docker under another worker's is not this one's to remove. */
+  readonly name: {
+    /** Asks when the last answer is old. */
+    isOurs(): Promise<boolean>;
+    /** What is known now. */
+    isSure(): boolean;
+  };
   readonly running: Running;
   readonly stateDir: string;
   readonly diskMinFreeBytes: number;
@@ -64,10 +71,10 @@ export class Upkeep {
   }
 
   async #reconcile(dryRun: boolean): Promise<readonly string[]> {
-    const { runtime, running, gate, log, onReconciled } = this.#options;
-    // What stands under this name may be the other's.
-    if (gate.has('name')) return [];
-    const orphans = await runtime.reconcile(running.ids, RECONCILE_GRACE_MS, dryRun);
+    const { runtime, running, name, log, onReconciled } = this.#options;
+    if (!(await name.isOurs())) return [];
+    const options = { graceMs: RECONCILE_GRACE_MS, dryRun, mayRemove: name.isSure };
+    const orphans = await runtime.reconcile(running.ids, options);
     if (dryRun) return orphans;
     onReconciled(orphans);
     if (orphans.length > 0) log.warn({ removed: orphans }, 'removed what no attempt owns');

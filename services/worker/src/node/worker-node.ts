@@ -229,8 +229,19 @@ export class WorkerNode {
   }
 
   async heartbeat(state?: 'stopped'): Promise<void> {
-    if (!(await this.#name.isOurs())) return;
-    await this.store.publishNode(nodeRecordOf(this, this.#parts, { state, startedAt: this.#startedAt }));
+    const record = () => nodeRecordOf(this, this.#parts, { state, startedAt: this.#startedAt });
+    await this.#name.report((before) => this.store.publishNode(record(), before));
+  }
+
+  /** Was the name reported so lately that nobody can have taken it since? */
+  get isNameSure(): boolean {
+    return this.#name.isSure;
+  }
+
+  /** Is the name surely this worker's? Asks when that was not heard for some time, as after a standstill. */
+  async #isNameOurs(): Promise<boolean> {
+    if (!this.#name.isSure) await this.heartbeat();
+    return this.#name.isSure;
   }
 
   #startAttempt(claim: Claim, lease: Lease, place: Place): void {
@@ -260,7 +271,8 @@ export class WorkerNode {
     const { gate, running, metrics } = this;
     const { stateDir, diskMinFreeBytes } = settings;
     const onReconciled = (removed: readonly string[]) => metrics.reconciled(removed);
-    return new Upkeep({ runtime, gate, running, stateDir, diskMinFreeBytes, log, onReconciled });
+    const name = { isOurs: () => this.#isNameOurs(), isSure: () => this.isNameSure };
+    return new Upkeep({ runtime, gate, name, running, stateDir, diskMinFreeBytes, log, onReconciled });
   }
 
   async #forecast(): Promise<void> {
@@ -276,7 +288,8 @@ export class WorkerNode {
     const start = (claim: Claim, lease: Lease, place: Place) => this.#startAttempt(claim, lease, place);
     const onError = this.#warn('claiming failed; trying again');
     const parts = { queue, record, gate, slots, preparing: this.#preparing, leases, watch: this.#claims };
-    const options = { node: settings.node, ...parts, start, onError };
+    const isNameOurs = () => this.#isNameOurs();
+    const options = { node: settings.node, ...parts, isNameOurs, start, onError };
     this.#loops.push(claimFrom(options, this.#claiming.signal));
   }
 

@@ -38,7 +38,7 @@ async function reading(sandbox: Sandbox): Promise<{ all: Promise<LogItem[]> }> {
 
 /** What was being made ahead of jobs when the daemon went, nobody has: the next round removes it, as a worker's does. */
 const reconciled = ({ runtime }: SandboxFixture) =>
-  eventually(async () => (await runtime.reconcile(new Set(), 0, false)).length === 0, {
+  eventually(async () => (await runtime.reconcile(new Set(), { graceMs: 0, dryRun: false })).length === 0, {
     what: 'nothing is left',
     timeoutMs: LIMIT_MS,
   });

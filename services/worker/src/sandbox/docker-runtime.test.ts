@@ -280,12 +280,14 @@ describe('names and remains', () => {
       `network ${networkName(slot)}`,
     ];
     // A volume is the engine's and not this node's: others' may be found too.
-    const reconcile = async (graceMs: number, dryRun: boolean) =>
-      (await fixture.runtime.reconcile(owned, graceMs, dryRun))
+    const reconcile = async (graceMs: number, dryRun: boolean, mayRemove = () => true) =>
+      (await fixture.runtime.reconcile(owned, { graceMs, dryRun, mayRemove }))
         .filter((orphan) => !orphan.startsWith('volume '))
         .toSorted();
     expect(await reconcile(60_000, false)).toEqual([]);
     expect(await reconcile(0, true)).toEqual(names);
+    // The node's name was lost while Docker was asked.
+    expect(await reconcile(0, false, () => false)).toEqual([]);
     expect((await fixture.runtime.observe()).length).toBe(2);
     expect(await reconcile(0, false)).toEqual(names);
     expect(await fixture.runtime.observe()).toMatchObject([
@@ -304,10 +306,14 @@ describe('names and remains', () => {
     await fixture.docker.createVolume({ Name: gone, Labels: labels });
     try {
       const none = new Set<string>();
-      expect(await fixture.runtime.reconcile(none, 3_600_000, false)).not.toContain(`volume ${gone}`);
-      expect(await fixture.runtime.reconcile(none, 0, true)).toContain(`volume ${gone}`);
+      expect(await fixture.runtime.reconcile(none, { graceMs: 3_600_000, dryRun: false })).not.toContain(
+        `volume ${gone}`,
+      );
+      expect(await fixture.runtime.reconcile(none, { graceMs: 0, dryRun: true })).toContain(`volume ${gone}`);
       await volume.inspect();
-      expect(await fixture.runtime.reconcile(none, 0, false)).toContain(`volume ${gone}`);
+      expect(await fixture.runtime.reconcile(none, { graceMs: 0, dryRun: false })).toContain(
+        `volume ${gone}`,
+      );
       await expect(volume.inspect()).rejects.toMatchObject({ statusCode: 404 });
       expect((await fixture.run(fixture.shell('echo runs'))).stdout.toString()).toBe('runs\n');
     } finally {

@@ -18,6 +18,7 @@ import {
   type AttemptIdentity,
   type ObservedSandbox,
   type PreparationObserver,
+  type ReconcileOptions,
   type RuntimeFacts,
   type Sandbox,
   type SandboxBinding,
@@ -183,9 +184,14 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     await Promise.all(left.map((binding) => this.#removeSlotOf(binding)));
   }
 
-  async reconcile(living: ReadonlySet<string>, graceMs: number, dryRun: boolean): Promise<string[]> {
+  async reconcile(
+    living: ReadonlySet<string>,
+    { graceMs, dryRun, mayRemove = () => true }: ReconcileOptions,
+  ): Promise<string[]> {
     const { client, limits, subnets } = this.#context;
     const dead = (await this.#ours()).filter((object) => this.#isDead(object, living, graceMs));
+    // Sure now, the name was ours when this was listed: nothing in it is another worker's.
+    if (!mayRemove()) return [];
     if (!dryRun) {
       await removeRemains(client, remainsOf(dead), limits.releaseMs);
       subnets.observe(await takenRanges(client));

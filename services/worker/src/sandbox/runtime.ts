@@ -202,7 +202,7 @@ export interface SandboxRuntime {
    * Removes labelled objects of this node that none of `living` owns and that are older than the grace, and slots that
    * this process does not know. Returns what was removed.
    */
-  reconcile(living: ReadonlySet<string>, graceMs: number, dryRun: boolean): Promise<string[]>;
+  reconcile(living: ReadonlySet<string>, options: ReconcileOptions): Promise<string[]>;
   /** What keeps this node from running jobs: each a name and a message with what to do. Empty when ready. */
   blockers(signal: AbortSignal): Promise<readonly { readonly name: string; readonly message: string }[]>;
   /** What the engine is and has, as last checked by `blockers`; `undefined` until it first answered. */
@@ -211,6 +211,14 @@ export interface SandboxRuntime {
   capacity(): number;
   /** Removes what waits for jobs, and leaves the sandboxes of attempts as they are, for the next process. */
   close(): Promise<void>;
+}
+
+export interface ReconcileOptions {
+  readonly graceMs: number;
+  /** Only says what would be removed. */
+  readonly dryRun: boolean;
+  /** Asked once it is known what stands there, before any of it is removed; default: it may. */
+  mayRemove?(): boolean;
 }
 
 /** The engine as it describes itself. */

@@ -7,6 +7,7 @@ import {
   type LogOffsets,
   type ObservedSandbox,
   type PreparationObserver,
+  type ReconcileOptions,
   type RuntimeFacts,
   type Sandbox,
   type SandboxBinding,
@@ -112,7 +113,11 @@ export class ScriptedRuntime implements SandboxRuntime {
     }
   }
 
-  async reconcile(living: ReadonlySet<string>, graceMs: number, dryRun: boolean): Promise<string[]> {
+  async reconcile(
+    living: ReadonlySet<string>,
+    { graceMs, dryRun, mayRemove = () => true }: ReconcileOptions,
+  ): Promise<string[]> {
+    if (!mayRemove()) return [];
     if (this.#options.reconcile) return this.#options.reconcile(dryRun);
     const before = Date.now() - graceMs;
     const orphans = [...this.#host.containers.values()].filter(
