@@ -19,6 +19,9 @@ type Node =
   | { kind: 'array'; items: Node[] }
   | { kind: 'leaf'; value: string | number | boolean | null };
 
+/** One escaped key of one character at most: V8 14.6 mistakes them for one another where they follow the same keys. */
+const KEYS = ['a', 'b', '"a', '\\', '__proto__', 'constructor', ''];
+
 const { node } = fc.letrec<{ node: Node }>((tie) => ({
   node: fc.oneof(
     { maxDepth: 5, depthSize: 'small' },
@@ -34,10 +37,7 @@ const { node } = fc.letrec<{ node: Node }>((tie) => ({
     fc.record({ kind: fc.constant('array' as const), items: fc.array(tie('node'), { maxLength: 4 }) }),
     fc.record({
       kind: fc.constant('object' as const),
-      entries: fc.array(
-        fc.tuple(fc.constantFrom('a', 'b', '"', '\\', '__proto__', 'constructor', ''), tie('node')),
-        { maxLength: 4 },
-      ),
+      entries: fc.array(fc.tuple(fc.constantFrom(...KEYS), tie('node')), { maxLength: 4 }),
     }),
   ),
 }));

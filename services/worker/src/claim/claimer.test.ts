@@ -1,9 +1,9 @@
 import { eventually, testEnvironment } from '@cronium/testing';
 import { expect, test } from 'vitest';
 import { readinessOf } from '../node/readiness.ts';
-import { PREPARED_AT_ONCE } from '../node/worker-node.ts';
 import { TestFleet } from '../testing/fleet.ts';
 import { limitedUser } from '../testing/limited-user.ts';
+import { PREPARED_AT_ONCE } from './claimer.ts';
 
 const MORE = 5;
 

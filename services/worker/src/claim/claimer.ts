@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import type { QueueRecord } from '@cronium/contracts';
 import { deadline, graceAfter, pause, waitFor } from '@cronium/lifecycle';
 import { type Claim, readClaim } from './claim.ts';
@@ -37,6 +38,8 @@ const ERROR_PAUSE_MS = 500;
 const PASS_ON_MS = 1000;
 /** When claiming ends, a job that is just being taken gets so long to come; later it is as if the process had died. */
 const TAKE_MS = 1000;
+/** More at once would only share the same processors, and keep jobs from nodes that have some to spare. */
+export const PREPARED_AT_ONCE: number = Math.max(8, 2 * availableParallelism());
 
 /** Takes jobs from one queue, as long as the gate is open and a slot is free. Never rejects. */
 export async function claimFrom(options: ClaimerOptions, signal: AbortSignal): Promise<void> {

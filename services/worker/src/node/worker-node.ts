@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events';
-import { availableParallelism } from 'node:os';
 import {
   type ControlMessage,
   type ExecutionClaims,
@@ -12,7 +11,7 @@ import type { Logger, Metrics } from '@cronium/telemetry';
 import type { AttemptDeps } from '../attempt/deps.ts';
 import type { Claim } from '../claim/claim.ts';
 import { ClaimWatch } from '../claim/claim-watch.ts';
-import { claimFrom, type Place } from '../claim/claimer.ts';
+import { claimFrom, type Place, PREPARED_AT_ONCE } from '../claim/claimer.ts';
 import { Gate, type Obstacle } from '../claim/gate.ts';
 import { type Held, type Lease, Leases } from '../claim/leases.ts';
 import type { JobQueue } from '../claim/queue.ts';
@@ -61,8 +60,6 @@ const READINESS_MS = 5000;
 const FORECAST_MS = 2000;
 /** With the grace, well within a minute of quiet. */
 const RECONCILE_MS = 15_000;
-/** More at once would only share the same processors, and keep jobs from nodes that have some to spare. */
-export const PREPARED_AT_ONCE = Math.max(8, 2 * availableParallelism());
 const HAND_OVER_MS = 2000;
 const FLUSH_MS = 2000;
 const CLOSE_MS = 1000;
@@ -269,10 +266,9 @@ export class WorkerNode {
   #createUpkeep(): Upkeep {
     const { runtime, settings, log } = this.#parts;
     const { gate, running, metrics } = this;
-    const { stateDir, diskMinFreeBytes } = settings;
     const onReconciled = (removed: readonly string[]) => metrics.reconciled(removed);
     const name = { isOurs: () => this.#isNameOurs(), isSure: () => this.isNameSure };
-    return new Upkeep({ runtime, gate, name, running, stateDir, diskMinFreeBytes, log, onReconciled });
+    return new Upkeep({ ...settings, runtime, gate, name, running, log, onReconciled });
   }
 
   async #forecast(): Promise<void> {
@@ -288,8 +284,7 @@ export class WorkerNode {
     const start = (claim: Claim, lease: Lease, place: Place) => this.#startAttempt(claim, lease, place);
     const onError = this.#warn('claiming failed; trying again');
     const parts = { queue, record, gate, slots, preparing: this.#preparing, leases, watch: this.#claims };
-    const isNameOurs = () => this.#isNameOurs();
-    const options = { node: settings.node, ...parts, isNameOurs, start, onError };
+    const options = { node: settings.node, ...parts, isNameOurs: () => this.#isNameOurs(), start, onError };
     this.#loops.push(claimFrom(options, this.#claiming.signal));
   }
 

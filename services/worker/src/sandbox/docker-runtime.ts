@@ -13,7 +13,7 @@ import { DEFAULT_LIMITS, type DockerRuntimeOptions } from './options.ts';
 import { Preparation, type PreparationTools } from './preparation.ts';
 import type { Blocker } from './probe.ts';
 import { Readiness } from './readiness.ts';
-import { type Labelled, listLabelled, remainsOf, removeJob, removeRemains } from './removal.ts';
+import { createdAt, type Labelled, listLabelled, remainsOf, removeJob, removeRemains } from './removal.ts';
 import {
   type AttemptIdentity,
   type ObservedSandbox,
@@ -32,7 +32,7 @@ import { takenRanges } from './slot/network.ts';
 import { dutyOf } from './slot/sidecar.ts';
 import type { Slot } from './slot/slot.ts';
 import { SlotPool } from './slot/slots.ts';
-import { SubnetAllocator } from './subnets.ts';
+import { SubnetAllocator, startFor } from './subnets.ts';
 import { Toolkit } from './toolkit.ts';
 import { ImageEvents } from './warm/image-events.ts';
 import { WarmPool } from './warm/warm-pool.ts';
@@ -343,14 +343,4 @@ const OWNED: ReadonlySet<string> = new Set<Role>(['job', 'runtime', 'network', '
 /** A runtime on the local Docker daemon; see {@link DockerRuntimeOptions}. */
 export function createDockerRuntime(options: DockerRuntimeOptions): SandboxRuntime {
   return new DockerSandboxRuntime(options);
-}
-
-/** An object without the label is as old as can be. */
-function createdAt({ labels }: Labelled): number {
-  return Number(labels[LABEL.createdAt] ?? 0);
-}
-
-/** Two nodes on one daemon begin at different places of the range. */
-function startFor(node: string): number {
-  return [...node].reduce((sum, character) => (sum * 31 + character.charCodeAt(0)) % 65_521, 7);
 }

@@ -139,3 +139,8 @@ export function remainsOf(objects: readonly Labelled[]): Remains {
     objects.filter((object) => object.kind === kind).map(({ id }) => id);
   return { containers: ids('container'), networks: ids('network') };
 }
+
+/** Unix ms. An object without the label is as old as can be. */
+export function createdAt({ labels }: Labelled): number {
+  return Number(labels[LABEL.createdAt] ?? 0);
+}

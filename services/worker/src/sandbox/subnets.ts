@@ -141,3 +141,8 @@ export function parseRoutes(text: string): TakenRange[] {
 function littleEndian(hex: string): number {
   return Buffer.from(hex.padStart(8, '0'), 'hex').readUInt32LE();
 }
+
+/** Two nodes on one daemon begin at different places of the range. */
+export function startFor(node: string): number {
+  return [...node].reduce((sum, character) => (sum * 31 + character.charCodeAt(0)) % 65_521, 7);
+}

@@ -197,7 +197,9 @@ describe('jobs of a batch', () => {
     expect(['', 'up\n']).toContain(stdout.toString());
     expect(exit).toMatchObject({ type: 'exited', exitCode: 137 });
     expect(evidence.kills).toMatchObject([{ signal: 'SIGKILL' }]);
-    const bomb = await run(job('f() { f | f & }; f; sleep 0.2; kill -STOP 1; exit 0'));
+    // It starts nothing itself any more when there is room for no further process.
+    const lasting = 'mkfifo /tmp/p; (f) & read -t 1 x <>/tmp/p; kill -STOP 1; exit 0';
+    const bomb = await run(job(`f() { f | f & }; ${lasting}`));
     expect(bomb.exit).toMatchObject({ exitCode: 0 });
     expect((await run(job('echo alive'))).text).toBe('alive\n');
   });
