@@ -22,7 +22,7 @@ test(
   `after ${jobs} jobs no process holds more handles or sockets than after the first ones, and nothing is left of them`,
   async () => {
     // The first jobs open what is kept: connections, slots, prepared statements.
-    await soak(fleet, 4);
+    await soak(fleet, 12);
     const { moments, succeeded, endless, charts } = await soak(fleet, jobs);
     expect(succeeded).toBe(jobs);
     await mkdir(join(PICTURE, '..'), { recursive: true });
