@@ -14,6 +14,19 @@ const waiting = {
   [`GET /v1/jobs/${id}/why`]: why,
 };
 
+/** Its job waits until it is cancelled, and then has ended. */
+function fleetThatCancels() {
+  let isCancelled = false;
+  return fleetThat({
+    ...waiting,
+    [`POST /v1/jobs/${id}/cancel`]: () => {
+      isCancelled = true;
+      return cancelling;
+    },
+    [`GET /v1/jobs/${id}`]: () => (isCancelled ? { ...waits, state: 'cancelled' } : waits),
+  });
+}
+
 test.concurrent('a job that does not start is said to wait, with its id and the reason, once', async () => {
   let looks = 0;
   const ended = { ...waits, state: 'succeeded', exitCode: 0, attempts: 0 };
@@ -37,15 +50,7 @@ test.concurrent('a job that does not start is said to wait, with its id and the 
 test.concurrent.each(['SIGTERM', 'SIGINT'] as const)(
   '%s cancels the job and shows its end',
   async (signal) => {
-    let cancelled = false;
-    const { env } = await fleetThat({
-      ...waiting,
-      [`POST /v1/jobs/${id}/cancel`]: () => {
-        cancelled = true;
-        return cancelling;
-      },
-      [`GET /v1/jobs/${id}`]: () => (cancelled ? { ...waits, state: 'cancelled' } : waits),
-    });
+    const { env } = await fleetThatCancels();
     const command = startCronium(run, env);
     await command.said('is queued');
     command.child.kill(signal);
@@ -70,15 +75,7 @@ test.concurrent.each(['SIGTERM', 'SIGINT'] as const)(
 );
 
 test.concurrent('a signal that ends only the shell that npx started it in cancels the job', async () => {
-  let cancelled = false;
-  const { env } = await fleetThat({
-    ...waiting,
-    [`POST /v1/jobs/${id}/cancel`]: () => {
-      cancelled = true;
-      return cancelling;
-    },
-    [`GET /v1/jobs/${id}`]: () => (cancelled ? { ...waits, state: 'cancelled' } : waits),
-  });
+  const { env } = await fleetThatCancels();
   const command = startInShell(run, env);
   await command.said('is queued');
   command.child.kill('SIGTERM');

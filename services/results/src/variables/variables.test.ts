@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import type { VariableView } from '@cronium/contracts';
 import { createLogger } from '@cronium/telemetry';
 import { testEnvironment } from '@cronium/testing';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { isValkeyAway } from '../http/errors.ts';
 import { forgetRemoved, getVariable } from '../queries/variables.ts';
 import { connectValkey } from '../queue/valkey.ts';
 import { openService, type TestService } from '../test/service.ts';
@@ -156,9 +156,11 @@ test('without Valkey variables are read from the database, and not written', asy
   const lonely = new Variables(db, new VariableCache(gone, keys));
   await variables.change(name, put('before', undefined));
   expect(await lonely.get(name)).toMatchObject({ value: 'before' });
+  const ended = once(gone, 'end');
   gone.disconnect();
   expect(await lonely.get(name)).toMatchObject({ value: 'before' });
-  await expect(lonely.change(name, put('after', undefined))).rejects.toSatisfy(isValkeyAway);
+  await ended;
+  await expect(lonely.change(name, put('after', undefined))).rejects.toThrow('Connection is closed');
   expect(await getVariable(db, name)).toMatchObject({ value: 'before' });
 });
 
