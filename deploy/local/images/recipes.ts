@@ -125,7 +125,7 @@ const jobNode: Recipe = {
 const runtimeApi: Recipe = {
   tag: IMAGE_TAGS.runtimeApi,
   dockerfile: 'runtime-api/Dockerfile',
-  context: ['runtime-api/Dockerfile'],
+  context: ['runtime-api/Dockerfile', 'runtime-api/supervisor.c'],
   bundles: true,
   bases: [
     {
@@ -145,6 +145,15 @@ const runtimeApi: Recipe = {
         tag: 'cronium/debian-busybox:local',
         packages: ['busybox-static'],
         without: ['usr/share', 'etc'],
+      },
+    },
+    {
+      argument: 'COMPILER_IMAGE',
+      variable: 'CRONIUM_BASE_IMAGE_COMPILER',
+      debian: {
+        tag: 'cronium/debian-compiler:local',
+        packages: ['coreutils', 'dash', 'musl-dev', 'tcc'],
+        without: ['usr/share'],
       },
     },
   ],

@@ -35,7 +35,7 @@ export const EGRESS_PORT = 8082;
 /** Where the toolkit volume is mounted in a job container, and the shell in it. */
 export const TOOLKIT_PATH = '/.cronium';
 export const TOOLKIT_BUSYBOX = `${TOOLKIT_PATH}/busybox`;
-/** The same, which nobody may read: a process that runs it cannot be traced by others of its user. */
-export const TOOLKIT_SEALED = `${TOOLKIT_PATH}/busybox-sealed`;
+/** What serves a batch in a container (images/runtime-api/supervisor.c). */
+export const SUPERVISOR_NAME = 'supervisor';
 /** The folder in the runtime-api image that Docker copies into the toolkit volume. */
 export const TOOLKIT_SOURCE = '/toolkit';

@@ -7,7 +7,7 @@ export const RUN_PATH = '/.cronium-run';
 export const NO_PROGRAM_EXIT_CODE = 125;
 
 /** A shell that has nothing in its environment that a job could inherit. */
-export const EMPTY_SHELL: readonly string[] = [TOOLKIT_BUSYBOX, 'env', '-i', TOOLKIT_BUSYBOX, 'sh'];
+const EMPTY_SHELL: readonly string[] = [TOOLKIT_BUSYBOX, 'env', '-i', TOOLKIT_BUSYBOX, 'sh'];
 
 /**
  * What every job container is created with. It waits for its program on stdin: two compound commands, each of which the
@@ -67,7 +67,7 @@ export function entryProgram(plan: EntryPlan): EntryProgram {
 }
 
 /** Writes the files of a program; the shell does it alone, and their bytes are quoted. One that does not fit ends it. */
-export function fileCommands(files: readonly ProgramFile[]): Buffer {
+function fileCommands(files: readonly ProgramFile[]): Buffer {
   return Buffer.concat(
     files.flatMap(({ name, bytes }) => {
       const path = quote(`${RUN_PATH}/${name}`);
@@ -95,7 +95,7 @@ const SHELLS_OWN: ReadonlySet<string> = new Set([
 ]);
 
 /** Runs the phases, and becomes the main program. Needs {@link FIND_PROGRAM}, `mark`, and the toolkit's busybox as `b`. */
-export function programCommands({ env, phases, main, runner }: EntryPlan): string {
+function programCommands({ env, phases, main, runner }: EntryPlan): string {
   return [
     `p=${quote(env.PATH ?? '')}`,
     `job() {\nshift\nset -- $runner "$program" "$@"\n${execCommands(env)}\n}`,
@@ -123,7 +123,7 @@ function execCommands(env: Readonly<Record<string, string>>): string {
  * may not be executed, it is no program for the kernel (which this shell would take for a script of its own), or the
  * interpreter that its first line names does not exist.
  */
-export const FIND_PROGRAM = `
+const FIND_PROGRAM = `
 unrunnable() { mark "$1" unrunnable "$2"; printf 'cronium: %s: %s\\n' "$3" "$4" >&2; exit "$2"; }
 look_up() {
   program=

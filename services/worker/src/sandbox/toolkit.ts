@@ -1,4 +1,4 @@
-import { LABEL, TOOLKIT_SOURCE } from '@cronium/contracts';
+import { LABEL, SUPERVISOR_NAME, TOOLKIT_SOURCE } from '@cronium/contracts';
 import { retry } from '@cronium/lifecycle';
 import { inspectContainer, removeContainer } from './containers.ts';
 import { type DockerClient, statusOf } from './docker.ts';
@@ -17,11 +17,11 @@ interface ListedVolume {
 
 interface FilledVolume {
   readonly name: string;
-  readonly isSealed: boolean;
+  readonly hasSupervisor: boolean;
 }
 
 /**
- * The volume with the static busybox that starts every job. Docker fills it from the runtime-api image's `/toolkit` when
+ * The volume with the static busybox that starts every job, and the supervisor of batches. Docker fills it from the runtime-api image's `/toolkit` when
  * a container is created on it; its name has the image's id, so a new image gets a new one.
  */
 export class Toolkit {
@@ -37,9 +37,9 @@ export class Toolkit {
     return (await this.#filled(image)).name;
   }
 
-  /** Has it the shell that nobody may read? An image of a former version has not. */
-  async isSealed(image: ImageFacts): Promise<boolean> {
-    return (await this.#filled(image)).isSealed;
+  /** Can containers serve batches with it? Those of an image of a former version cannot. */
+  async hasSupervisor(image: ImageFacts): Promise<boolean> {
+    return (await this.#filled(image)).hasSupervisor;
   }
 
   async #filled(image: ImageFacts): Promise<FilledVolume> {
@@ -113,14 +113,14 @@ export class Toolkit {
       path: '/volumes/create',
       body: { Name: volume, Labels: { [LABEL.managed]: 'true', [LABEL.role]: 'toolkit' } },
     });
-    const isSealed = await retry(() => this.#fill(volume, image), {
+    const hasSupervisor = await retry(() => this.#fill(volume, image), {
       signal: AbortSignal.timeout(60_000),
       attempts: 20,
       // Another worker of this host is at it: its container has the name.
       when: (error) => statusOf(error) === 409,
       onRetry: () => void this.#clearStale(volume).catch(() => undefined),
     });
-    return { name: volume, isSealed };
+    return { name: volume, hasSupervisor };
   }
 
   /** A worker that died while filling left its container behind. */
@@ -131,7 +131,7 @@ export class Toolkit {
     }
   }
 
-  /** @returns has it the shell that nobody may read? */
+  /** @returns has it the supervisor of batches? */
   async #fill(volume: string, image: ImageFacts): Promise<boolean> {
     const { Id: id } = await this.#client.call<{ Id: string }>({
       operation: `fill the volume ${volume} from ${image.reference}`,
@@ -150,7 +150,7 @@ export class Toolkit {
     });
     try {
       await this.#check(id, volume, image);
-      return (await this.#sizeOf(id, `${TOOLKIT_SOURCE}/busybox-sealed`)) !== undefined;
+      return (await this.#sizeOf(id, `${TOOLKIT_SOURCE}/${SUPERVISOR_NAME}`)) !== undefined;
     } finally {
       await removeContainer(this.#client, id);
     }

@@ -36,7 +36,7 @@ export class Batches {
   readonly #former: FormerCells;
   readonly #sandboxes = new Set<BatchSandbox | AdoptedBatchSandbox>();
   /** The image that was complained of. */
-  #unsealed: string | undefined;
+  #unsupervised: string | undefined;
 
   constructor(options: BatchesOptions) {
     this.#options = options;
@@ -135,20 +135,20 @@ export class Batches {
     await this.#cells.close();
   }
 
-  /** No container is shared without a shell that its jobs cannot look into: a sidecar's image of a former version has none. */
+  /** A sidecar's image of a former version has no supervisor that could serve a batch. */
   async #canShare(signal: AbortSignal): Promise<boolean> {
     const { images, toolkit, options } = this.#options;
     const image = await images.runtime(signal);
-    const isSealed = await toolkit.isSealed(image);
-    if (!isSealed && this.#unsealed !== image.id) {
-      this.#unsealed = image.id;
+    const hasSupervisor = await toolkit.hasSupervisor(image);
+    if (!hasSupervisor && this.#unsupervised !== image.id) {
+      this.#unsupervised = image.id;
       const facts = { image: image.reference };
       options.logger.warn(
         facts,
         'batches share no containers: the sidecar’s image is of a former version; build or load the present one',
       );
     }
-    return isSealed;
+    return hasSupervisor;
   }
 
   async #take(request: SandboxRequest, observer: PreparationObserver, signal: AbortSignal): Promise<Cell> {

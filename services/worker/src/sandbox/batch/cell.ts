@@ -14,7 +14,7 @@ import { removeRemains } from '../removal.ts';
 import { type ExitReport, SandboxError, type SandboxRequest } from '../runtime.ts';
 import type { SlotNetwork } from '../slot/network.ts';
 import type { Slot } from '../slot/slot.ts';
-import { prelude, SUPERVISOR_ENTRYPOINT } from './supervisor.ts';
+import { hello as helloFrame, SUPERVISOR_ENTRYPOINT } from './supervisor.ts';
 import type { Turn } from './turn.ts';
 
 const MIB = 1024 * 1024;
@@ -70,7 +70,7 @@ export class Cell {
     this.#hello = { stdout: new MarkerCutter(hello), stderr: new MarkerCutter(hello) };
     socket.on('data', (data: Buffer) => this.#take(data));
     for (const event of ['end', 'close', 'error']) socket.on(event, () => this.#lost());
-    socket.write(prelude(hello, parts.image.volumes));
+    socket.write(helloFrame(hello, parts.image.volumes));
     this.#exit = this.#watch();
     // Whoever asks gets the failure; nobody has to ask.
     this.#exit.catch(() => undefined);

@@ -110,7 +110,7 @@ describe('jobs of a batch', () => {
     expect(second.binding.containerId).toBe(first.binding.containerId);
   });
 
-  test('have each a container of its own where the image has no shell that they could not look into', async () => {
+  test('have each a container of its own where the sidecar’s image has no supervisor', async () => {
     const runtime = await formerRuntimeImage(fixture.docker, fixture.images);
     const former = fixture.anotherRuntime({ images: { ...fixture.options.images, runtime } });
     const { input, batchId } = batch()('true');

@@ -10,7 +10,7 @@ const EMPTY = Buffer.alloc(0);
 
 /**
  * A phase marker as the entry program prints it; `boot` is the first thing on each stream. Those of `turn` are a batch
- * supervisor's own (see sandbox/batch/supervisor.ts).
+ * supervisor's own (see images/runtime-api/supervisor.c).
  */
 export interface RawMarker {
   readonly phase: PhaseMarker['phase'] | 'boot' | 'turn';

@@ -53,7 +53,7 @@ export async function minimalImages(docker: Docker): Promise<MinimalImages> {
   return { runtime, job };
 }
 
-/** A sidecar's image as it was before jobs of batches could not look into their shell. */
+/** A sidecar's image as it was before it had a supervisor of batches. */
 export async function formerRuntimeImage(docker: Docker, { runtime }: MinimalImages): Promise<string> {
   const tag = 'cronium-test/former-sidecar:local';
   const busybox = `${TOOLKIT_SOURCE}/busybox`;
