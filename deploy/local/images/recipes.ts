@@ -125,7 +125,7 @@ const jobNode: Recipe = {
 const runtimeApi: Recipe = {
   tag: IMAGE_TAGS.runtimeApi,
   dockerfile: 'runtime-api/Dockerfile',
-  context: ['runtime-api/Dockerfile', 'runtime-api/supervisor.c'],
+  context: ['runtime-api/Dockerfile', 'runtime-api/entry'],
   bundles: true,
   bases: [
     {

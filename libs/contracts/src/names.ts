@@ -32,10 +32,9 @@ export const RUNTIME_URL = `http://${RUNTIME_HOST}:${RUNTIME_PORT}`;
 /** The sidecar's forward proxy, for jobs with egress. */
 export const EGRESS_PORT = 8082;
 
-/** Where the toolkit volume is mounted in a job container, and the shell in it. */
+/** Where the toolkit volume is mounted in a job container, and what is in it: a shell, and what starts jobs. */
 export const TOOLKIT_PATH = '/.cronium';
 export const TOOLKIT_BUSYBOX = `${TOOLKIT_PATH}/busybox`;
-/** What serves a batch in a container (images/runtime-api/supervisor.c). */
-export const SUPERVISOR_NAME = 'supervisor';
+export const TOOLKIT_ENTRY = `${TOOLKIT_PATH}/entry`;
 /** The folder in the runtime-api image that Docker copies into the toolkit volume. */
 export const TOOLKIT_SOURCE = '/toolkit';

@@ -1,4 +1,4 @@
-import { LABEL, SUPERVISOR_NAME, TOOLKIT_SOURCE } from '@cronium/contracts';
+import { LABEL, TOOLKIT_SOURCE } from '@cronium/contracts';
 import { retry } from '@cronium/lifecycle';
 import { inspectContainer, removeContainer } from './containers.ts';
 import { type DockerClient, statusOf } from './docker.ts';
@@ -7,6 +7,7 @@ import { SandboxError } from './runtime.ts';
 
 /** Filling takes well under a second. */
 const STALE_MS = 10_000;
+const PROGRAMS = ['busybox', 'entry'];
 const VOLUME_PREFIX = 'cronium-toolkit-';
 const STAT_HEADER = 'x-docker-container-path-stat';
 
@@ -15,18 +16,13 @@ interface ListedVolume {
   readonly CreatedAt: string;
 }
 
-interface FilledVolume {
-  readonly name: string;
-  readonly hasSupervisor: boolean;
-}
-
 /**
- * The volume with the static busybox that starts every job, and the supervisor of batches. Docker fills it from the runtime-api image's `/toolkit` when
+ * The volume with the program that starts every job, and a static busybox. Docker fills it from the runtime-api image's `/toolkit` when
  * a container is created on it; its name has the image's id, so a new image gets a new one.
  */
 export class Toolkit {
   readonly #client: DockerClient;
-  readonly #ready = new Map<string, Promise<FilledVolume>>();
+  readonly #ready = new Map<string, Promise<string>>();
 
   constructor(client: DockerClient) {
     this.#client = client;
@@ -34,15 +30,6 @@ export class Toolkit {
 
   /** The name of the filled volume of this image; made and checked once. */
   async volume(image: ImageFacts): Promise<string> {
-    return (await this.#filled(image)).name;
-  }
-
-  /** Can containers serve batches with it? Those of an image of a former version cannot. */
-  async hasSupervisor(image: ImageFacts): Promise<boolean> {
-    return (await this.#filled(image)).hasSupervisor;
-  }
-
-  async #filled(image: ImageFacts): Promise<FilledVolume> {
     const known = this.#ready.get(image.id);
     if (known !== undefined) return known;
     const making = this.#make(image);
@@ -105,7 +92,7 @@ export class Toolkit {
     }
   }
 
-  async #make(image: ImageFacts): Promise<FilledVolume> {
+  async #make(image: ImageFacts): Promise<string> {
     const volume = `${VOLUME_PREFIX}${image.id.replace(/^sha256:/, '').slice(0, 12)}`;
     await this.#client.call({
       operation: `create volume ${volume}`,
@@ -113,14 +100,14 @@ export class Toolkit {
       path: '/volumes/create',
       body: { Name: volume, Labels: { [LABEL.managed]: 'true', [LABEL.role]: 'toolkit' } },
     });
-    const hasSupervisor = await retry(() => this.#fill(volume, image), {
+    await retry(() => this.#fill(volume, image), {
       signal: AbortSignal.timeout(60_000),
       attempts: 20,
       // Another worker of this host is at it: its container has the name.
       when: (error) => statusOf(error) === 409,
       onRetry: () => void this.#clearStale(volume).catch(() => undefined),
     });
-    return { name: volume, hasSupervisor };
+    return volume;
   }
 
   /** A worker that died while filling left its container behind. */
@@ -131,8 +118,7 @@ export class Toolkit {
     }
   }
 
-  /** @returns has it the supervisor of batches? */
-  async #fill(volume: string, image: ImageFacts): Promise<boolean> {
+  async #fill(volume: string, image: ImageFacts): Promise<void> {
     const { Id: id } = await this.#client.call<{ Id: string }>({
       operation: `fill the volume ${volume} from ${image.reference}`,
       method: 'POST',
@@ -150,20 +136,21 @@ export class Toolkit {
     });
     try {
       await this.#check(id, volume, image);
-      return (await this.#sizeOf(id, `${TOOLKIT_SOURCE}/${SUPERVISOR_NAME}`)) !== undefined;
     } finally {
       await removeContainer(this.#client, id);
     }
   }
 
   async #check(id: string, volume: string, image: ImageFacts): Promise<void> {
-    const path = `${TOOLKIT_SOURCE}/busybox`;
-    const size = await this.#sizeOf(id, path);
-    if (size !== undefined && size > 0) return;
-    throw new SandboxError(
-      'docker',
-      `the volume ${volume} has no busybox: the image ${image.reference} has no ${path}, or the volume was filled by something else; build the image again, or remove the volume`,
-    );
+    for (const program of PROGRAMS) {
+      const path = `${TOOLKIT_SOURCE}/${program}`;
+      const size = await this.#sizeOf(id, path);
+      if (size !== undefined && size > 0) continue;
+      throw new SandboxError(
+        'docker',
+        `the volume ${volume} has no ${program}: the image ${image.reference} has no ${path} because it is of a former version, or the volume was filled by something else; build or load the present image, or remove the volume`,
+      );
+    }
   }
 
   async #sizeOf(id: string, path: string): Promise<number | undefined> {

@@ -35,8 +35,6 @@ export class Batches {
   readonly #cells: Cells;
   readonly #former: FormerCells;
   readonly #sandboxes = new Set<BatchSandbox | AdoptedBatchSandbox>();
-  /** The image that was complained of. */
-  #unsupervised: string | undefined;
 
   constructor(options: BatchesOptions) {
     this.#options = options;
@@ -53,7 +51,7 @@ export class Batches {
     observer: PreparationObserver,
     signal: AbortSignal,
   ): Promise<Sandbox | undefined> {
-    if (!isShared(request) || !(await this.#canShare(signal))) return undefined;
+    if (!isShared(request)) return undefined;
     for (let tries = 1; ; tries++) {
       const cell = await this.#take(request, observer, signal);
       const nonce = randomBytes(16).toString('hex');
@@ -133,22 +131,6 @@ export class Batches {
     for (const sandbox of this.#sandboxes) sandbox.detach();
     this.#sandboxes.clear();
     await this.#cells.close();
-  }
-
-  /** A sidecar's image of a former version has no supervisor that could serve a batch. */
-  async #canShare(signal: AbortSignal): Promise<boolean> {
-    const { images, toolkit, options } = this.#options;
-    const image = await images.runtime(signal);
-    const hasSupervisor = await toolkit.hasSupervisor(image);
-    if (!hasSupervisor && this.#unsupervised !== image.id) {
-      this.#unsupervised = image.id;
-      const facts = { image: image.reference };
-      options.logger.warn(
-        facts,
-        'batches share no containers: the sidecar’s image is of a former version; build or load the present one',
-      );
-    }
-    return hasSupervisor;
   }
 
   async #take(request: SandboxRequest, observer: PreparationObserver, signal: AbortSignal): Promise<Cell> {

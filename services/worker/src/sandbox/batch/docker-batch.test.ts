@@ -2,7 +2,6 @@ import type { JobInput } from '@cronium/contracts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Sandbox, SandboxBinding } from '../runtime.ts';
 import { type Ran, SandboxFixture } from '../testing/fixture.ts';
-import { formerRuntimeImage } from '../testing/images.ts';
 
 let fixture: SandboxFixture;
 beforeAll(async () => {
@@ -108,23 +107,6 @@ describe('jobs of a batch', () => {
     const second = await run(job('echo "$CRONIUM_EXECUTION_ID"'));
     expect(second.text).toBe(`${second.binding.attemptId}\n`);
     expect(second.binding.containerId).toBe(first.binding.containerId);
-  });
-
-  test('have each a container of its own where the sidecar’s image has no supervisor', async () => {
-    const runtime = await formerRuntimeImage(fixture.docker, fixture.images);
-    const former = fixture.anotherRuntime({ images: { ...fixture.options.images, runtime } });
-    const { input, batchId } = batch()('true');
-    const containers = new Set<string>();
-    for (let count = 0; count < 2; count++) {
-      const request = fixture.request(input);
-      const own = { ...request, payload: { ...request.payload, batchId } };
-      const sandbox = await former.prepare(own, SILENT, signal());
-      containers.add(sandbox.binding.containerId);
-      expect(sandbox.binding).not.toHaveProperty('batch');
-      await sandbox.release();
-    }
-    expect(containers.size).toBe(2);
-    await former.close();
   });
 
   test('keep what each wrote apart, byte for byte, also when nobody reads for a while', async () => {

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { SUPERVISOR_NAME, TOOLKIT_SOURCE } from '@cronium/contracts';
+import { TOOLKIT_SOURCE } from '@cronium/contracts';
 import { testDocker } from '@cronium/testing';
 import type Docker from 'dockerode';
 import fc from 'fast-check';
@@ -13,7 +13,7 @@ import { Turn } from './turn.ts';
 
 const HELLO = 'b'.repeat(32);
 const BUSYBOX = `${TOOLKIT_SOURCE}/busybox`;
-const PROGRAM = `${TOOLKIT_SOURCE}/${SUPERVISOR_NAME}`;
+const PROGRAM = `${TOOLKIT_SOURCE}/entry`;
 
 let docker: Docker;
 let image: string;
@@ -46,7 +46,7 @@ class Supervised {
     const streams = { AttachStdin: true, AttachStdout: true, AttachStderr: true };
     const tmpfs = 'rw,exec,nosuid,nodev,uid=1000,mode=0700,size=4m';
     const container = await docker.createContainer({
-      ...{ Image: image, User: '1000:1000', Entrypoint: [PROGRAM], ...streams },
+      ...{ Image: image, User: '1000:1000', Entrypoint: [PROGRAM, 'batch'], ...streams },
       ...{ OpenStdin: true, StdinOnce: true },
       HostConfig: { Tmpfs: { [RUN_PATH]: tmpfs, '/data': tmpfs }, NetworkMode: 'none', Init: false },
     });
@@ -211,14 +211,14 @@ describe('the supervisor of a batch', () => {
     const look = await supervised.run({
       main: sh(`${BUSYBOX} stat -c %a /data; ${BUSYBOX} ls -A /data; ${BUSYBOX} ls /toolkit`),
     });
-    expect(look.stdout.toString()).toBe(`700\nbusybox\n${SUPERVISOR_NAME}\n`);
+    expect(look.stdout.toString()).toBe(`700\nbusybox\nentry\n`);
   });
 
   test('runs as PID 1 only: it ends all processes that it can reach', async () => {
     const supervised = await Supervised.start();
-    const { stdout, exitCode } = await supervised.run({ main: sh(`${PROGRAM} 2>&1; echo "$?"`) });
+    const { stdout, exitCode } = await supervised.run({ main: sh(`${PROGRAM} batch 2>&1; echo "$?"`) });
     expect([stdout.toString(), exitCode]).toEqual([
-      'cronium: the supervisor must be PID 1 of a container\n126\n',
+      'cronium: batches are served by PID 1 of a container\n126\n',
       0,
     ]);
   });

@@ -10,7 +10,7 @@ const EMPTY = Buffer.alloc(0);
 
 /**
  * A phase marker as the entry program prints it; `boot` is the first thing on each stream. Those of `turn` are a batch
- * supervisor's own (see images/runtime-api/supervisor.c).
+ * supervisor's own (see images/runtime-api/entry/batch.c).
  */
 export interface RawMarker {
   readonly phase: PhaseMarker['phase'] | 'boot' | 'turn';
@@ -25,11 +25,6 @@ export type CutPiece =
 /** What begins each marker of an attempt: a record separator, the attempt's nonce, a space. */
 export function markerPrefix(nonce: string): Buffer {
   return Buffer.from(`${String.fromCharCode(RECORD_SEPARATOR)}${nonce} `, 'latin1');
-}
-
-/** The shell's `printf` format of a marker. */
-export function markerFormat(nonce: string): string {
-  return `\\036${nonce} %s %s %s\\n`;
 }
 
 /**

@@ -42,6 +42,7 @@ export async function minimalImages(docker: Docker): Promise<MinimalImages> {
   const job = 'cronium-test/job:local';
   await build(docker, job, [
     `${from}/busybox /bin/busybox`,
+    `COPY --from=toolkit ${TOOLKIT_SOURCE}/entry /opt/entry`,
     'RUN ["/bin/busybox", "--install", "-s", "/bin"]',
     'ENV FROM_IMAGE="of the image"',
     STOP,
@@ -51,19 +52,6 @@ export async function minimalImages(docker: Docker): Promise<MinimalImages> {
     'CMD ["cmd"]',
   ]);
   return { runtime, job };
-}
-
-/** A sidecar's image as it was before it had a supervisor of batches. */
-export async function formerRuntimeImage(docker: Docker, { runtime }: MinimalImages): Promise<string> {
-  const tag = 'cronium-test/former-sidecar:local';
-  const busybox = `${TOOLKIT_SOURCE}/busybox`;
-  await build(docker, tag, [
-    `FROM ${runtime} AS present\nFROM scratch\nCOPY --from=present ${busybox} ${busybox}`,
-    'COPY sidecar /sidecar',
-    STOP,
-    `ENTRYPOINT ["${busybox}", "sh", "/sidecar"]`,
-  ]);
-  return tag;
 }
 
 async function build(docker: Docker, tag: string, lines: readonly string[]): Promise<void> {
