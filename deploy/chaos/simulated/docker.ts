@@ -49,6 +49,10 @@ export class SimulatedRuntime implements SandboxRuntime {
     this.#process = process;
   }
 
+  begin(): Disposable {
+    return { [Symbol.dispose]: () => undefined };
+  }
+
   async prepare(
     request: SandboxRequest,
     observer: PreparationObserver,

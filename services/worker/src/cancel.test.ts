@@ -33,6 +33,9 @@ test('a cancel is seen at the next renewal when its message was lost, and before
   await queue.resume();
   expect((await set.ended(second)).state).toBe('cancelled');
   expect(set.worker.host.launched).not.toContain(`${second}.1`);
+  // It was begun while that was asked.
+  const { begun } = set.worker.host;
+  expect([begun.get(`${jobId}.1`), begun.get(`${second}.1`)]).toEqual(['taken', 'given back']);
 });
 
 test('a cancelled batch ends what runs of it and starts no more of what it had, but what is put back later', async () => {

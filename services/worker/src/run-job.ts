@@ -43,13 +43,25 @@ export async function runJob(attempt: Attempt, deps: AttemptDeps): Promise<void>
   const log = openLog(attempt, deps);
   try {
     if (isReportable(attempt.claim)) attempt.tell();
-    const needs = askForNeeds(attempt, deps);
-    const end = (await endedBefore(attempt, deps)) ?? (await runAlone(attempt, { log, needs }, deps));
+    const end = await endOf(attempt, log, deps);
     deps.onExit(attempt.id);
     await finish(attempt, { ...end, log }, deps);
   } catch (error) {
     await giveUp(attempt, { log, error }, deps);
   }
+}
+
+/** What can be taken back is begun while it is asked whether the attempt may run. */
+async function endOf(attempt: Attempt, log: AttemptLog, deps: AttemptDeps): Promise<End> {
+  using _begun = beginSandbox(attempt.claim, deps);
+  const needs = askForNeeds(attempt, deps);
+  return (await endedBefore(attempt, deps)) ?? (await runAlone(attempt, { log, needs }, deps));
+}
+
+function beginSandbox(claim: Claim, { runtime }: AttemptDeps): Disposable | undefined {
+  if (claim.unreadable !== undefined) return undefined;
+  const { jobId, attempt, attemptId, payload } = claim;
+  return runtime.begin({ jobId, attempt, attemptId, payload, spec: payload.spec });
 }
 
 /** Ends that are known before anything is made. */

@@ -16,6 +16,7 @@ import { Readiness } from './readiness.ts';
 import { createdAt, type Labelled, listLabelled, remainsOf, removeJob, removeRemains } from './removal.ts';
 import {
   type AttemptIdentity,
+  type ExpectedAttempt,
   type ObservedSandbox,
   type PreparationObserver,
   type ReconcileOptions,
@@ -36,7 +37,7 @@ import { SubnetAllocator, startFor } from './subnets.ts';
 import { Toolkit } from './toolkit.ts';
 import { ImageEvents } from './warm/image-events.ts';
 import { WarmPool } from './warm/warm-pool.ts';
-import { startWarm } from './warm/warm-start.ts';
+import { WarmStarts } from './warm/warm-start.ts';
 
 /** Runs attempts in containers of the local Docker daemon. */
 export class DockerSandboxRuntime implements SandboxRuntime {
@@ -46,6 +47,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
   readonly #tools: PreparationTools;
   readonly #slots: SlotPool;
   readonly #warm: WarmPool;
+  readonly #warmStarts: WarmStarts;
   readonly #batches: Batches;
   readonly #imageEvents: ImageEvents;
   readonly #sandboxes = new Set<DockerSandbox>();
@@ -87,6 +89,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
       mayReplace: (request, { id, labels }) => this.#mayReplace(request, id, labels),
     };
     this.#warm = new WarmPool(this.#tools);
+    this.#warmStarts = new WarmStarts(this.#tools, this.#warm);
     const removeSlotOf = (binding: SandboxBinding) => this.#removeSlotOf(binding);
     this.#batches = new Batches({ ...this.#tools, removeSlotOf });
     this.#imageEvents = new ImageEvents(client, () => {
@@ -96,6 +99,10 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     this.#imageEvents.start();
     events.start();
     if (client.isLocal) this.#context.memory.start();
+  }
+
+  begin(attempt: ExpectedAttempt): Disposable {
+    return this.#warmStarts.begin(attempt);
   }
 
   async prepare(
@@ -108,7 +115,7 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     await this.#fence(request);
     const shared = await this.#batches.prepare(request, observer, signal);
     if (shared !== undefined) return shared;
-    const warm = await this.#prepareWarm(request, observer, signal);
+    const warm = await this.#warmStarts.start({ request, observer, signal });
     if (warm !== undefined) return this.#keep(warm);
     const preparation = new Preparation(this.#tools, request, observer, signal);
     try {
@@ -250,23 +257,6 @@ export class DockerSandboxRuntime implements SandboxRuntime {
     const own = [...this.#sandboxes].find((sandbox) => sandbox.binding === binding);
     if (own !== undefined) await own.removeContainer();
     else await removeJob(client, binding.containerId, limits.releaseMs);
-  }
-
-  /** `undefined` when none stands ready, or the one that did was broken: the job is started cold then. */
-  async #prepareWarm(
-    request: SandboxRequest,
-    observer: PreparationObserver,
-    signal: AbortSignal,
-  ): Promise<DockerSandbox | undefined> {
-    const warm = this.#warm.take(request.spec);
-    if (warm === undefined) return undefined;
-    try {
-      return await startWarm(this.#tools, { request, warm, observer, signal });
-    } catch (error) {
-      this.#options.logger.debug({ err: error, attempt: request.attemptId }, 'a warm start failed');
-      await this.#warm.discard(warm);
-      return undefined;
-    }
   }
 
   async #leave(binding: SandboxBinding, slot: Slot): Promise<void> {

@@ -22,6 +22,9 @@ export interface SandboxRequest extends AttemptIdentity {
 /** What a sidecar must know of the attempt that it serves. */
 export type ServedAttempt = Pick<SandboxRequest, 'payload' | 'spec'>;
 
+/** An attempt of which it is not sure yet that it will run, nor what it gets. */
+export type ExpectedAttempt = AttemptIdentity & ServedAttempt;
+
 /** What preparation reports while it goes on; each becomes a timeline moment. */
 export type PreparationStep = 'network' | 'image' | 'sidecar' | 'create' | 'start';
 export interface PreparationObserver {
@@ -175,6 +178,11 @@ export interface ObservedSandbox extends AttemptIdentity {
  * for tests, by a scripted one. Calls are concurrency-safe. Every method that waits is bounded by a deadline of its own.
  */
 export interface SandboxRuntime {
+  /**
+   * Begins what can be taken back of an attempt's start: while others are asked whether it may run. Nothing of it runs.
+   * The attempt's `prepare` goes on from there; what no `prepare` has taken when it is disposed of goes back. Never throws.
+   */
+  begin(attempt: ExpectedAttempt): Disposable;
   /**
    * Makes a sandbox for an attempt. On failure everything made so far is removed before the error is thrown.
    * @throws SandboxError `image` (a failure of the job: no such image, or it has no usable platform), `service` (it names

@@ -266,6 +266,8 @@ export class ScriptedHost {
   readonly requests: SandboxRequest[] = [];
   /** Attempts whose program was sent, in order. */
   readonly launched: string[] = [];
+  /** By attempt: what became of a sandbox that was begun. */
+  readonly begun = new Map<string, 'waits' | 'taken' | 'given back'>();
   /** Jobs that had two living containers at once: the invariant that must never break. */
   readonly doubled: string[] = [];
   readonly steps: (request: SandboxRequest) => readonly Step[];

@@ -65,6 +65,13 @@ export class ScriptedRuntime implements SandboxRuntime {
     if (this.#dead) await new Promise<never>(() => undefined);
   }
 
+  begin({ attemptId }: AttemptIdentity): Disposable {
+    const { begun } = this.#host;
+    begun.set(attemptId, 'waits');
+    const giveBack = () => void (begun.get(attemptId) === 'waits' && begun.set(attemptId, 'given back'));
+    return { [Symbol.dispose]: giveBack };
+  }
+
   async prepare(
     request: SandboxRequest,
     observer: PreparationObserver,
@@ -76,6 +83,7 @@ export class ScriptedRuntime implements SandboxRuntime {
       observer.end(one, {});
     }
     const container = this.#host.create(request);
+    this.#host.begun.set(request.attemptId, 'taken');
     try {
       await this.#at('prepared', request.attemptId, signal);
     } catch (error) {

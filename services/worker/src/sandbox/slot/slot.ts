@@ -18,10 +18,10 @@ import type { ImageFacts } from '../images.ts';
 import { HARDENED, JOB_USER, NO_FORWARDING } from '../job-container.ts';
 import type { DockerRuntimeOptions } from '../options.ts';
 import { listLabelled, remainsOf, removeRemains } from '../removal.ts';
-import { SandboxError, type SandboxRequest } from '../runtime.ts';
+import { SandboxError } from '../runtime.ts';
 import { serviceHosts, serviceRoutes } from '../services.ts';
 import { createSlotNetwork, type SlotNetwork } from './network.ts';
-import { bindCommand, type Sidecar, startSidecar } from './sidecar.ts';
+import { bindCommand, type Sidecar, type SidecarDuty, startSidecar } from './sidecar.ts';
 import type { SidecarLine } from './sidecar-line.ts';
 
 const MIB = 1024 * 1024;
@@ -98,7 +98,7 @@ export class Slot {
   }
 
   /** Gives the slot to an attempt. When this resolves, the sidecar serves it and nobody else. */
-  async bind(request: SandboxRequest, signal: AbortSignal): Promise<void> {
+  async bind(request: SidecarDuty['request'], signal?: AbortSignal): Promise<void> {
     const { context, options } = this.#tools;
     const [network, { line }] = await Promise.all([this.network, this.#sidecar]);
     const services = serviceRoutes(request.spec, options.services, network);

@@ -7,6 +7,7 @@ import { runsInWorkspace } from '../job-program.ts';
 import { createJob, type JobTools, startJob } from '../job-start.ts';
 import type { LiveOutput } from '../log/live.ts';
 import { removeJob } from '../removal.ts';
+import type { SandboxError } from '../runtime.ts';
 import type { SlotNetwork } from '../slot/network.ts';
 import type { Slot } from '../slot/slot.ts';
 import type { SlotPool } from '../slot/slots.ts';
@@ -107,6 +108,11 @@ export class WarmPool {
     const one = this.#warm.shift();
     if (one !== undefined) await this.#remove(one);
     return one !== undefined;
+  }
+
+  /** Takes back one whose job did not come to use it: its container was told nothing, and its sidecar was being bound. */
+  takeBack(one: WarmSandbox, bound: Promise<void>): void {
+    this.#work.add(this.#takeBack(one, bound));
   }
 
   /** Gives back one whose job could not use it. */
@@ -242,6 +248,17 @@ export class WarmPool {
         ),
       ),
     );
+  }
+
+  async #takeBack(one: WarmSandbox, bound: Promise<void>): Promise<void> {
+    const unbound = bound.then(() => one.slot.unbind());
+    const isFree = await unbound.then(
+      () => true,
+      (_: SandboxError) => false,
+    );
+    if (!isFree || !this.#isKept) return this.#remove(one);
+    this.#warm.push(one);
+    this.#tendIn(0);
   }
 
   async #remove({ containerId, live, slot }: WarmSandbox): Promise<void> {

@@ -19,7 +19,10 @@ async function waiting(of: SandboxFixture = fixture): Promise<string[]> {
 }
 
 /** Prepares a job when a container for it stands ready, and says how it was started. */
-async function prepareWarm(input: JobInput): Promise<{ sandbox: Sandbox; start: unknown }> {
+async function prepareWarm(
+  input: JobInput,
+  identity: { jobId?: string } = {},
+): Promise<{ sandbox: Sandbox; start: unknown }> {
   let start: unknown;
   const observer = {
     begin: () => undefined,
@@ -27,7 +30,7 @@ async function prepareWarm(input: JobInput): Promise<{ sandbox: Sandbox; start: 
       if (step === 'start') start = attributes?.start;
     },
   };
-  const sandbox = await fixture.prepare(input, { observer });
+  const sandbox = await fixture.prepare(input, { ...identity, observer });
   return { sandbox, start };
 }
 
@@ -36,6 +39,12 @@ async function runToEnd(sandbox: Sandbox): Promise<Ran> {
   const ran = await fixture.follow(sandbox);
   await sandbox.release();
   return ran;
+}
+
+async function prepareAndRun(input: JobInput, jobId: string) {
+  const { sandbox, start } = await prepareWarm(input, { jobId });
+  const { stdout } = await runToEnd(sandbox);
+  return { start, stdout: stdout.toString(), containerId: sandbox.binding.containerId };
 }
 
 /** It may be on its way out. */
@@ -76,6 +85,27 @@ describe('a warm start', () => {
     expect(second.exit).toMatchObject({ type: 'exited', exitCode: 0 });
     await ready(1);
     expect(await waiting()).not.toContain(warm.sandbox.binding.containerId);
+  });
+
+  test('is begun before it is sure that its job runs, and goes to another job when it does not', async () => {
+    const input = fixture.shell('echo ran');
+    await fixture.run(input);
+    await ready(1);
+    const [id] = await waiting();
+    const [first, second] = [fixture.request(input), fixture.request(input)];
+    const begun = fixture.runtime.begin(first);
+    using _ = fixture.runtime.begin(second);
+    begun[Symbol.dispose]();
+    // There was none for it while the other had it.
+    expect((await prepareAndRun(input, second.jobId)).start).toBe('cold');
+    const isUsed = async () => {
+      const { jobId } = fixture.request(input);
+      using _next = fixture.runtime.begin(fixture.request(input, { jobId }));
+      const { stdout, containerId } = await prepareAndRun(input, jobId);
+      expect(stdout).toBe('ran\n');
+      return containerId === id;
+    };
+    await eventually(isUsed, { what: 'another job runs in it', timeoutMs: 60_000 });
   });
 
   test('is for the same limits and image alone', async () => {
