@@ -2,6 +2,16 @@ import { z } from 'zod';
 import { ATTEMPT_ID, JOB_ID } from './ids.ts';
 import { serviceRoute } from './services.ts';
 
+/** Any JSON. What was parsed is that: to look through it once more takes longer than to parse it. */
+const parsedJson = z.custom<z.infer<ReturnType<typeof z.json>>>((value) => value !== undefined, {
+  error: 'is missing: any JSON value is expected',
+});
+type JsonObject = Readonly<Record<string, z.infer<typeof parsedJson>>>;
+const parsedObject = z.custom<JsonObject>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  { error: 'must be a JSON object' },
+);
+
 const jwk = z.looseObject({ kty: z.string(), kid: z.string() });
 
 /** Which addresses the sidecar's forward proxy may reach for the job. */
@@ -34,8 +44,8 @@ export const sidecarCommand = z.discriminatedUnion('type', [
     type: z.literal('bind'),
     attemptId: z.string().regex(ATTEMPT_ID),
     jobId: z.string().regex(JOB_ID),
-    input: z.json(),
-    context: z.record(z.string(), z.json()),
+    input: parsedJson,
+    context: parsedObject,
     /** The names that the spec has. */
     secrets: z.array(z.string()),
     /** The values of those that are set, as they were when the attempt began. Absent: results is asked. */
@@ -77,11 +87,6 @@ export const progressBody = z.strictObject({
   percent: z.number().min(0).max(100).optional(),
   message: z.string().max(1000).optional(),
 });
-/** Any JSON. What was parsed is that: to look through it once more takes longer than to parse it. */
-const parsedJson = z.custom<z.infer<ReturnType<typeof z.json>>>((value) => value !== undefined, {
-  error: 'is missing: any JSON value is expected',
-});
-
 export const outputBody = z.strictObject({ data: parsedJson });
 export const conditionBody = z.strictObject({ condition: z.boolean() });
 export const variablePut = z.strictObject({ value: parsedJson, ifVersion: z.int().nonnegative().optional() });

@@ -135,8 +135,10 @@ export class Sidecar {
   async #bind(binding: Binding, { address, valkeyUrl, resultsUrl }: Settings): Promise<void> {
     const former = this.#binding.current;
     if (former !== undefined && former.attemptId !== binding.attemptId) await this.#unbind();
-    const rules = compileEgress(binding.egress, { fleet: [valkeyUrl, resultsUrl] });
-    if (binding.egress.mode !== 'none' && this.#proxy === undefined) {
+    const { egress } = binding;
+    const fleet = [valkeyUrl, resultsUrl];
+    const rules = egress.mode === 'none' ? undefined : compileEgress(egress, { fleet });
+    if (rules !== undefined && this.#proxy === undefined) {
       const proxy = createEgressProxy({
         ended: () => this.#binding.ended,
         log: (entry) => {
