@@ -30,10 +30,11 @@ type Variables = Record<string, string>;
 
 const LOOPBACK = '127.0.0.1';
 /**
- * A worker mostly waits: a young generation of 2 MiB instead of 16 and one arena of the C library instead of one for each
- * thread save it 25 MB and cost it no time.
+ * A worker mostly waits: a smaller young generation than V8's 16 MiB and one arena of the C library instead of one for each
+ * thread save memory and cost no time. With less than 8 MiB what a job needs only while it runs becomes old, and is
+ * collected with all that is: that takes a fifth of a busy worker's time, and more memory.
  */
-const SMALL = { heap: '--max-semi-space-size=2', arenas: '1' };
+const SMALL = { heap: '--max-semi-space-size=8', arenas: '1' };
 
 function common({ env, home, ports, valkeyUrl }: FleetFacts): Variables {
   const inherited = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
