@@ -13,6 +13,7 @@ import type { NewJob } from '../intake/new-job.ts';
 import { problems } from '../problems.ts';
 import { replies, withValkey } from '../valkey/connection.ts';
 import { ValkeyRoom } from '../valkey/room.ts';
+import { Seen } from '../valkey/seen.ts';
 import { addAll } from './bulk.ts';
 
 const REGISTERED_MS = 10_000;
@@ -30,8 +31,10 @@ interface Group {
 
 interface OpenQueue {
   readonly queue: Queue<QueuePayload>;
-  registeredUntil: number;
-  countedUntil: number;
+  /** That workers know of it. */
+  registered?: Seen;
+  /** How many jobs wait in it. */
+  readonly counted: Seen;
   waiting: number;
 }
 
@@ -44,6 +47,8 @@ export class FleetQueues {
   readonly #maxQueued: number;
   readonly #replicas: number;
   readonly #open = new Map<string, OpenQueue>();
+  /** Where the last jobs went. */
+  #latest: OpenQueue | undefined;
 
   constructor(options: {
     valkey: Redis;
@@ -59,6 +64,12 @@ export class FleetQueues {
     this.prefix = options.prefix;
     this.#maxQueued = options.maxQueued;
     this.#replicas = options.replicas ?? 0;
+  }
+
+  /** A job is about to come: what is asked now and then is asked while it is read. */
+  lookAhead(): void {
+    this.room.lookAhead();
+    this.#latest?.counted.lookAhead();
   }
 
   /**
@@ -156,7 +167,10 @@ export class FleetQueues {
     });
     // The connection's own listener logs its errors.
     queue.on('error', () => undefined);
-    const opened = { queue, registeredUntil: 0, countedUntil: 0, waiting: 0 };
+    const counted = new Seen(COUNTED_MS, async () => {
+      opened.waiting = await this.#countWaiting(name);
+    });
+    const opened: OpenQueue = { queue, counted, waiting: 0 };
     this.#open.set(name, opened);
     this.#closeOldest();
     return opened;
@@ -172,15 +186,9 @@ export class FleetQueues {
 
   async #prepare({ name, record, jobs }: Group): Promise<void> {
     const opened = this.#opened(name);
-    const now = performance.now();
-    if (opened.registeredUntil <= now) {
-      await this.#register(name, record);
-      opened.registeredUntil = now + REGISTERED_MS;
-    }
-    if (opened.countedUntil <= now) {
-      opened.waiting = await this.#countWaiting(name);
-      opened.countedUntil = now + COUNTED_MS;
-    }
+    this.#latest = opened;
+    opened.registered ??= new Seen(REGISTERED_MS, () => this.#register(name, record));
+    await Promise.all([opened.registered.fresh(), opened.counted.fresh()]);
     if (opened.waiting + jobs.length > this.#maxQueued) {
       throw problems.busy(
         `${opened.waiting} jobs wait in the queue ${name}; it takes ${this.#maxQueued}. Send this again when some have ended.`,

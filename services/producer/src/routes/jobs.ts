@@ -78,6 +78,7 @@ export function jobRoutes(app: App, services: Services): void {
 async function submit(context: AppContext, services: Services): Promise<Response> {
   mediaType(context, ['application/json']);
   const key = idempotencyKey(context.req.header('idempotency-key'));
+  services.queues.lookAhead();
   const accepted = await withJsonBody(context, services, {
     maxBytes: services.limits.jobBytes,
     run: async (value) => {

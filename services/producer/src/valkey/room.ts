@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { ValkeyFullError } from '../errors.ts';
+import { Seen } from './seen.ts';
 
 /** This share of Valkey's memory is left to what was accepted: claims, locks, events, ends. */
 const RESERVE = 0.1;
@@ -16,11 +17,15 @@ export class ValkeyRoom {
   readonly #valkey: Redis;
   #limit = Number.POSITIVE_INFINITY;
   #used = 0;
-  #seenUntil = 0;
-  #looking: Promise<void> | undefined;
+  readonly #seen = new Seen(SEEN_MS, () => this.#look());
 
   constructor(valkey: Redis) {
     this.#valkey = valkey;
+  }
+
+  /** As {@link Seen.lookAhead}. */
+  lookAhead(): void {
+    this.#seen.lookAhead();
   }
 
   /**
@@ -28,16 +33,11 @@ export class ValkeyRoom {
    * @throws ValkeyFullError; the client's own errors
    */
   async take(dataBytes: readonly number[] = []): Promise<void> {
-    if (performance.now() >= this.#seenUntil) {
-      this.#looking ??= this.#look().finally(() => {
-        this.#looking = undefined;
-      });
-      await this.#looking;
-    }
+    await this.#seen.fresh();
     const bytes = dataBytes.reduce((sum, length) => sum + length + JOB_BYTES, 0);
     if (this.#used + bytes > this.#limit) {
       // Room may have been made meanwhile.
-      this.#seenUntil = 0;
+      this.#seen.forget();
       throw new ValkeyFullError('what is left of Valkey’s memory is kept for jobs that were accepted before');
     }
     this.#used += bytes;
@@ -47,7 +47,6 @@ export class ValkeyRoom {
     const { maxmemory = 0, used = 0 } = await this.#memory();
     this.#limit = maxmemory > 0 ? maxmemory * (1 - RESERVE) : Number.POSITIVE_INFINITY;
     this.#used = used;
-    this.#seenUntil = performance.now() + SEEN_MS;
   }
 
   async #memory(): Promise<{ readonly maxmemory?: number; readonly used?: number }> {

@@ -152,6 +152,25 @@ describe('while Valkey is away', () => {
 });
 
 describe('a full Valkey', () => {
+  it('is looked at while the job is still coming', async () => {
+    await using server = await privateValkey('--save', '');
+    await using app = await startApp({ valkeyUrl: server.url });
+    await using client = await connected(server.url);
+    const looks = async () =>
+      Number(/^cmdstat_info:calls=(\d+)/m.exec(await client.valkey.info('commandstats'))?.[1] ?? 0);
+    const before = await looks();
+    // Each call here is one of them.
+    let own = 0;
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        await eventually(async () => (await looks()) > before + ++own, { what: 'the room is looked at' });
+        controller.enqueue(Buffer.from(JSON.stringify(JOB)));
+        controller.close();
+      },
+    });
+    expect((await app.post('/v1/jobs', body)).status).toBe(202);
+  });
+
   it('is said to be full, and jobs are taken again when there is room', async () => {
     await using server = await privateValkey('--appendonly', 'yes', '--maxmemory-policy', 'noeviction');
     await using app = await startApp({ valkeyUrl: server.url });
