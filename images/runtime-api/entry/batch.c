@@ -15,19 +15,20 @@
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
-
-#define MAX_FOLDERS 64
 
 /* Processes that do not die are waited for so many times, two milliseconds each. */
 enum { KILL_TRIES = 500, IMPATIENT_TRIES = 5, KILL_PAUSE_US = 2000 };
 
 struct folder {
-  char *path;
+  const char *path;
   mode_t mode;
+  /* How long the names of its extended attributes are: among them is what its new files are given (acl(5)). */
+  ssize_t attributes;
 };
 
-static struct folder folders[MAX_FOLDERS];
+static struct folder *folders;
 static size_t folder_count;
 /* The kernel's count of processes that it killed for memory. */
 static int kill_counter = -1;
@@ -109,6 +110,7 @@ static bool is_empty(const char *path) {
 static bool is_as_made(const struct folder *folder) {
   struct stat status;
   if (stat(folder->path, &status) != 0 || status.st_mode != folder->mode) return false;
+  if (listxattr(folder->path, NULL, 0) != folder->attributes) return false;
   return access(folder->path, R_OK | W_OK | X_OK) == 0 && is_empty(folder->path);
 }
 
@@ -127,7 +129,7 @@ static bool is_clean(void) {
   for (size_t i = 0; i < folder_count; i++) {
     if (!is_as_made(&folders[i])) return false;
   }
-  return !has_objects();
+  return !has_objects() && has_its_standing();
 }
 
 static void clean(void) {
@@ -140,14 +142,13 @@ static void clean(void) {
 
 static void add_folder(const char *path) {
   struct stat status;
-  if (folder_count == MAX_FOLDERS) give_up("too many folders");
   if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode)) return;
-  char *own = strdup(path);
-  if (own == NULL) give_up("no memory");
-  folders[folder_count++] = (struct folder){.path = own, .mode = status.st_mode};
+  ssize_t attributes = listxattr(path, NULL, 0);
+  folders[folder_count++] = (struct folder){.path = path, .mode = status.st_mode, .attributes = attributes};
 }
 
 static void greet(const struct plan *plan) {
+  folders = allocate(plan->folder_count, sizeof *folders);
   for (size_t i = 0; i < plan->folder_count; i++) add_folder(plan->folders[i]);
   print_marker(STDOUT_FILENO, plan->nonce, "boot", "start", 0);
   print_marker(STDERR_FILENO, plan->nonce, "boot", "start", 0);
@@ -191,17 +192,20 @@ int serve_batch(void) {
   /* Its memory and its files, among them the stdin over which later jobs come, are nobody's to look into. */
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) give_up("it cannot be protected");
   open_kill_counter();
-  unsigned code = 0;
-  bool greeted = false;
+  note_standing();
   size_t length;
+  char *hello = read_frame(&length);
+  if (hello == NULL) return EXIT_NO_PROGRAM;
+  struct plan plan;
+  read_plan(&plan, hello, length);
+  /* It is kept: it holds the folders' names. */
+  greet(&plan);
+  unsigned code = 0;
   for (char *frame = read_frame(&length); frame != NULL; frame = read_frame(&length)) {
-    struct plan plan;
     read_plan(&plan, frame, length);
-    if (greeted) code = serve(&plan);
-    else greet(&plan);
-    greeted = true;
+    code = serve(&plan);
     free_plan(&plan);
     free(frame);
   }
-  return greeted ? (int)code : EXIT_NO_PROGRAM;
+  return (int)code;
 }

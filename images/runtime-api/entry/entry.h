@@ -87,6 +87,14 @@ bool run_first_phases(const struct plan *plan, bool is_shared, struct end *end);
 /* Replaces this process with the main program, or ends it. */
 void become_main(const struct plan *plan);
 
+/*
+ * What every process may change of another one of its user, and what all that it starts inherits: limits, priorities, and
+ * whether its streams can be opened. Nobody else's business in a container that others use after it.
+ */
+void note_standing(void);
+/* Is all of it as it was noted? */
+bool has_its_standing(void);
+
 /* Serves one job, and becomes its program. */
 int serve_job(void);
 /* Serves the jobs of a batch one after another, as PID 1; ends at the end of stdin with the last one's exit code. */

@@ -218,6 +218,35 @@ describe('jobs of a batch', () => {
     }
   });
 
+  test('start as the first one did: limits, priorities, streams and new files are as no job before them made them', async () => {
+    const job = batch();
+    const python = (source: string): Job => {
+      const input = {
+        type: 'script',
+        script: { language: 'python', source: `import fcntl, os, resource\n${source}` },
+      };
+      return { ...job(''), input: { ...input, resources: LIMITS, isolation: 'batch' } as JobInput };
+    };
+    // An access control list with which the owner of a new file may not read it.
+    const list = `bytes([2, 0, 0, 0, ${[1, 4, 32].map((tag) => `${tag}, 0, 0, 0, 255, 255, 255, 255`)}])`;
+    const changes = [
+      'resource.prlimit(1, resource.RLIMIT_FSIZE, (5, 5))',
+      'os.setpriority(os.PRIO_PROCESS, 1, 19)',
+      'os.sched_setscheduler(1, os.SCHED_BATCH, os.sched_param(0))',
+      'os.chmod("/proc/self/fd/1", 0)',
+      'fcntl.fcntl(2, fcntl.F_SETPIPE_SZ, 4096)',
+      `os.setxattr("/.cronium-run", "system.posix_acl_default", ${list})`,
+    ];
+    let before = await run(python('os.setpriority(os.PRIO_PROCESS, 0, 19); print("its own")'));
+    expect(before.text).toBe('its own\n');
+    for (const [index, change] of changes.entries()) {
+      const next = await run(python(`${change}\nos.write(1, b"fine\\n")`));
+      expect([change, next.text, next.stderr.toString()]).toEqual([change, 'fine\n', '']);
+      expect(next.binding.containerId === before.binding.containerId).toBe(index === 0);
+      before = next;
+    }
+  });
+
   test('of a worker that died are taken back: one that ran, and one before it whose log was not read', async () => {
     const job = batch();
     const dying = fixture.anotherRuntime();

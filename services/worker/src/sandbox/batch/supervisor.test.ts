@@ -67,7 +67,7 @@ class Supervised {
         this.#take(stream, bytes);
       }
     });
-    this.write(hello(HELLO, ['/data', '/not-there']));
+    this.write(hello(HELLO, ['/data', ...Array.from({ length: 70 }, (_, index) => `/not-there-${index}`)]));
   }
 
   write(bytes: Uint8Array): void {
