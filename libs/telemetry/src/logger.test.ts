@@ -37,13 +37,48 @@ describe('the logger', () => {
     { request: { headers: { Authorization: 'sesame' } } },
     { token: 'sesame', lockToken: 'sesame', executionToken: 'sesame' },
     { user: { password: 'sesame' }, apiKey: 'sesame' },
+    { requests: [{ token: 'sesame' }] },
+    { err: Object.assign(new Error('refused'), { token: 'sesame', config: { password: 'sesame' } }) },
+    { err: new Error('refused', { cause: Object.assign(new Error('no'), { secret: 'sesame' }) }) },
     { url: 'redis://cronium:sesame@valkey:6379/0' },
     { note: 'sent Authorization: Bearer sesame-sesame' },
   ])('hides the secret in %j', (fields) => {
     const { logger, lines } = recording();
-    logger.child({ part: 'x' }).info(fields, 'text');
+    logger.info(fields, 'text');
     expect(lines.join('')).not.toContain('sesame');
     expect(lines.join('')).toContain('***');
+  });
+
+  it('shows what stands beside a secret, and leaves the fields that it was given as they are', () => {
+    const { logger, last } = recording();
+    const fields = { request: { token: 'sesame', path: '/x' }, list: [1, { token: 'sesame' }] };
+    logger.info(fields, 'text');
+    expect(last()).toMatchObject({ request: { token: '***', path: '/x' }, list: [1, { token: '***' }] });
+    expect(fields.request.token).toBe('sesame');
+  });
+
+  it('shows what an error says that holds a secret', () => {
+    const { logger, last } = recording();
+    const error = Object.assign(new Error('refused'), {
+      token: 'sesame',
+      config: { password: 'sesame', path: '/x' },
+    });
+    logger.error(error, 'lost');
+    expect(last().err).toMatchObject({
+      type: 'Error',
+      message: 'refused',
+      token: '***',
+      config: { password: '***', path: '/x' },
+    });
+    expect(last().err.stack).toContain('logger.test');
+  });
+
+  it('logs what was thrown and is no error', () => {
+    const { logger, last } = recording();
+    logger.warn({ err: null }, 'nothing');
+    expect(last().err).toBeNull();
+    logger.warn({ err: 'no' }, 'a word');
+    expect(last().err).toBe('no');
   });
 
   it('hides passwords in messages, errors, their causes and stacks, and stays JSON', () => {
