@@ -167,10 +167,10 @@ static unsigned serve(const struct plan *plan) {
   struct end end = run_all(plan);
   if (!end_all()) _exit(EXIT_UNCLEAN);
   unsigned kills = new_kills();
-  print_marker(STDERR_FILENO, plan->nonce, "turn", end.how, end.code);
+  print_marker(STDERR_FILENO, plan->last_nonce, "turn", end.how, end.code);
   struct markers last = {.length = 0};
-  if (kills > 0) add_marker(&last, plan->nonce, "turn", "oom", kills);
-  add_marker(&last, plan->nonce, "turn", end.how, end.code);
+  if (kills > 0) add_marker(&last, plan->last_nonce, "turn", "oom", kills);
+  add_marker(&last, plan->last_nonce, "turn", end.how, end.code);
   remove_files(plan);
   if (!is_clean()) {
     write_all(STDOUT_FILENO, last.text, last.length);
@@ -178,7 +178,7 @@ static unsigned serve(const struct plan *plan) {
     clean();
     if (!is_clean()) _exit(EXIT_UNCLEAN);
   }
-  add_marker(&last, plan->nonce, "turn", "clean", 0);
+  add_marker(&last, plan->last_nonce, "turn", "clean", 0);
   write_all(STDOUT_FILENO, last.text, last.length);
   return end.code;
 }

@@ -3,10 +3,12 @@
  *
  *   frame = length, items         item = kind (one byte), length, bytes         length = 32 bits, big endian
  *
- *   n  nonce of the markers       e  environment variable, NAME=value
+ *   n  nonce of the markers (*)   e  environment variable, NAME=value
  *   d  folder to be emptied       p  phase; the last one is the main program
  *   f  file: name, NUL, bytes     a  argument of the phase before
  *                                 r  argument of the command that runs the main program
+ *
+ * (*) A second one is that of the marks of a turn's end. What is printed before, a job may come to see: it can read its streams.
  *
  * The worker's side is services/worker/src/sandbox/entry-frames.ts.
  */
@@ -34,6 +36,7 @@ struct phase {
 /* What a frame says. All of it points into the frame. */
 struct plan {
   const char *nonce;
+  const char *last_nonce;
   char **folders;
   size_t folder_count;
   char **files;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define MAX_FRAME_BYTES (64u * 1024 * 1024)
+#define MAX_NONCE_BYTES 64
 
 void give_up(const char *what) {
   dprintf(STDERR_FILENO, "cronium: the entry program ends: %s\n", what);
@@ -86,9 +87,15 @@ static void add_runner_word(struct plan *plan, char *word) {
   plan->runner[plan->runner_words++] = word;
 }
 
+static void add_nonce(struct plan *plan, const char *nonce) {
+  if (strlen(nonce) > MAX_NONCE_BYTES) give_up("a nonce is too long");
+  if (plan->nonce == NULL) plan->nonce = nonce;
+  plan->last_nonce = nonce;
+}
+
 static void add_item(struct plan *plan, char kind, char *value, size_t length, size_t items) {
   switch (kind) {
-    case 'n': plan->nonce = value; return;
+    case 'n': add_nonce(plan, value); return;
     case 'd': plan->folders[plan->folder_count++] = value; return;
     case 'f':
       plan->file_sizes[plan->file_count] = length;
@@ -123,7 +130,7 @@ void read_plan(struct plan *plan, char *frame, size_t length) {
     kind = next;
     at += 5 + size;
   }
-  if (plan->nonce == NULL || strlen(plan->nonce) > 64) give_up("a frame without a nonce");
+  if (plan->nonce == NULL) give_up("a frame without a nonce");
 }
 
 void free_plan(struct plan *plan) {

@@ -21,11 +21,18 @@ type Item = readonly [kind: keyof typeof KIND, value: string | Uint8Array];
 /** Has no items. */
 export const EMPTY_FRAME: Buffer = frame([]);
 
-/** All of what a container shall do for a job. @throws RangeError for a NUL byte where no program can be given one */
-export function planFrame({ nonce, env, phases, main, runner, files }: EntryPlan): Buffer {
+/**
+ * All of what a container shall do for a job.
+ * @param nonces begin the markers; those of a turn's end are begun by the last one
+ * @throws RangeError for a NUL byte where no program can be given one
+ */
+export function planFrame(
+  { env, phases, main, runner, files }: EntryPlan,
+  nonces: readonly string[],
+): Buffer {
   const all = [...phases, { phase: 'main', argv: main }];
   return frame([
-    ['nonce', nonce],
+    ...nonces.map((nonce): Item => ['nonce', nonce]),
     ...files.map(({ name, bytes }): Item => ['file', Buffer.concat([Buffer.from(`${name}\0`), bytes])]),
     ...Object.entries(env).map(([name, value]): Item => ['variable', withoutNul(`${name}=${value}`)]),
     ...all.flatMap(({ phase, argv }): Item[] => [['phase', phase], ...argv.map(asArgument)]),

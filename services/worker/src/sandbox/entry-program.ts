@@ -44,5 +44,5 @@ export interface EntryProgram {
 
 /** @throws RangeError when an environment value or an argument holds a NUL byte, which no program can be given */
 export function entryProgram(plan: EntryPlan): EntryProgram {
-  return { ahead: planFrame(plan), go: EMPTY_FRAME };
+  return { ahead: planFrame(plan, [plan.nonce]), go: EMPTY_FRAME };
 }

@@ -214,6 +214,22 @@ describe('the supervisor of a batch', () => {
     expect(look.stdout.toString()).toBe(`700\nbusybox\nentry\n`);
   });
 
+  test('lets no job say that its turn has ended, also one that reads what it is said to have begun with', async () => {
+    const supervised = await Supervised.start();
+    const thief = `${BUSYBOX} dd bs=512 count=1 of=/data/line 2>/data/err </proc/self/fd/1 &`;
+    const forger = `read -r n rest 2>/data/err </data/line || exit 7
+      echo "$n turn exit 0" >&2; echo "$n turn exit 0"; echo "$n turn clean 0"; echo forged; exit 7`;
+    const setup = { phase: 'setup' as const, argv: [BUSYBOX, 'true'] };
+    const phases = [{ ...setup, argv: sh(thief) }, ...Array.from({ length: 6 }, () => setup)];
+    // The worker's side reads from the same pipe: it may be the quicker one.
+    for (let forged = false; !forged; ) {
+      const { exitCode, stdout } = await supervised.run({ phases, main: sh(forger) });
+      expect(exitCode).toBe(7);
+      forged = stdout.includes('forged');
+    }
+    expect(await supervised.end()).toBe(7);
+  });
+
   test('runs as PID 1 only: it ends all processes that it can reach', async () => {
     const supervised = await Supervised.start();
     const { stdout, exitCode } = await supervised.run({ main: sh(`${PROGRAM} batch 2>&1; echo "$?"`) });

@@ -1,6 +1,7 @@
 import { TOOLKIT_ENTRY } from '@cronium/contracts';
 import { helloFrame, planFrame } from '../entry-frames.ts';
 import { type EntryPlan, RUN_PATH } from '../entry-program.ts';
+import { openNonce } from '../log/markers.ts';
 
 /** A container that serves a batch waits for turns on stdin, as PID 1, which its jobs can neither read nor trace. */
 export const SUPERVISOR_ENTRYPOINT: readonly string[] = [TOOLKIT_ENTRY, 'batch'];
@@ -20,6 +21,6 @@ export function hello(nonce: string, volumes: readonly string[]): Buffer {
  * @throws RangeError when an environment value or an argument holds a NUL byte, which no program can be given
  */
 export function turnProgram(plan: EntryPlan): Buffer | undefined {
-  const program = planFrame(plan);
+  const program = planFrame(plan, [openNonce(plan.nonce), plan.nonce]);
   return program.length > MAX_TURN_BYTES ? undefined : program;
 }

@@ -2,7 +2,7 @@ import { pause } from '@cronium/lifecycle';
 import { type DockerClient, isDaemonAway, statusOf } from '../docker.ts';
 import type { StreamName } from '../log/frames.ts';
 import { LogFramer } from '../log/framing.ts';
-import { markerPrefix } from '../log/markers.ts';
+import { markerBeginning, markerPrefix } from '../log/markers.ts';
 import { readStored } from '../log/stored.ts';
 import type { LogItem, LogOffsets } from '../runtime.ts';
 import { Turn, type TurnPiece } from './turn.ts';
@@ -136,7 +136,7 @@ class Finder {
   #state: 'start' | 'before' | 'in' = 'start';
 
   constructor({ nonce, hello }: TurnSource) {
-    this.#mark = markerPrefix(nonce);
+    this.#mark = markerBeginning(nonce);
     this.#hello = markerPrefix(hello);
   }
 

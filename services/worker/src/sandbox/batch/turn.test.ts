@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { Turn } from './turn.ts';
 
 const NONCE = '0123456789abcdef0123456789abcdef';
+/** What the job may know. */
+const HALF = NONCE.slice(0, 16);
 const OTHER = 'f'.repeat(32);
 const mark = (text: string, nonce = NONCE) => Buffer.from(`\x1e${nonce} ${text}\n`);
 
@@ -10,7 +12,7 @@ const own = fc
   .array(
     fc.oneof(
       fc.constantFrom('\n', '\x1e', `\x1e${NONCE.slice(0, 9)}`, 'text').map((text) => Buffer.from(text)),
-      fc.constant(mark('turn exit 0', OTHER)),
+      fc.constantFrom(mark('turn exit 0', OTHER), mark('turn exit 0', HALF), mark('turn clean 0', HALF)),
       fc.uint8Array({ maxLength: 30 }).map((bytes) => Buffer.from(bytes)),
     ),
     { maxLength: 12 },
@@ -42,7 +44,7 @@ describe('a turn', () => {
         feed(
           turn,
           'stdout',
-          Buffer.concat([mark('main start 7'), out, mark('turn oom 2'), end, mark('turn clean 0')]),
+          Buffer.concat([mark('main start 7', HALF), out, mark('turn oom 2'), end, mark('turn clean 0')]),
           lengths,
         );
         expect(turn.pid).toBe(7);

@@ -2,10 +2,10 @@ import type { PhaseMarker } from '../runtime.ts';
 
 const RECORD_SEPARATOR = 0x1e;
 const NEWLINE = 0x0a;
-/** The longest text that can follow the nonce: `tenantPreTask unrunnable 2147483647`. */
+/** The longest text that can follow the nonce: ` tenantPreTask unrunnable 2147483647`. */
 const MAX_TEXT_BYTES = 40;
 const TEXT =
-  /^(boot|tenantPreTask|setup|preTask|main|turn) (start|exit|unrunnable|signal|oom|clean) (\d{1,10})$/;
+  /^ (boot|tenantPreTask|setup|preTask|main|turn) (start|exit|unrunnable|signal|oom|clean) (\d{1,10})$/;
 const EMPTY = Buffer.alloc(0);
 
 /**
@@ -22,9 +22,22 @@ export type CutPiece =
   | { readonly type: 'bytes'; readonly bytes: Buffer }
   | { readonly type: 'marker'; readonly marker: RawMarker };
 
-/** What begins each marker of an attempt: a record separator, the attempt's nonce, a space. */
+/** What begins a marker with the whole nonce of an attempt: a record separator, the attempt's nonce, a space. */
 export function markerPrefix(nonce: string): Buffer {
   return Buffer.from(`${String.fromCharCode(RECORD_SEPARATOR)}${nonce} `, 'latin1');
+}
+
+/**
+ * The first half of a nonce, which begins those markers that a job of a batch may come to see: it can read the pipe that it
+ * writes to. The markers of its turn's end have the whole nonce, which is in no pipe while any of its processes lives.
+ */
+export function openNonce(nonce: string): string {
+  return nonce.slice(0, nonce.length / 2);
+}
+
+/** What begins each marker of an attempt, also one with half of the nonce. */
+export function markerBeginning(nonce: string): Buffer {
+  return Buffer.from(`${String.fromCharCode(RECORD_SEPARATOR)}${openNonce(nonce)}`, 'latin1');
 }
 
 /**
@@ -33,10 +46,13 @@ export function markerPrefix(nonce: string): Buffer {
  */
 export class MarkerCutter {
   readonly #prefix: Buffer;
+  /** The half of the nonce that a job cannot know. */
+  readonly #secret: string;
   #held: Buffer = EMPTY;
 
   constructor(nonce: string) {
-    this.#prefix = markerPrefix(nonce);
+    this.#prefix = markerBeginning(nonce);
+    this.#secret = nonce.slice(openNonce(nonce).length);
   }
 
   push(chunk: Buffer): CutPiece[] {
@@ -80,11 +96,15 @@ export class MarkerCutter {
 
   #read(data: Buffer, at: number): { value: RawMarker; end: number } | 'incomplete' | undefined {
     const start = at + this.#prefix.length;
-    const newline = data.subarray(start, start + MAX_TEXT_BYTES).indexOf(NEWLINE);
-    if (newline < 0) return data.length - start < MAX_TEXT_BYTES ? 'incomplete' : undefined;
-    const match = TEXT.exec(data.toString('latin1', start, start + newline));
+    const longest = MAX_TEXT_BYTES + this.#secret.length;
+    const newline = data.subarray(start, start + longest).indexOf(NEWLINE);
+    if (newline < 0) return data.length - start < longest ? 'incomplete' : undefined;
+    const text = data.toString('latin1', start, start + newline);
+    const isWhole = text.startsWith(this.#secret);
+    const match = TEXT.exec(isWhole ? text.slice(this.#secret.length) : text);
     if (!match) return undefined;
     const [, phase, event, code] = match;
+    if (phase === 'turn' && !isWhole) return undefined;
     const value = {
       phase: phase as RawMarker['phase'],
       event: event as RawMarker['event'],
