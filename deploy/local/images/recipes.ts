@@ -152,7 +152,7 @@ const runtimeApi: Recipe = {
       variable: 'CRONIUM_BASE_IMAGE_COMPILER',
       debian: {
         tag: 'cronium/debian-compiler:local',
-        packages: ['coreutils', 'dash', 'musl-dev', 'tcc'],
+        packages: ['binutils', 'coreutils', 'dash', 'musl-dev', 'tcc'],
         without: ['usr/share'],
       },
     },
