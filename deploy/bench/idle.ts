@@ -6,7 +6,8 @@ import type { Figure } from './figure.ts';
 import { processorSeconds, residentBytes } from './resident.ts';
 
 const MIB = 2 ** 20;
-const LOOK_MS = 10_000;
+/** Long enough for all that an idle worker does now and then, the giving back of memory after its start among it. */
+const LOOK_MS = 30_000;
 
 /** A worker that has nothing to do, and what an idle slot holds. */
 export async function idleFigures(pid: number, docker: Docker): Promise<Figure[]> {
