@@ -3,7 +3,12 @@ import { expect, test } from 'vitest';
 import { readinessOf } from '../node/readiness.ts';
 import { TestFleet } from '../testing/fleet.ts';
 import { limitedUser } from '../testing/limited-user.ts';
-import { PREPARED_AT_ONCE } from './claimer.ts';
+import { ClaimWatch } from './claim-watch.ts';
+import { claimFrom, type Place, PREPARED_AT_ONCE } from './claimer.ts';
+import { Gate } from './gate.ts';
+import { Leases } from './leases.ts';
+import type { JobQueue, Taking } from './queue.ts';
+import { Slots } from './slots.ts';
 
 const MORE = 5;
 
@@ -62,3 +67,59 @@ test('a worker that cannot claim for long says so, and is ready again when it ca
   await user.set('+rpoplpush');
   await eventually(async () => (await readiness()).ready, { what: 'it is ready again' });
 });
+
+test('a job that comes when none waits is prepared before the queue is looked at again', async () => {
+  const story: string[] = [];
+  const stop = new AbortController();
+  const job = { id: 'job_abcdefghijkl', data: '', started: 1, keep: true };
+  const found: Taking[] = [
+    { type: 'empty', nextAt: undefined },
+    { type: 'job', job },
+  ];
+  const take = async (): Promise<Taking> => {
+    story.push('look');
+    const taking = found.shift();
+    if (taking === undefined) stop.abort();
+    return taking ?? { type: 'empty', nextAt: undefined };
+  };
+  const start = async (_claim: unknown, _lease: unknown, { turn }: Place) => {
+    // Without a timer in between: it must not be the limit that lets the next look come.
+    for (let turns = 0; turns < 1000; turns++) await undefined;
+    story.push('prepared');
+    turn.release();
+  };
+  await claimFrom(
+    { ...claiming(), queue: queueWith(take), start: (...given) => void start(...given) },
+    stop.signal,
+  );
+  expect(story).toEqual(['look', 'look', 'prepared', 'look']);
+});
+
+function claiming() {
+  const onError = (error: unknown) => expect.fail(String(error));
+  const extend = async () => [];
+  return {
+    node: 'node',
+    record: { pool: 'default', requires: {} },
+    gate: new Gate({ obstacles: () => [] }),
+    slots: new Slots(2),
+    preparing: new Slots(2),
+    leases: new Leases({ lockMs: 60_000, doubtMs: 60_000, extend, onError }),
+    watch: new ClaimWatch(),
+    isNameOurs: async () => true,
+    onError,
+  };
+}
+
+/** Work has always just come. */
+function queueWith(take: JobQueue['take']): JobQueue {
+  const unused = () => expect.fail('a claimer does not need it');
+  return {
+    name: 'default',
+    take,
+    waitForWork: async () => 0,
+    passOn: async () => undefined,
+    close: async () => undefined,
+    ...{ watchStalled: unused, peek: unused, extend: unused, complete: unused, putBack: unused },
+  };
+}

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { QueueRecord } from '@cronium/contracts';
-import { deadline, graceAfter, pause, waitFor } from '@cronium/lifecycle';
+import { comesWithin, deadline, graceAfter, pause, waitFor } from '@cronium/lifecycle';
 import { type Claim, readClaim } from './claim.ts';
 import type { ClaimWatch } from './claim-watch.ts';
 import type { Gate } from './gate.ts';
@@ -38,6 +38,11 @@ const ERROR_PAUSE_MS = 500;
 const PASS_ON_MS = 1000;
 /** When claiming ends, a job that is just being taken gets so long to come; later it is as if the process had died. */
 const TAKE_MS = 1000;
+/**
+ * A job that comes when none waits is prepared before the queue is looked at again, if that takes no longer: to look costs
+ * the processors as much as a warm start's own questions.
+ */
+const FIRST_ALONE_MS = 10;
 /** More at once would only share the same processors, and keep jobs from nodes that have some to spare. */
 export const PREPARED_AT_ONCE: number = Math.max(8, 2 * availableParallelism());
 
@@ -58,6 +63,7 @@ export async function claimFrom(options: ClaimerOptions, signal: AbortSignal): P
       const taken = await waitFor(takeInto(slot, options, { signal, given }), given);
       watch.worked(queue.name);
       isEmpty = taken.type === 'empty';
+      if (waits && taken.type === 'job') await comesWithin(taken.prepared, FIRST_ALONE_MS, signal);
       nextAt = taken.type === 'empty' ? taken.nextAt : undefined;
     } catch (error) {
       if (signal.aborted) break;
@@ -71,7 +77,9 @@ export async function claimFrom(options: ClaimerOptions, signal: AbortSignal): P
   await waitFor(queue.passOn(), limit).catch(options.onError);
 }
 
-type Taken = { readonly type: 'job' } | { readonly type: 'empty'; readonly nextAt: number | undefined };
+type Taken =
+  | { readonly type: 'job'; readonly prepared: Promise<void> }
+  | { readonly type: 'empty'; readonly nextAt: number | undefined };
 
 async function takeInto(
   slot: Slot,
@@ -83,7 +91,8 @@ async function takeInto(
   let turn: Slot | undefined;
   try {
     turn = await preparing.take(signal);
-    if (!(await isNameOurs()) || !gate.isOpen(record.pool)) return { type: 'job' };
+    if (!(await isNameOurs()) || !gate.isOpen(record.pool))
+      return { type: 'job', prepared: Promise.resolve() };
     const token = `${node}:${randomUUID()}`;
     const since = leases.now();
     const taking = await queue.take(token);
@@ -91,16 +100,26 @@ async function takeInto(
     const claim = readClaim(taking.job, { queue: queue.name, token, now: Date.now() });
     using lease = disposable(leases.hold(claim, await holdsSince(claim, since, options)));
     given.throwIfAborted();
-    options.start(claim, lease.value, { slot, turn });
+    const prepared = Promise.withResolvers<void>();
+    options.start(claim, lease.value, { slot, turn: noted(turn, prepared.resolve) });
     lease.keep();
     handedOver = true;
-    return { type: 'job' };
+    return { type: 'job', prepared: prepared.promise };
   } finally {
     if (!handedOver) {
       turn?.release();
       slot.release();
     }
   }
+}
+
+/** Calls back when the slot is given back. */
+function noted(slot: Slot, onRelease: () => void): Slot {
+  const release = () => {
+    slot.release();
+    onRelease();
+  };
+  return { release, [Symbol.dispose]: release };
 }
 
 /** A lease that is not kept is not renewed either: its job goes to another worker. */
