@@ -78,6 +78,8 @@ static void empty_folder(int fd) {
     close(fd);
     return;
   }
+  /* From one that is read-only nothing can be removed. */
+  fchmod(fd, S_IRWXU);
   for (bool removed = true; removed;) {
     removed = false;
     rewinddir(folder);

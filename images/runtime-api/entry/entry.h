@@ -91,8 +91,8 @@ bool run_first_phases(const struct plan *plan, bool is_shared, struct end *end);
 void become_main(const struct plan *plan);
 
 /*
- * What every process may change of another one of its user, and what all that it starts inherits: limits, priorities, and
- * whether its streams can be opened. Nobody else's business in a container that others use after it.
+ * What every process may change of another one of its user, and what all that it starts inherits: limits, priorities,
+ * whether its streams can be opened and its folder is there. Nobody else's business in a container that others use after it.
  */
 void note_standing(void);
 /* Is all of it as it was noted? */

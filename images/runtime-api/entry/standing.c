@@ -22,6 +22,8 @@ struct standing {
   long io_priority;
   long stream_modes[2];
   long pipe_sizes[2];
+  /* Zero once the folder that programs start in is removed. */
+  long has_folder;
 };
 
 static struct standing *first;
@@ -37,6 +39,8 @@ static struct standing *look(void) {
     if (fstat(STDOUT_FILENO + i, &status) == 0) now->stream_modes[i] = (long)status.st_mode;
     now->pipe_sizes[i] = fcntl(STDOUT_FILENO + i, F_GETPIPE_SZ);
   }
+  struct stat folder;
+  now->has_folder = stat(".", &folder) == 0 && folder.st_nlink > 0;
   return now;
 }
 

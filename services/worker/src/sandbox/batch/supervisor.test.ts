@@ -42,12 +42,12 @@ class Supervised {
   #turns = 0;
   text = '';
 
-  static async start(): Promise<Supervised> {
+  static async start(workingDir = '/'): Promise<Supervised> {
     const streams = { AttachStdin: true, AttachStdout: true, AttachStderr: true };
     const tmpfs = 'rw,exec,nosuid,nodev,uid=1000,mode=0700,size=4m';
     const container = await docker.createContainer({
       ...{ Image: image, User: '1000:1000', Entrypoint: [PROGRAM, 'batch'], ...streams },
-      ...{ OpenStdin: true, StdinOnce: true },
+      ...{ OpenStdin: true, StdinOnce: true, WorkingDir: workingDir },
       HostConfig: { Tmpfs: { [RUN_PATH]: tmpfs, '/data': tmpfs }, NetworkMode: 'none', Init: false },
     });
     containers.push(container);
@@ -206,12 +206,19 @@ describe('the supervisor of a batch', () => {
 
   test('gives folders back their mode, and takes what was left out of them', async () => {
     const supervised = await Supervised.start();
-    const mess = `cd /data; ${BUSYBOX} mkdir -p a/b/c; echo x >a/b/c/d; ${BUSYBOX} ln -s /toolkit a/link; ${BUSYBOX} chmod 777 /data`;
+    const mess = `cd /data; ${BUSYBOX} mkdir -p a/b/c; echo x >a/b/c/d; ${BUSYBOX} ln -s /toolkit a/link; ${BUSYBOX} chmod 555 a/b/c a/b a; ${BUSYBOX} chmod 777 /data`;
     expect(await supervised.run({ main: sh(mess) })).toMatchObject({ stderr: '', exitCode: 0 });
     const look = await supervised.run({
       main: sh(`${BUSYBOX} stat -c %a /data; ${BUSYBOX} ls -A /data; ${BUSYBOX} ls /toolkit`),
     });
     expect(look.stdout.toString()).toBe(`700\nbusybox\nentry\n`);
+  });
+
+  test('ends when the folder that jobs start in was theirs to remove, and is gone', async () => {
+    const supervised = await Supervised.start('/data/work');
+    supervised.write(program({ nonce: 'd'.repeat(32), main: sh('echo "in $PWD"') }));
+    expect(await supervised.end()).toBe(124);
+    expect(supervised.text).toContain('in /data/work\n');
   });
 
   test('lets no job say that its turn has ended, also one that reads what it is said to have begun with', async () => {
