@@ -20,7 +20,7 @@ import { measureThroughput, throughputFigures } from './throughput.ts';
 const USAGE = `Measures a fleet on this machine, each figure beside its baseline in the same run.
 
 Usage: npm run bench -- [--only starts,throughput,batch-isolation,idle,submission,ingest,tail] [--runs 3]
-                           [--starts 30] [--jobs 80] [--batch-jobs 3000] [--submit 100000] [--large 1000000]
+                           [--starts 30] [--jobs 80] [--batch-jobs 10000] [--submit 100000] [--large 1000000]
                            [--json FILE] [--profile]
        npm run bench -- --only scale [--workers 8] [--sleepers 200]
        npm run bench -- --only queries [--stored-jobs 100000] [--stored-spans 1000000] [--stored-log-mb 500] [--asked 100]
@@ -46,7 +46,7 @@ const OPTIONS = {
   runs: { type: 'string', default: '3' },
   starts: { type: 'string', default: '30' },
   jobs: { type: 'string', default: '80' },
-  'batch-jobs': { type: 'string', default: '3000' },
+  'batch-jobs': { type: 'string', default: '10000' },
   submit: { type: 'string', default: '100000' },
   large: { type: 'string', default: '1000000' },
   json: { type: 'string', default: join(HOME, 'figures.json') },
