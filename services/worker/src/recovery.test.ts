@@ -1,6 +1,7 @@
 import { waitFor } from '@cronium/lifecycle';
 import { eventually, testEnvironment } from '@cronium/testing';
 import { describe, expect, test } from 'vitest';
+import { Journal } from './journal/journal.ts';
 import { SandboxError } from './sandbox/runtime.ts';
 import { type Point, TestFleet, type TestWorker } from './testing/fleet.ts';
 import { step, succeeds } from './testing/scripted-host.ts';
@@ -295,6 +296,23 @@ test('a job that was being stopped when its worker died ends as what it was stop
   await first.crash();
   const second = await fleet.worker({ successorOf: first });
   expect(await endOf(fleet, jobId)).toMatchObject({ state: 'cancelled', attempt: 1 });
+  await nothingIsLeft(second);
+});
+
+test('an attempt whose time stood still when its worker died, before its program began, has its time limits again', async () => {
+  await using fleet = new TestFleet(testEnvironment().valkeyUrl);
+  fleet.scripts.long = () => [step.started('main'), step.wait()];
+  const { at, reached } = deathAt('prepared');
+  const first = await fleet.worker({ at });
+  const jobId = await fleet.submit({ name: 'long', timeoutSeconds: 1 });
+  await reached;
+  await first.crash();
+  // Its lock could not be renewed, so that the sandbox was held still.
+  const journal = new Journal(first.stateDir);
+  journal.saveStood(`${jobId}.1`, { ms: 0, since: Date.now() });
+  journal.close();
+  const second = await fleet.worker({ successorOf: first });
+  expect(await endOf(fleet, jobId)).toMatchObject({ state: 'timed_out', attempt: 1 });
   await nothingIsLeft(second);
 });
 

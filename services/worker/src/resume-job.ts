@@ -54,6 +54,8 @@ async function runAfresh(attempt: Attempt, deps: AttemptDeps): Promise<void> {
   } catch (error) {
     return giveUp(attempt, { log: openLog(attempt, deps), error }, deps);
   }
+  // Its sandbox may have been held still, and its time with it.
+  attempt.clock.go();
   return runJob(attempt, deps);
 }
 

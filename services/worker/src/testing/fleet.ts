@@ -34,6 +34,7 @@ export interface TestWorker {
   readonly node: WorkerNode;
   readonly name: string;
   readonly host: ScriptedHost;
+  readonly stateDir: string;
   /** Dies without a word: its containers, locks and journal stay. */
   crash(): Promise<void>;
   stop(): Promise<void>;
@@ -138,6 +139,7 @@ export class TestFleet implements AsyncDisposable {
       node,
       name,
       host,
+      stateDir: folder,
       crash: async () => {
         this.#workers.delete(worker);
         runtime.die();
